@@ -1,0 +1,149 @@
+"""The fifteen Multi-PIE cameras, and the projection that the renderer and the landmarks share.
+
+World coordinates are those of the head model after framing: the unit is one inter-ocular
+distance, +z is up, the face looks toward -y and the subject's left is +x. The origin is the point
+about which the head is framed; every camera looks at it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+CAMERA_DISTANCE = 20.0
+"""Distance from a camera's centre to the origin, in inter-ocular distances (about 1.25 m)."""
+
+FIELD_WIDTH = 4.0
+"""Width of the picture in the plane through the origin, in inter-ocular distances."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A camera that looks at the origin.
+
+    Parameters
+    ----------
+    name
+        Multi-PIE's name, for example ``"05_1"``.
+    yaw_deg
+        Where the camera really stands: 0 is straight before the face, positive is toward the
+        subject's left, so that a positive yaw shows the left cheek and the nose points to the
+        left of the picture.
+    pitch_deg
+        Height of the camera above the horizontal plane through the origin, in degrees.
+    label_deg
+        The yaw class under which Yin and Liu (2018) file the camera's pictures. It differs from
+        ``yaw_deg`` only in that it ignores pitch.
+
+    Note
+    ----
+    The papers name the angles but not the side of the positive ones; the side is our choice.
+    """
+
+    name: str
+    yaw_deg: float
+    pitch_deg: float
+    label_deg: int
+
+    @property
+    def axes(self) -> NDArray[np.float64]:
+        """Rows right, down, forward of the camera in world coordinates, shape (3, 3)."""
+        yaw, pitch = math.radians(self.yaw_deg), math.radians(self.pitch_deg)
+        toward = np.array(
+            [
+                math.sin(yaw) * math.cos(pitch),
+                -math.cos(yaw) * math.cos(pitch),
+                math.sin(pitch),
+            ]
+        )
+        right = np.array([math.cos(yaw), math.sin(yaw), 0.0])
+        return np.stack([right, np.cross(-toward, right), -toward])
+
+    @property
+    def position(self) -> NDArray[np.float64]:
+        """The camera's centre in world coordinates, shape (3,), in inter-ocular distances."""
+        return -CAMERA_DISTANCE * self.axes[2]
+
+
+def _head_height() -> list[Camera]:
+    names = "11_0 12_0 09_0 08_0 13_0 14_0 05_1 05_0 04_1 19_0 20_0 01_0 24_0".split()
+    return [Camera(name, float(yaw), 0.0, yaw) for name, yaw in zip(names, range(-90, 91, 15))]
+
+
+PIE_CAMERAS: Mapping[str, Camera] = MappingProxyType(
+    {
+        camera.name: camera
+        for camera in [
+            *_head_height(),
+            Camera("19_1", 45.0, 30.0, 45),
+            Camera("08_1", -45.0, 30.0, -45),
+        ]
+    }
+)
+"""Multi-PIE's cameras by name: thirteen at head height from -90 to 90 degrees, then the two
+overhead ones. Gross et al. (2010) give the names and the 15-degree spacing; the overhead cameras'
+pitch of 30 degrees is ours."""
+
+YAW_CLASSES: tuple[int, ...] = tuple(range(-90, 91, 15))
+"""The thirteen yaw classes, in degrees."""
+
+
+def get_camera(camera: str | Camera) -> Camera:
+    """Look a camera up by its Multi-PIE name; a `Camera` passes through.
+
+    Raises
+    ------
+    ValueError
+        If the name is not one of the fifteen.
+    """
+    if isinstance(camera, Camera):
+        return camera
+    try:
+        return PIE_CAMERAS[camera]
+    except KeyError:
+        raise ValueError(
+            f"unknown camera {camera!r}: expected one of {', '.join(PIE_CAMERAS)}"
+        ) from None
+
+
+def project(points: Tensor, camera: str | Camera, side: int) -> Tensor:
+    """Project world points into a square picture by a perspective (pinhole) camera.
+
+    Parameters
+    ----------
+    points
+        World coordinates, shape (..., 3), in inter-ocular distances.
+    camera
+        A `Camera` or a Multi-PIE name.
+    side
+        Height and width of the picture in pixels.
+
+    Returns
+    -------
+    Tensor
+        Pixel coordinates, shape (..., 2): x to the right, y down, the first pixel's centre at
+        (0.5, 0.5). Differentiable with respect to ``points``.
+
+    Raises
+    ------
+    ValueError
+        If the camera is unknown.
+    """
+    view = to_camera(points, camera)  # (..., 3)
+    scale = side * CAMERA_DISTANCE / FIELD_WIDTH
+    return side / 2 + scale * view[..., :2] / view[..., 2:]  # (..., 2)
+
+
+def to_camera(points: Tensor, camera: str | Camera) -> Tensor:
+    """World points in a camera's own axes: right, down and depth, shape (..., 3)."""
+    camera = get_camera(camera)
+    axes = torch.as_tensor(camera.axes, dtype=points.dtype, device=points.device)
+    view = points @ axes.T  # (..., 3)
+    return view + view.new_tensor([0.0, 0.0, CAMERA_DISTANCE])
