@@ -1,0 +1,1 @@
+"""Rendered faces: the head model, its factors, the renderer and the corpus."""
