@@ -1,0 +1,109 @@
+# Many Tasks, One Face. `make help` lists what there is; every target can be run again.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# The Python that the environment is made with: any 3.11 or newer.
+PYTHON ?= python3
+VENV ?= .venv
+PRESET ?= laptop
+PROCESSES ?= 2
+
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+ENV_READY := $(VENV)/.env-ready
+BENCH_READY := $(VENV)/.bench-ready
+HTML := _build/html
+TIMINGS := .cache/timings
+# Runs a command as one stage of `make test`: says what it does, and notes how long it took.
+STAGE := tools/stage.sh $(TIMINGS)
+# Two processes share two cores, so each stays on one thread.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
+.PHONY: help env book book-strict test lint types unit nbval smoke browser browser-ready lab run \
+        sweep corpus ledger bench format clean clean-all
+
+help: ## list the targets
+	@echo "Many Tasks, One Face"
+	@echo
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PRESET=smoke|laptop|gpu  sizes of corpus, networks and training (now: $(PRESET))"
+	@echo "  PROCESSES=N              processes that render or train at once (now: $(PROCESSES))"
+	@echo "  PYTHON=python3.12        the Python that .venv is made with (now: $(PYTHON))"
+
+env: $(ENV_READY) ## make .venv with the package and the pinned tools
+	@echo "Environment ready: $(VENV) ($$($(PY) --version))"
+
+$(ENV_READY): pyproject.toml constraints.txt
+	@tools/make_env.sh "$(PYTHON)" "$(VENV)" dev
+	@touch $@
+
+$(BENCH_READY): $(ENV_READY)
+	@tools/make_env.sh "$(PYTHON)" "$(VENV)" dev,bench
+	@touch $@
+
+book: env ## build the site from the committed outputs, and say where it lies
+	@$(PY) tools/build_book.py
+
+test: env ## all that CI runs: lint, types, tests, notebooks, smoke preset, book, browser
+	@mkdir -p $(dir $(TIMINGS)) && : > $(TIMINGS)
+	@$(MAKE) --no-print-directory lint types unit nbval smoke browser
+	@echo && echo "Seconds for each stage:" && cat $(TIMINGS)
+	@echo "make test: everything passed"
+
+lint: env
+	@$(STAGE) "ruff: lint and format" $(BIN)/ruff check .
+	@$(STAGE) "ruff: format" $(BIN)/ruff format --check .
+
+types: env
+	@$(STAGE) "mypy" $(BIN)/mypy
+
+unit: env ## unit and property tests, with coverage of mtl_helpers
+	@$(ONE_THREAD) $(STAGE) "unit and property tests" $(BIN)/pytest -n $(PROCESSES) \
+	  --dist loadfile --ignore tests/browser --cov=mtl_helpers --cov-report=term \
+	  --cov-fail-under=90
+
+nbval: env ## re-execute the notebooks and compare with the committed outputs, strictly
+	@$(STAGE) "notebooks against their committed outputs" tools/nbval.sh $(BIN)
+
+smoke: env ## sweeps, ledger and notebooks from nothing at the smoke preset, in a temporary folder
+	@$(STAGE) "smoke preset from nothing" $(PY) tools/smoke.py --processes $(PROCESSES)
+
+browser: env browser-ready
+	@$(STAGE) "book, warnings as errors" $(PY) tools/build_book.py
+	@$(STAGE) "browser tests of the built book" $(BIN)/pytest tests/browser
+
+browser-ready: env
+	@tools/ensure_chromium.sh $(BIN)
+
+lab: env ## open the notebooks in JupyterLab
+	@echo "Opening JupyterLab on notebooks/ (stop it with Ctrl-C)"
+	@$(BIN)/jupyter lab notebooks
+
+run: env ## re-execute the notebooks at PRESET and rewrite their outputs
+	@echo "Executing the notebooks at preset $(PRESET); outputs are rewritten in place"
+	@$(PY) tools/execute_notebooks.py --preset $(PRESET)
+
+sweep: env ## run EXPERIMENT at PRESET; finished runs are kept (EXPERIMENT=help lists them)
+	@$(PY) -m mtl_helpers sweep $(if $(EXPERIMENT),$(EXPERIMENT),--help) \
+	  --preset $(PRESET) --processes $(PROCESSES)
+
+corpus: env ## render the corpus of PRESET into the cache
+	@$(PY) -m mtl_helpers corpus --preset $(PRESET)
+
+ledger: env ## write book/claims.md from the stored results
+	@$(PY) -m mtl_helpers ledger
+
+bench: $(BENCH_READY) ## measure rendering and training beside their peers
+	@for script in benchmarks/*.py; do echo "== $$script"; $(PY) $$script; done
+
+format: env ## format and fix what ruff can
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+clean: ## remove what was built (keeps .venv and the rendered corpora)
+	rm -rf _build .cache .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.* htmlcov
+
+clean-all: clean ## remove .venv too
+	rm -rf $(VENV) *.egg-info
