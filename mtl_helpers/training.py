@@ -1,0 +1,991 @@
+"""Training s-CNN and m-CNN with fixed weights.
+
+Everything random is drawn from streams that depend on the seed and the step alone: the trunk's
+first weights, each head's, the order of the batches and the dropout masks. Two arms of an
+experiment with the same seed therefore start from the same trunk and see the same batches, and a
+run that was interrupted goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import json
+import math
+import os
+import queue
+import tempfile
+import threading
+import time
+import zlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from mtl_helpers.errors import CourseError
+from mtl_helpers.losses import feature_l2, task_losses
+from mtl_helpers.mcnn import MultiTaskCNN
+from mtl_helpers.presets import Preset
+from mtl_helpers.trunks import CASIANet
+from mtl_helpers.weighting import FixedWeights
+
+CHECKPOINT_FORMAT = 1
+_CURVE_POINTS = 100
+_PREFETCH_BATCHES = 4
+
+Batch = tuple[Tensor, dict[str, Tensor]]
+"""Images, and one label tensor (B,) a task."""
+
+# The paper cuts the rate by ten at epochs 10, 15 and 19 of 20.
+STEP_CUTS: tuple[float, ...] = (10 / 20, 15 / 20, 19 / 20)
+
+
+class TrainingError(CourseError):
+    """Training could not go on: a loss that is no number, or a checkpoint that does not fit."""
+
+
+class Corpus(Protocol):
+    """What training and evaluation ask of a corpus.
+
+    ``images`` holds uint8 images (N, H, W) or (N, H, W, 3) and is read by fancy indexing, so a
+    memory map will do. ``labels(index)`` gives one int64 array a task.
+    """
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """All images, (N, H, W) or (N, H, W, 3), uint8."""
+        ...
+
+    @property
+    def class_counts(self) -> Mapping[str, int]:
+        """Number of classes of each task."""
+        ...
+
+    def labels(self, index: NDArray[np.int64]) -> Mapping[str, NDArray[np.int64]]:
+        """Labels of the images at ``index`` (n,): one (n,) array a task."""
+        ...
+
+    def split(self, name: str) -> NDArray[np.int64]:
+        """Index of every image of a split."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides a training run, apart from the corpus and the machine.
+
+    Parameters
+    ----------
+    tasks, weights
+        Names of the tasks and their fixed loss weights (Yin & Liu 2018, Eq. 6); one task is s-CNN.
+    feature_l2
+        Weight of the penalty on x (see :func:`mtl_helpers.losses.feature_l2`); 0 is off.
+    steps, batch
+        Number of updates, and images in each.
+    learning_rate, warmup_steps, schedule
+        Peak rate, steps of linear warm-up, and what follows: see :func:`learning_rate_at`.
+    momentum, nesterov, weight_decay
+        SGD. Weight decay acts on the weights of convolutions and heads, not on biases and
+        normalisations.
+    dropout, width
+        Of the trunk: see :class:`~mtl_helpers.trunks.CASIANet`.
+    average_decay
+        Decay of the moving average of the weights (see :class:`WeightAverage`); 0 is off.
+    statistics_batches
+        Batches from which the statistics of batch normalisation are taken anew after training, for
+        the trained and the averaged network; 0 keeps the running ones.
+    label_smoothing
+        Share of each target that is spread over all classes.
+    clip_norm
+        Largest allowed norm of the whole gradient; 0 is off.
+    seed
+        Of first weights, batches and dropout.
+    amp
+        bfloat16 arithmetic in the forward and backward pass; None decides by :func:`amp_pays`.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of its range, or tasks and weights differ in number.
+
+    Note
+    ----
+    Published: SGD, momentum 0.9, weight decay 5e-4, batch 4, 20 epochs, rate 0.01, no warm-up, no
+    averaging (Sec. IV-A). Some of the released prototxts decay only the fully connected layers.
+    """
+
+    tasks: tuple[str, ...] = ("id",)
+    weights: tuple[float, ...] = (1.0,)
+    feature_l2: float = 0.0
+    steps: int = 1500
+    batch: int = 64
+    learning_rate: float = 0.05
+    warmup_steps: int = 100
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 5e-4
+    dropout: float = 0.4
+    width: float = 0.25
+    average_decay: float = 0.99
+    statistics_batches: int = 50
+    label_smoothing: float = 0.0
+    clip_norm: float = 0.0
+    seed: int = 0
+    amp: bool | None = None
+
+    def __post_init__(self) -> None:
+        if not self.tasks or len(self.tasks) != len(self.weights):
+            raise ValueError(
+                f"Expected one weight for each task, found tasks {self.tasks} and weights "
+                f"{self.weights}."
+            )
+        if len(set(self.tasks)) != len(self.tasks):
+            raise ValueError(f"Each task may stand once, found {self.tasks}.")
+        if self.schedule not in ("cosine", "step", "constant"):
+            raise ValueError(
+                f"Unknown schedule {self.schedule!r}: choose 'cosine', 'step' or 'constant'."
+            )
+        if self.steps < 1 or self.batch < 2:
+            raise ValueError(
+                f"Training needs at least one step of at least two images, found steps="
+                f"{self.steps}, batch={self.batch}."
+            )
+        if not 0 <= self.warmup_steps <= self.steps:
+            raise ValueError(
+                f"warmup_steps must lie between 0 and steps ({self.steps}), found "
+                f"{self.warmup_steps}."
+            )
+        for name, low, high in (
+            ("average_decay", 0, 1),
+            ("label_smoothing", 0, 1),
+            ("dropout", 0, 1),
+            ("momentum", 0, 1),
+        ):
+            value = getattr(self, name)
+            if not low <= value < high:
+                raise ValueError(f"{name} must lie in [{low}, {high}), found {value}.")
+        for name in ("learning_rate", "weight_decay", "feature_l2", "clip_norm", "width"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} must be finite and not negative, found {value}.")
+
+    @classmethod
+    def from_preset(
+        cls,
+        preset: Preset,
+        tasks: Sequence[str] = ("id",),
+        weights: Sequence[float] = (1.0,),
+        **changes: Any,
+    ) -> TrainConfig:
+        """Return a config with a preset's sizes and schedule.
+
+        Parameters
+        ----------
+        preset
+            Gives steps, batch, rate, warm-up, schedule, weight decay, dropout, width, averaging.
+        tasks, weights
+            As in the class.
+        **changes
+            Any other field, e.g. ``seed``; wins over the preset.
+        """
+        values: dict[str, Any] = {
+            "steps": preset.steps,
+            "batch": preset.batch,
+            "learning_rate": preset.learning_rate,
+            "warmup_steps": preset.warmup_steps,
+            "schedule": preset.schedule,
+            "weight_decay": preset.weight_decay,
+            "dropout": preset.dropout,
+            "width": preset.width,
+            "average_decay": preset.average_decay,
+        }
+        return cls(tasks=tuple(tasks), weights=tuple(weights), **(values | changes))
+
+
+@dataclass
+class FitResult:
+    """A trained network and how it came about.
+
+    Attributes
+    ----------
+    model : MultiTaskCNN
+        The network after the last step, in evaluation mode.
+    averaged : MultiTaskCNN or None
+        The moving average of its weights; None when ``average_decay`` is 0.
+    curves : dict of str to ndarray
+        ``"step"``, ``"learning_rate"``, and for each task ``"loss/<task>"`` and
+        ``"weight/<task>"``; with the penalty also ``"loss/feature_l2"``. Losses are means over the
+        steps since the point before.
+    seconds : float
+        Wall time of the steps, those before an interruption included.
+    amp : bool
+        Whether bfloat16 was used.
+    """
+
+    model: MultiTaskCNN
+    averaged: MultiTaskCNN | None
+    curves: dict[str, NDArray[np.float64]]
+    seconds: float
+    amp: bool
+
+    @property
+    def final(self) -> MultiTaskCNN:
+        """The network to evaluate: the averaged one if there is one."""
+        return self.model if self.averaged is None else self.averaged
+
+
+@dataclass(frozen=True)
+class StepState:
+    """What ``on_step`` is told after each update.
+
+    Attributes
+    ----------
+    step : int
+        Number of updates done, 1 after the first.
+    model : MultiTaskCNN
+        The network in training; look, do not change.
+    losses : Tensor
+        (T,) loss of each task on this step's batch, before the update; detached.
+    learning_rate : float
+        Rate of this update.
+    averaged : MultiTaskCNN or None
+        The moving average so far.
+    """
+
+    step: int
+    model: MultiTaskCNN
+    losses: Tensor
+    learning_rate: float
+    averaged: MultiTaskCNN | None = None
+
+
+# --------------------------------------------------------------------------- randomness
+
+
+def stream_seed(seed: int, purpose: str, number: int = 0) -> int:
+    """Return the seed of one stream of random numbers: same arguments, same stream.
+
+    Parameters
+    ----------
+    seed
+        Of the run.
+    purpose
+        What the numbers are for, e.g. ``"batches"``.
+    number
+        Which of several, e.g. the epoch or the step.
+
+    Returns
+    -------
+    int
+        In 0 .. 2**63 - 1.
+    """
+    entropy = np.random.SeedSequence([seed, zlib.crc32(purpose.encode()), number])
+    return int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+class BatchOrder:
+    """Which images make up which batch: epoch after epoch, each a fresh shuffle.
+
+    Depends on the seed and on the number of images alone, so every arm with a seed sees the same
+    batches, and batch ``step`` can be had without those before it.
+
+    Parameters
+    ----------
+    count
+        Images to choose from.
+    batch
+        Images in a batch; a batch may straddle two epochs, so none is short.
+    seed
+        Of the run.
+    purpose
+        Name of the random stream.
+    """
+
+    def __init__(self, count: int, batch: int, seed: int, purpose: str = "batches") -> None:
+        if count < 1:
+            raise ValueError("There is no image to train on: the training index is empty.")
+        self.count = count
+        self.batch = batch
+        self.seed = seed
+        self.purpose = purpose
+        self._epochs: dict[int, NDArray[np.int64]] = {}
+
+    def __getitem__(self, step: int) -> NDArray[np.int64]:
+        """Return positions (batch,) in 0 .. count - 1 of the images of batch ``step`` (from 0)."""
+        start = step * self.batch
+        parts = []
+        wanted = self.batch
+        while wanted:
+            epoch, offset = divmod(start, self.count)
+            part = self._epoch(epoch)[offset : offset + wanted]
+            parts.append(part)
+            start += len(part)
+            wanted -= len(part)
+        return np.concatenate(parts)  # (batch,)
+
+    def _epoch(self, epoch: int) -> NDArray[np.int64]:
+        if epoch not in self._epochs:
+            rng = np.random.default_rng(stream_seed(self.seed, self.purpose, epoch))
+            # Only neighbouring epochs can share a batch.
+            self._epochs = {e: p for e, p in self._epochs.items() if abs(e - epoch) <= 1}
+            self._epochs[epoch] = rng.permutation(self.count)
+        return self._epochs[epoch]
+
+
+def build_model(config: TrainConfig, classes: Mapping[str, int], in_channels: int) -> MultiTaskCNN:
+    """Return the untrained network of a config.
+
+    The trunk's weights depend on the seed alone and each head's on the seed and the task's name,
+    so that arms with different tasks start from the same place.
+
+    Parameters
+    ----------
+    config
+        Gives tasks, width, dropout and seed.
+    classes
+        Number of classes of at least the config's tasks.
+    in_channels
+        1 or 3.
+
+    Raises
+    ------
+    ValueError
+        If a task has no class count.
+    """
+    missing = [task for task in config.tasks if task not in classes]
+    if missing:
+        raise ValueError(f"The corpus has no labels for {missing}; it has {sorted(classes)}.")
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(stream_seed(config.seed, "trunk"))
+        trunk = CASIANet(config.width, in_channels, config.dropout)
+        model = MultiTaskCNN(trunk, {task: int(classes[task]) for task in config.tasks})
+        for task, head in model.heads.items():
+            torch.default_generator.manual_seed(stream_seed(config.seed, f"head {task}"))
+            head.reset_parameters()  # type: ignore[operator]
+    return model
+
+
+# --------------------------------------------------------------------------- schedule and average
+
+
+def learning_rate_at(step: int, config: TrainConfig) -> float:
+    """Return the learning rate of update ``step``, counted from 0.
+
+    During warm-up: peak * (step + 1) / warmup_steps. After it, with p the share of the remaining
+    steps that are done: ``"cosine"`` gives peak * (1 + cos(pi p)) / 2, ``"step"`` peak divided by
+    ten for each of 10/20, 15/20 and 19/20 of *all* steps that has been reached, ``"constant"`` the
+    peak.
+
+    Parameters
+    ----------
+    step
+        From 0 to ``config.steps - 1``.
+    config
+        Gives the rate, the warm-up and the schedule.
+    """
+    peak = config.learning_rate
+    if step < config.warmup_steps:
+        return peak * (step + 1) / config.warmup_steps
+    if config.schedule == "cosine":
+        share = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+        return peak * 0.5 * (1 + math.cos(math.pi * share))
+    if config.schedule == "step":
+        return peak * 0.1 ** sum(step >= cut * config.steps for cut in STEP_CUTS)
+    return peak
+
+
+class WeightAverage:
+    """Exponential moving average of a network's weights.
+
+    a <- d_t * a + (1 - d_t) * w,  d_t = min(decay, t / (t + 9)) at update t = 1, 2, ...
+
+    so that the first update copies the weights nearly whole (d_1 = 0.1) and a random beginning is
+    soon forgotten. Running statistics of batch normalisation are averaged in the same way; being
+    statistics of *other* weights than the averaged ones they are only a stand-in until
+    :func:`reestimate_statistics`.
+
+    Parameters
+    ----------
+    model
+        The network to follow; it is copied.
+    decay
+        In (0, 1); the average reaches back about 1 / (1 - decay) updates.
+    """
+
+    def __init__(self, model: MultiTaskCNN, decay: float) -> None:
+        if not 0 < decay < 1:
+            raise ValueError(f"decay must lie between 0 and 1, found {decay}.")
+        self.decay = decay
+        self.updates = 0
+        self.model = copy.deepcopy(model).requires_grad_(False).eval()
+        self._targets: list[Tensor] = []
+        self._sources: list[Tensor] = []
+        sources = model.state_dict(keep_vars=True)
+        for name, target in self.model.state_dict(keep_vars=True).items():
+            if target.is_floating_point():  # all but the counters of batches
+                self._targets.append(target)
+                self._sources.append(sources[name])
+
+    def decay_at(self, update: int) -> float:
+        """Return d_t for update t, counted from 1."""
+        return min(self.decay, update / (update + 9))
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in the followed network's present weights."""
+        self.updates += 1
+        torch._foreach_lerp_(
+            self._targets, [s.detach() for s in self._sources], 1 - self.decay_at(self.updates)
+        )
+
+
+@torch.no_grad()
+def reestimate_statistics(model: nn.Module, batches: Iterator[Tensor], *, amp: bool) -> None:
+    """Replace the running statistics of batch normalisation by plain means over given batches.
+
+    The usual running ones look back about ten batches, and those of averaged weights belong to no
+    network; both add noise that has nothing to do with the weights.
+
+    Parameters
+    ----------
+    model
+        Left in evaluation mode.
+    batches
+        Normalised images, (B, C, H, W) each, on the model's device.
+    amp
+        Whether to compute in bfloat16, as in training.
+
+    Note
+    ----
+    The paper says nothing on this; the method is that of stochastic weight averaging (Izmailov et
+    al. 2018, Sec. 3.2).
+    """
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # cumulative mean
+    model.train()
+    for images in batches:
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=amp):
+            model(images)
+    model.eval()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+def amp_pays(device: torch.device | str) -> bool:
+    """Return whether bfloat16 is faster than float32 on this device, for these networks.
+
+    True where the arithmetic is in hardware: on CPUs with AVX-512 BF16 or AMX (1.6 times as many
+    images/s for a quarter-width CASIA-Net at 48 px, measured on an AMD EPYC of 2024), and on CUDA
+    devices with bfloat16 units (Ampere and later). Elsewhere bfloat16 is emulated and slower.
+
+    Parameters
+    ----------
+    device
+        Where training will run.
+    """
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        return any(getattr(torch.cpu, probe, bool)() for probe in probes)
+    return False
+
+
+# --------------------------------------------------------------------------- data
+
+
+def to_input(images: Tensor) -> Tensor:
+    """Return network input for stored images: (v - 127.5) / 128 (Yin & Liu 2018, Sec. IV-A).
+
+    Parameters
+    ----------
+    images
+        (B, H, W) or (B, H, W, C), uint8, on any device.
+
+    Returns
+    -------
+    Tensor
+        (B, C, H, W) float32, channels last in memory.
+
+    Raises
+    ------
+    TypeError
+        If the images are not uint8.
+    ValueError
+        If they have neither three nor four dimensions.
+    """
+    if images.dtype != torch.uint8:
+        raise TypeError(f"Expected uint8 images in 0..255, found {images.dtype}.")
+    if images.ndim == 3:
+        images = images.unsqueeze(-1)  # (B, H, W, 1)
+    if images.ndim != 4:
+        raise ValueError(
+            f"Expected images (B, H, W) or (B, H, W, C), found shape {tuple(images.shape)}."
+        )
+    # A permuted (B, H, W, C) *is* channels last, so nothing is copied but the cast itself.
+    pixels = images.permute(0, 3, 1, 2).to(torch.float32)  # (B, C, H, W)
+    pixels = pixels.contiguous(memory_format=torch.channels_last)
+    return pixels.sub_(127.5).div_(128.0)
+
+
+@dataclass
+class _Source:
+    """Images and labels of the training set, batch by batch."""
+
+    images: NDArray[np.uint8]
+    index: NDArray[np.int64]
+    labels: dict[str, Tensor]
+    order: BatchOrder
+    device: torch.device
+
+    def load(self, step: int) -> Batch:
+        """Return raw images and labels of a batch, in host memory."""
+        chosen = self.order[step]
+        pixels = torch.from_numpy(np.ascontiguousarray(self.images[self.index[chosen]]))
+        where = torch.from_numpy(chosen)
+        labels = {task: values[where] for task, values in self.labels.items()}
+        if self.device.type == "cuda":
+            pixels = pixels.pin_memory()
+            labels = {task: values.pin_memory() for task, values in labels.items()}
+        return pixels, labels
+
+    def deliver(
+        self, pixels: Tensor, labels: dict[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Move a loaded batch to the device and normalise it there."""
+        pixels = pixels.to(self.device, non_blocking=True)
+        moved = {task: v.to(self.device, non_blocking=True) for task, v in labels.items()}
+        return to_input(pixels), moved
+
+    def batches(self, start: int, stop: int) -> Generator[Batch, None, None]:
+        """Yield the batches of steps start .. stop - 1, ready for the network."""
+        # On a CPU a loading thread would only take the cores that compute.
+        loaded: Generator[Batch, None, None] = (self.load(step) for step in range(start, stop))
+        if self.device.type == "cuda":
+            loaded = _prefetched(loaded, _PREFETCH_BATCHES)
+        try:
+            for pixels, labels in loaded:
+                yield self.deliver(pixels, labels)
+        finally:
+            loaded.close()
+
+
+def _prefetched(items: Iterable[Batch], ahead: int) -> Generator[Batch, None, None]:
+    """Yield the items, which a background thread makes ahead of their use."""
+    ready: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=ahead)
+    stopped = threading.Event()
+
+    def put(kind: str, item: Any) -> None:
+        while not stopped.is_set():
+            with contextlib.suppress(queue.Full):
+                ready.put((kind, item), timeout=0.1)
+                return
+
+    def work() -> None:
+        try:
+            for item in items:
+                put("item", item)
+                if stopped.is_set():
+                    return
+            put("end", None)
+        except BaseException as error:
+            put("error", error)
+
+    thread = threading.Thread(target=work, name="batches", daemon=True)
+    thread.start()
+    try:
+        while True:
+            kind, item = ready.get()
+            if kind == "error":
+                raise item
+            if kind == "end":
+                return
+            yield item
+    finally:
+        stopped.set()
+        thread.join()
+
+
+# --------------------------------------------------------------------------- checkpoints
+
+
+def _fingerprint(config: TrainConfig, classes: Mapping[str, int], source: _Source) -> str:
+    """Return a hash of all that a resumed run must have in common with its beginning."""
+    digest = hashlib.sha256()
+    about = {
+        "config": asdict(config),
+        "classes": [[task, int(classes[task])] for task in config.tasks],
+        "images": list(source.images.shape[1:]),
+    }
+    digest.update(json.dumps(about, sort_keys=True).encode())
+    digest.update(source.index.tobytes())
+    for task in config.tasks:
+        digest.update(source.labels[task].numpy().tobytes())
+    return digest.hexdigest()
+
+
+def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a checkpoint so that the file is at any moment either the old one or the new one.
+
+    Parameters
+    ----------
+    path
+        Where it goes; the folder is made if needed.
+    content
+        Tensors, numbers, strings, and lists and dicts of them.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save(dict(content), file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    with contextlib.suppress(OSError):  # not every file system lets a folder be synced
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def read_checkpoint(path: Path, fingerprint: str, config: TrainConfig) -> dict[str, Any]:
+    """Read a checkpoint of this run.
+
+    Parameters
+    ----------
+    path
+        The file.
+    fingerprint
+        Hash of config, classes and training set that it must have been written with.
+    config
+        For naming what differs.
+
+    Returns
+    -------
+    dict
+        What :func:`write_checkpoint` was given.
+
+    Raises
+    ------
+    TrainingError
+        If the file is unreadable, or belongs to another format, config or training set.
+    """
+    advice = "delete it to start afresh, or give another path"
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        written = content["format"]
+    except Exception as error:
+        raise TrainingError(
+            f"Expected a checkpoint in {path.name}, found a file that cannot be read "
+            f"({type(error).__name__}): {advice}."
+        ) from error
+    if written != CHECKPOINT_FORMAT:
+        raise TrainingError(
+            f"Expected checkpoint format {CHECKPOINT_FORMAT} in {path.name}, found {written}: "
+            f"{advice}."
+        )
+    if content["fingerprint"] != fingerprint:
+        theirs, ours = json.loads(content["config"]), json.loads(_config_text(config))
+        differing = [
+            f"{key} {theirs.get(key)!r} instead of {ours[key]!r}"
+            for key in ours
+            if theirs.get(key) != ours[key]
+        ]
+        what = ", ".join(differing) or "another training set"
+        raise TrainingError(
+            f"Expected a checkpoint of this run in {path.name}, found one with {what}: {advice}."
+        )
+    return dict(content)
+
+
+def _config_text(config: TrainConfig) -> str:
+    return json.dumps(asdict(config))
+
+
+# --------------------------------------------------------------------------- curves
+
+
+@dataclass
+class _Curves:
+    """Losses of every step, averaged over windows of ``every`` steps as they come in."""
+
+    names: list[str]
+    tasks: tuple[str, ...]
+    weights: tuple[float, ...]
+    every: int
+    columns: dict[str, list[float]] = field(default_factory=dict)
+    total: list[float] = field(default_factory=list)
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("step", "learning_rate", *(f"loss/{n}" for n in self.names)):
+            self.columns.setdefault(name, [])
+        for task in self.tasks:
+            self.columns.setdefault(f"weight/{task}", [])
+        self.total = self.total or [0.0] * len(self.names)
+
+    def add(self, step: int, losses: list[float], learning_rate: float, *, last: bool) -> None:
+        self.total = [t + v for t, v in zip(self.total, losses, strict=True)]
+        self.steps += 1
+        if self.steps < self.every and not last:
+            return
+        self.columns["step"].append(float(step))
+        self.columns["learning_rate"].append(learning_rate)
+        for name, total in zip(self.names, self.total, strict=True):
+            self.columns[f"loss/{name}"].append(total / self.steps)
+        for task, weight in zip(self.tasks, self.weights, strict=True):
+            self.columns[f"weight/{task}"].append(weight)
+        self.total, self.steps = [0.0] * len(self.names), 0
+
+    def arrays(self) -> dict[str, NDArray[np.float64]]:
+        return {name: np.array(values) for name, values in self.columns.items()}
+
+
+# --------------------------------------------------------------------------- the loop
+
+
+def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.SGD:
+    """Return SGD with weight decay on matrices and kernels, not on biases and normalisations."""
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups: list[dict[str, Any]] = [
+        {"params": decayed},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(
+        groups,
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        nesterov=config.nesterov,
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
+
+
+def fit(
+    corpus: Corpus,
+    config: TrainConfig,
+    *,
+    index: ArrayLike | None = None,
+    classes: Mapping[str, int] | None = None,
+    device: torch.device | str = "cpu",
+    progress: bool = True,
+    checkpoint: Path | None = None,
+    checkpoint_every: int = 500,
+    on_step: Callable[[StepState], None] | None = None,
+) -> FitResult:
+    """Train a network.
+
+    Each step: total = sum_t w_t L_t + feature_l2 * mean 0.5 ||x||^2, then one step of SGD (Yin &
+    Liu 2018, Eq. 6).
+
+    Parameters
+    ----------
+    corpus
+        Gives ``images``, ``labels(index)``, ``split("train")`` and ``class_counts``.
+    config
+        What to train and how.
+    index
+        Images to train on, (n,); the corpus's training split when None.
+    classes
+        Number of classes of each task; the corpus's ``class_counts`` when None.
+    device
+        Where to compute.
+    progress
+        Show a bar.
+    checkpoint
+        File to write to every ``checkpoint_every`` steps and at the end. If it exists already, the
+        run continues from it, with the same result as without the interruption.
+    checkpoint_every
+        Steps between two checkpoints.
+    on_step
+        Called after every update with a :class:`StepState`.
+
+    Returns
+    -------
+    FitResult
+        The network, its average, the curves.
+
+    Raises
+    ------
+    TrainingError
+        If a loss is not finite, or the checkpoint is unreadable or of another run.
+    ValueError
+        If the corpus lacks a task's labels, or a label lies outside its classes.
+    """
+    device = torch.device(device)
+    amp = amp_pays(device) if config.amp is None else config.amp
+    classes = dict(corpus.class_counts if classes is None else classes)
+    images = corpus.images
+    in_channels = 1 if images.ndim == 3 else int(images.shape[3])
+    model = build_model(config, classes, in_channels)
+    source = _make_source(corpus, config, classes, index, device)
+    model = model.to(device).train()
+    weighting = FixedWeights(dict(zip(config.tasks, config.weights, strict=True))).to(device)
+    optimizer = make_optimizer(model, config)
+    average = WeightAverage(model, config.average_decay) if config.average_decay else None
+    names = [*config.tasks, "feature_l2"] if config.feature_l2 else list(config.tasks)
+    curves = _Curves(
+        names, config.tasks, config.weights, every=math.ceil(config.steps / _CURVE_POINTS)
+    )
+    first, seconds_before = 0, 0.0
+    fingerprint = _fingerprint(config, classes, source) if checkpoint else ""
+
+    if checkpoint is not None and checkpoint.exists():
+        saved = read_checkpoint(checkpoint, fingerprint, config)
+        model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        if average is not None:
+            average.model.load_state_dict(saved["averaged"])
+            average.updates = saved["average_updates"]
+        curves.columns, curves.total = saved["curves"], saved["curve_total"]
+        curves.steps = saved["curve_steps"]
+        first, seconds_before = saved["step"], saved["seconds"]
+
+    pending: list[tuple[int, float, Tensor]] = []
+
+    def settle(last: bool) -> None:
+        """Check and note the losses that have come in; on a GPU this waits for them."""
+        if not pending:
+            return
+        values = torch.stack([losses for _, _, losses in pending]).tolist()  # (steps, T)
+        for (step, rate, _), row in zip(pending, values, strict=True):
+            for name, value in zip(names, row, strict=True):
+                if not math.isfinite(value):
+                    raise TrainingError(
+                        f"Expected a finite loss, found {value} for {name!r} at step {step} "
+                        f"(learning rate {rate:.3g}): lower the learning rate or lengthen the "
+                        f"warm-up."
+                    )
+            curves.add(step, row, rate, last=last and step == config.steps)
+        pending.clear()
+
+    def save(step: int) -> None:
+        assert checkpoint is not None
+        write_checkpoint(
+            checkpoint,
+            {
+                "format": CHECKPOINT_FORMAT,
+                "fingerprint": fingerprint,
+                "config": _config_text(config),
+                "step": step,
+                "model": model.state_dict(),
+                "averaged": average.model.state_dict() if average else None,
+                "average_updates": average.updates if average else 0,
+                "optimizer": optimizer.state_dict(),
+                "curves": curves.columns,
+                "curve_total": curves.total,
+                "curve_steps": curves.steps,
+                "seconds": seconds_before + time.perf_counter() - started,
+            },
+        )
+
+    settle_every = 1 if device.type == "cpu" else curves.every
+    started = time.perf_counter()
+    with (
+        _dropout_streams(device),
+        tqdm(total=config.steps, initial=first, disable=not progress, unit="step") as bar,
+        contextlib.closing(source.batches(first, config.steps)) as batches,
+    ):
+        for step, (pixels, labels) in enumerate(batches, start=first):
+            rate = learning_rate_at(step, config)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            _seed_dropout(stream_seed(config.seed, "dropout", step), device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+                out = model(pixels)
+            losses = task_losses(out.logits, labels, config.label_smoothing)  # (T,)
+            total = weighting(losses)
+            seen = losses.detach()
+            if config.feature_l2:
+                penalty = feature_l2(out.features)
+                total = total + config.feature_l2 * penalty
+                seen = torch.cat([seen, penalty.detach().unsqueeze(0)])  # (T + 1,)
+            optimizer.zero_grad(set_to_none=True)
+            total.backward()
+            if config.clip_norm:
+                nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+            optimizer.step()
+            if average is not None:
+                average.update()
+
+            done = step + 1
+            pending.append((done, rate, seen))
+            save_now = checkpoint is not None and (
+                done % checkpoint_every == 0 or done == config.steps
+            )
+            if len(pending) >= settle_every or save_now or done == config.steps:
+                settle(last=True)
+            if on_step is not None:
+                followed = average.model if average else None
+                on_step(StepState(done, model, losses.detach(), rate, followed))
+            if save_now:
+                save(done)
+            bar.update()
+    seconds = seconds_before + time.perf_counter() - started
+
+    for network in (model, average.model if average else None):
+        if network is not None and config.statistics_batches:
+            order = BatchOrder(len(source.index), config.batch, config.seed, "statistics")
+            fresh = _Source(source.images, source.index, source.labels, order, device)
+            inputs = (pixels for pixels, _ in fresh.batches(0, config.statistics_batches))
+            reestimate_statistics(network, inputs, amp=amp)
+    return FitResult(
+        model.eval(), average.model.eval() if average else None, curves.arrays(), seconds, amp
+    )
+
+
+def _make_source(
+    corpus: Corpus,
+    config: TrainConfig,
+    classes: Mapping[str, int],
+    index: ArrayLike | None,
+    device: torch.device,
+) -> _Source:
+    chosen = np.asarray(corpus.split("train") if index is None else index, dtype=np.int64)
+    order = BatchOrder(len(chosen), config.batch, config.seed)
+    given = corpus.labels(chosen)
+    labels: dict[str, Tensor] = {}
+    for task in config.tasks:
+        values = np.asarray(given[task], dtype=np.int64)
+        if values.min() < 0 or values.max() >= classes[task]:
+            raise ValueError(
+                f"Expected labels of task {task!r} in 0 .. {classes[task] - 1}, found "
+                f"{values.min()} .. {values.max()}: train on images of the training split."
+            )
+        labels[task] = torch.from_numpy(values)
+    return _Source(corpus.images, chosen, labels, order, device)
+
+
+@contextlib.contextmanager
+def _dropout_streams(device: torch.device) -> Iterator[None]:
+    """Lend the global generators to dropout, and give them back as they were."""
+    devices = [device.index or 0] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        yield
+
+
+def _seed_dropout(seed: int, device: torch.device) -> None:
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
