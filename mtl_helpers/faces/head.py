@@ -224,7 +224,9 @@ class HeadModel(nn.Module):
         gender, age, muscle, weight = values[:, :4].unbind(1)
         races = values[:, 4:]
         total = races.sum(1, keepdim=True)
-        races = torch.where(total > 0, races / total.clamp_min(1e-12), torch.full_like(races, 1 / 3))
+        races = torch.where(
+            total > 0, races / total.clamp_min(1e-12), torch.full_like(races, 1 / 3)
+        )
         genders = _interpolate(gender, 0.0, 1.0, len(_GENDERS))
         ages = _interpolate(age, _FIRST_AGE, 1.0, len(_AGES))
         muscles = _interpolate(muscle, 0.0, 1.0, len(_AMOUNTS))
