@@ -1,0 +1,269 @@
+"""The command line: ``python -m mtl_helpers COMMAND``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mtl_helpers.errors import CourseError
+from mtl_helpers.presets import PRESETS, get_preset
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code.
+
+    0: done. 1: it ran, and found something wrong (a failed run, a stale ledger, a damaged
+    record). 2: it could not run; the sentence on standard error says why. 130: interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+    except (CourseError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted; what was finished is kept.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # the reader of a pipe has gone; without this, closing stdout would complain again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m mtl_helpers", description="Run what the course is made from."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    presets = commands.add_parser("presets", help="print the presets side by side")
+    presets.set_defaults(command=_presets)
+
+    corpus = commands.add_parser("corpus", help="render the corpus of a preset into the cache")
+    _add_preset(corpus)
+    corpus.add_argument("--processes", type=_positive, help="processes that render at once")
+    corpus.set_defaults(command=_corpus)
+
+    sweep = commands.add_parser(
+        "sweep",
+        help="run an experiment; finished runs are kept",
+        description="Run the configurations of an experiment that are not stored yet.",
+    )
+    sweep.add_argument("experiment", help="name of an experiment; 'help' lists them")
+    _add_preset(sweep)
+    _add_results(sweep)
+    sweep.add_argument("--processes", type=_positive, help="runs at a time (default: one a core)")
+    sweep.add_argument("--threads", type=_positive, default=1, help="threads of each run")
+    sweep.add_argument(
+        "--rerun",
+        action="store_true",
+        default=None,
+        help="compute stored runs again (as MTL_RERUN=1)",
+    )
+    sweep.set_defaults(command=_sweep)
+
+    ledger = commands.add_parser("ledger", help="write the claims ledger from the stored runs")
+    _add_preset(ledger)
+    _add_results(ledger)
+    _add_ledger_file(ledger)
+    ledger.add_argument(
+        "--check", action="store_true", help="write nothing; fail if the page is stale"
+    )
+    ledger.set_defaults(command=_ledger)
+
+    check = commands.add_parser(
+        "check", help="check every stored run, and that the ledger follows from them"
+    )
+    _add_preset(check)
+    _add_results(check)
+    _add_ledger_file(check)
+    check.set_defaults(command=_check)
+    return parser
+
+
+def _add_preset(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--preset", help=f"{', '.join(PRESETS)} (default: MTL_PRESET, or laptop)")
+
+
+def _add_results(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--results", type=Path, help="folder of stored runs (default: MTL_RESULTS, or results)"
+    )
+
+
+def _add_ledger_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", type=Path, help="the page (default: book/claims.md)")
+
+
+def _positive(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
+    return number
+
+
+def _presets(options: argparse.Namespace) -> int:
+    chosen = list(PRESETS.values())
+    rows: list[tuple[str, list[str]]] = [
+        ("image", [f"{p.side} px, {'grey' if p.channels == 1 else 'RGB'}" for p in chosen]),
+        ("width of CASIA-Net", [f"{p.width:g}" for p in chosen]),
+        (
+            "identities: train, validation, test",
+            [
+                f"{p.train_identities}, {p.validation_identities}, {p.test_identities}"
+                for p in chosen
+            ],
+        ),
+        (
+            "cameras x shots x expressions",
+            [f"{len(p.cameras)} x {len(p.shots)} x {len(p.expressions)}" for p in chosen],
+        ),
+        ("images", [f"{p.images:,}" for p in chosen]),
+        ("steps x batch", [f"{p.steps:,} x {p.batch}" for p in chosen]),
+        ("learning rate", [f"{p.learning_rate:g}, {p.schedule}" for p in chosen]),
+        ("warm-up steps", [str(p.warmup_steps) for p in chosen]),
+        ("weight decay", [f"{p.weight_decay:g}" for p in chosen]),
+        ("dropout", [f"{p.dropout:g}" for p in chosen]),
+        (
+            "weight averaging",
+            [f"decay {p.average_decay:g}" if p.average_decay else "off" for p in chosen],
+        ),
+        ("seeds", [", ".join(map(str, p.seeds)) for p in chosen]),
+    ]
+    table = [("", [p.name for p in chosen]), *rows]
+    widths = [
+        max(len(name) for name, _ in table),
+        *(max(len(cells[i]) for _, cells in table) for i in range(len(chosen))),
+    ]
+    for name, cells in table:
+        line = "  ".join(
+            cell.ljust(width) for cell, width in zip([name, *cells], widths, strict=True)
+        )
+        print(line.rstrip())
+    return 0
+
+
+def _corpus(options: argparse.Namespace) -> int:
+    preset = get_preset(options.preset)
+    from mtl_helpers.faces.pie import load_pie
+
+    corpus = load_pie(preset, processes=options.processes, progress=True)
+    print(f"The pie corpus of the preset {preset.name} is ready: {len(corpus.images):,} images.")
+    return 0
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from mtl_helpers.experiments import EXPERIMENTS
+    from mtl_helpers.sweep import run_sweep
+
+    if options.experiment == "help":
+        print("\n".join(EXPERIMENTS) or "No experiments are registered.")
+        return 0
+    preset = get_preset(options.preset)
+    if options.experiment not in EXPERIMENTS:
+        known = ", ".join(EXPERIMENTS) or "none"
+        raise ValueError(f"Unknown experiment {options.experiment!r}; choose one of: {known}.")
+    report = run_sweep(
+        EXPERIMENTS[options.experiment],
+        preset,
+        processes=options.processes,
+        threads=options.threads,
+        root=options.results,
+        rerun=options.rerun,
+    )
+    print(report, file=sys.stderr if report.failed else sys.stdout)
+    return 1 if report.failed else 0
+
+
+def _ledger_text(options: argparse.Namespace) -> str:
+    from mtl_helpers.claims import ledger_markdown
+    from mtl_helpers.experiments import CLAIMS, EXPERIMENTS
+
+    return ledger_markdown(
+        CLAIMS, get_preset(options.preset), experiments=EXPERIMENTS, root=options.results
+    )
+
+
+def _ledger_file(options: argparse.Namespace) -> Path:
+    from mtl_helpers.results import project_root
+
+    chosen: Path | None = options.output
+    return chosen or project_root() / "book" / "claims.md"
+
+
+def _ledger(options: argparse.Namespace) -> int:
+    text, path = _ledger_text(options), _ledger_file(options)
+    if options.check:
+        if _is_current(path, text):
+            print(f"{path.name} follows from the stored runs.")
+            return 0
+        print(_stale(path), file=sys.stderr)
+        return 1
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    print(f"Wrote {path.name}.")
+    return 0
+
+
+def _is_current(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == text
+
+
+def _stale(path: Path) -> str:
+    what = "does not follow from" if path.is_file() else "is missing beside"
+    return f"{path.name} {what} the stored runs; run 'python -m mtl_helpers ledger'."
+
+
+def _check(options: argparse.Namespace) -> int:
+    from mtl_helpers.experiments import EXPERIMENTS
+    from mtl_helpers.results import ResultsError, read_record, record_path, results_root
+
+    root: Path = options.results or results_root()
+    problems: list[str] = []
+    count = 0
+    for path in sorted(root.rglob("*.json")):
+        count += 1
+        try:
+            record = read_record(path)
+        except ResultsError as error:
+            problems.append(str(error))
+            continue
+        place = f"{record.experiment}/{record.preset}"
+        experiment = EXPERIMENTS.get(record.experiment)
+        if experiment is None or record.preset not in PRESETS:
+            problems.append(f"The record {path.name} is of {place}, which is unknown; delete it.")
+            continue
+        preset = PRESETS[record.preset]
+        wanted = {
+            record_path(experiment.name, preset, config, root)
+            for config in experiment.configs(preset)
+        }
+        if path not in wanted:
+            problems.append(
+                f"The record {path.name} is of a configuration that {place} no longer has; "
+                "delete it."
+            )
+    try:
+        if not _is_current(_ledger_file(options), _ledger_text(options)):
+            problems.append(_stale(_ledger_file(options)))
+    except CourseError as error:
+        if str(error) not in problems:
+            problems.append(str(error))
+    if problems:
+        print("\n".join(problems), file=sys.stderr)
+        return 1
+    print(f"{count} stored runs are whole, and the ledger follows from them.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
