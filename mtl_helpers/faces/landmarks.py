@@ -41,7 +41,7 @@ _INNER_LOWER_LIP: Final = 493
 _RIGHT_INNER_LOWER_LIP: Final = 481
 _FOREHEAD: Final = 251
 _RIGHT_CHEEK: Final = 269
-_CHIN: Final = 732
+_CHIN: Final = 1580
 
 
 def _mirrored(ids: tuple[int, ...]) -> tuple[int, ...]:
