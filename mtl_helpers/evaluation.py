@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from mtl_helpers.batches import to_input
 from mtl_helpers.mcnn import MultiTaskCNN
-from mtl_helpers.training import Corpus, to_input
+from mtl_helpers.training import Corpus
 
 # Degrees of yaw of the paper's three pose groups, p-CNN's branches (Sec. IV-A).
 POSE_GROUPS: dict[str, tuple[int, ...]] = {

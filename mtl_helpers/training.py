@@ -9,17 +9,10 @@ run that was interrupted goes on as if it had not been.
 from __future__ import annotations
 
 import contextlib
-import copy
 import hashlib
-import json
 import math
-import os
-import queue
-import tempfile
-import threading
 import time
-import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -30,6 +23,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from mtl_helpers.averaging import WeightAverage, reestimate_statistics
+from mtl_helpers.batches import BatchOrder, BatchSource, stream_seed, to_input
+from mtl_helpers.checkpoints import CheckpointError, read_checkpoint, write_checkpoint
 from mtl_helpers.errors import CourseError
 from mtl_helpers.losses import feature_l2, task_losses
 from mtl_helpers.mcnn import MultiTaskCNN
@@ -37,19 +33,29 @@ from mtl_helpers.presets import Preset
 from mtl_helpers.trunks import CASIANet
 from mtl_helpers.weighting import FixedWeights
 
-CHECKPOINT_FORMAT = 1
-_CURVE_POINTS = 100
-_PREFETCH_BATCHES = 4
+__all__ = [
+    "CheckpointError",
+    "Corpus",
+    "FitResult",
+    "StepState",
+    "TrainConfig",
+    "TrainingError",
+    "amp_pays",
+    "build_model",
+    "fit",
+    "learning_rate_at",
+    "make_optimizer",
+    "to_input",
+]
 
-Batch = tuple[Tensor, dict[str, Tensor]]
-"""Images, and one label tensor (B,) a task."""
+_CURVE_POINTS = 100
 
 # The paper cuts the rate by ten at epochs 10, 15 and 19 of 20.
 STEP_CUTS: tuple[float, ...] = (10 / 20, 15 / 20, 19 / 20)
 
 
 class TrainingError(CourseError):
-    """Training could not go on: a loss that is no number, or a checkpoint that does not fit."""
+    """Training could not go on: a loss is no finite number."""
 
 
 class Corpus(Protocol):
@@ -268,79 +274,6 @@ class StepState:
     averaged: MultiTaskCNN | None = None
 
 
-# --------------------------------------------------------------------------- randomness
-
-
-def stream_seed(seed: int, purpose: str, number: int = 0) -> int:
-    """Return the seed of one stream of random numbers: same arguments, same stream.
-
-    Parameters
-    ----------
-    seed
-        Of the run.
-    purpose
-        What the numbers are for, e.g. ``"batches"``.
-    number
-        Which of several, e.g. the epoch or the step.
-
-    Returns
-    -------
-    int
-        In 0 .. 2**63 - 1.
-    """
-    entropy = np.random.SeedSequence([seed, zlib.crc32(purpose.encode()), number])
-    return int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-class BatchOrder:
-    """Which images make up which batch: epoch after epoch, each a fresh shuffle.
-
-    Depends on the seed and on the number of images alone, so every arm with a seed sees the same
-    batches, and batch ``step`` can be had without those before it.
-
-    Parameters
-    ----------
-    count
-        Images to choose from.
-    batch
-        Images in a batch; a batch may straddle two epochs, so none is short.
-    seed
-        Of the run.
-    purpose
-        Name of the random stream.
-    """
-
-    def __init__(self, count: int, batch: int, seed: int, purpose: str = "batches") -> None:
-        if count < 1:
-            raise ValueError("There is no image to train on: the training index is empty.")
-        self.count = count
-        self.batch = batch
-        self.seed = seed
-        self.purpose = purpose
-        self._epochs: dict[int, NDArray[np.int64]] = {}
-
-    def __getitem__(self, step: int) -> NDArray[np.int64]:
-        """Return positions (batch,) in 0 .. count - 1 of the images of batch ``step`` (from 0)."""
-        start = step * self.batch
-        parts = []
-        wanted = self.batch
-        while wanted:
-            epoch, offset = divmod(start, self.count)
-            part = self._epoch(epoch)[offset : offset + wanted]
-            parts.append(part)
-            start += len(part)
-            wanted -= len(part)
-        return np.concatenate(parts)  # (batch,)
-
-    def _epoch(self, epoch: int) -> NDArray[np.int64]:
-        if epoch not in self._epochs:
-            rng = np.random.default_rng(stream_seed(self.seed, self.purpose, epoch))
-            # Only neighbouring epochs can share a batch.
-            self._epochs = {e: p for e, p in self._epochs.items() if abs(e - epoch) <= 1}
-            self._epochs[epoch] = rng.permutation(self.count)
-        return self._epochs[epoch]
-
-
 def build_model(config: TrainConfig, classes: Mapping[str, int], in_channels: int) -> MultiTaskCNN:
     """Return the untrained network of a config.
 
@@ -374,9 +307,6 @@ def build_model(config: TrainConfig, classes: Mapping[str, int], in_channels: in
     return model
 
 
-# --------------------------------------------------------------------------- schedule and average
-
-
 def learning_rate_at(step: int, config: TrainConfig) -> float:
     """Return the learning rate of update ``step``, counted from 0.
 
@@ -403,86 +333,6 @@ def learning_rate_at(step: int, config: TrainConfig) -> float:
     return peak
 
 
-class WeightAverage:
-    """Exponential moving average of a network's weights.
-
-    a <- d_t * a + (1 - d_t) * w,  d_t = min(decay, t / (t + 9)) at update t = 1, 2, ...
-
-    so that the first update copies the weights nearly whole (d_1 = 0.1) and a random beginning is
-    soon forgotten. Running statistics of batch normalisation are averaged in the same way; being
-    statistics of *other* weights than the averaged ones they are only a stand-in until
-    :func:`reestimate_statistics`.
-
-    Parameters
-    ----------
-    model
-        The network to follow; it is copied.
-    decay
-        In (0, 1); the average reaches back about 1 / (1 - decay) updates.
-    """
-
-    def __init__(self, model: MultiTaskCNN, decay: float) -> None:
-        if not 0 < decay < 1:
-            raise ValueError(f"decay must lie between 0 and 1, found {decay}.")
-        self.decay = decay
-        self.updates = 0
-        self.model = copy.deepcopy(model).requires_grad_(False).eval()
-        self._targets: list[Tensor] = []
-        self._sources: list[Tensor] = []
-        sources = model.state_dict(keep_vars=True)
-        for name, target in self.model.state_dict(keep_vars=True).items():
-            if target.is_floating_point():  # all but the counters of batches
-                self._targets.append(target)
-                self._sources.append(sources[name])
-
-    def decay_at(self, update: int) -> float:
-        """Return d_t for update t, counted from 1."""
-        return min(self.decay, update / (update + 9))
-
-    @torch.no_grad()
-    def update(self) -> None:
-        """Take in the followed network's present weights."""
-        self.updates += 1
-        torch._foreach_lerp_(
-            self._targets, [s.detach() for s in self._sources], 1 - self.decay_at(self.updates)
-        )
-
-
-@torch.no_grad()
-def reestimate_statistics(model: nn.Module, batches: Iterator[Tensor], *, amp: bool) -> None:
-    """Replace the running statistics of batch normalisation by plain means over given batches.
-
-    The usual running ones look back about ten batches, and those of averaged weights belong to no
-    network; both add noise that has nothing to do with the weights.
-
-    Parameters
-    ----------
-    model
-        Left in evaluation mode.
-    batches
-        Normalised images, (B, C, H, W) each, on the model's device.
-    amp
-        Whether to compute in bfloat16, as in training.
-
-    Note
-    ----
-    The paper says nothing on this; the method is that of stochastic weight averaging (Izmailov et
-    al. 2018, Sec. 3.2).
-    """
-    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # cumulative mean
-    model.train()
-    for images in batches:
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=amp):
-            model(images)
-    model.eval()
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-
-
 def amp_pays(device: torch.device | str) -> bool:
     """Return whether bfloat16 is faster than float32 on this device, for these networks.
 
@@ -504,224 +354,20 @@ def amp_pays(device: torch.device | str) -> bool:
     return False
 
 
-# --------------------------------------------------------------------------- data
-
-
-def to_input(images: Tensor) -> Tensor:
-    """Return network input for stored images: (v - 127.5) / 128 (Yin & Liu 2018, Sec. IV-A).
-
-    Parameters
-    ----------
-    images
-        (B, H, W) or (B, H, W, C), uint8, on any device.
-
-    Returns
-    -------
-    Tensor
-        (B, C, H, W) float32, channels last in memory.
-
-    Raises
-    ------
-    TypeError
-        If the images are not uint8.
-    ValueError
-        If they have neither three nor four dimensions.
-    """
-    if images.dtype != torch.uint8:
-        raise TypeError(f"Expected uint8 images in 0..255, found {images.dtype}.")
-    if images.ndim == 3:
-        images = images.unsqueeze(-1)  # (B, H, W, 1)
-    if images.ndim != 4:
-        raise ValueError(
-            f"Expected images (B, H, W) or (B, H, W, C), found shape {tuple(images.shape)}."
-        )
-    # A permuted (B, H, W, C) *is* channels last, so nothing is copied but the cast itself.
-    pixels = images.permute(0, 3, 1, 2).to(torch.float32)  # (B, C, H, W)
-    pixels = pixels.contiguous(memory_format=torch.channels_last)
-    return pixels.sub_(127.5).div_(128.0)
-
-
-@dataclass
-class _Source:
-    """Images and labels of the training set, batch by batch."""
-
-    images: NDArray[np.uint8]
-    index: NDArray[np.int64]
-    labels: dict[str, Tensor]
-    order: BatchOrder
-    device: torch.device
-
-    def load(self, step: int) -> Batch:
-        """Return raw images and labels of a batch, in host memory."""
-        chosen = self.order[step]
-        pixels = torch.from_numpy(np.ascontiguousarray(self.images[self.index[chosen]]))
-        where = torch.from_numpy(chosen)
-        labels = {task: values[where] for task, values in self.labels.items()}
-        if self.device.type == "cuda":
-            pixels = pixels.pin_memory()
-            labels = {task: values.pin_memory() for task, values in labels.items()}
-        return pixels, labels
-
-    def deliver(
-        self, pixels: Tensor, labels: dict[str, Tensor]
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Move a loaded batch to the device and normalise it there."""
-        pixels = pixels.to(self.device, non_blocking=True)
-        moved = {task: v.to(self.device, non_blocking=True) for task, v in labels.items()}
-        return to_input(pixels), moved
-
-    def batches(self, start: int, stop: int) -> Generator[Batch, None, None]:
-        """Yield the batches of steps start .. stop - 1, ready for the network."""
-        # On a CPU a loading thread would only take the cores that compute.
-        loaded: Generator[Batch, None, None] = (self.load(step) for step in range(start, stop))
-        if self.device.type == "cuda":
-            loaded = _prefetched(loaded, _PREFETCH_BATCHES)
-        try:
-            for pixels, labels in loaded:
-                yield self.deliver(pixels, labels)
-        finally:
-            loaded.close()
-
-
-def _prefetched(items: Iterable[Batch], ahead: int) -> Generator[Batch, None, None]:
-    """Yield the items, which a background thread makes ahead of their use."""
-    ready: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=ahead)
-    stopped = threading.Event()
-
-    def put(kind: str, item: Any) -> None:
-        while not stopped.is_set():
-            with contextlib.suppress(queue.Full):
-                ready.put((kind, item), timeout=0.1)
-                return
-
-    def work() -> None:
-        try:
-            for item in items:
-                put("item", item)
-                if stopped.is_set():
-                    return
-            put("end", None)
-        except BaseException as error:
-            put("error", error)
-
-    thread = threading.Thread(target=work, name="batches", daemon=True)
-    thread.start()
-    try:
-        while True:
-            kind, item = ready.get()
-            if kind == "error":
-                raise item
-            if kind == "end":
-                return
-            yield item
-    finally:
-        stopped.set()
-        thread.join()
-
-
-# --------------------------------------------------------------------------- checkpoints
-
-
-def _fingerprint(config: TrainConfig, classes: Mapping[str, int], source: _Source) -> str:
-    """Return a hash of all that a resumed run must have in common with its beginning."""
-    digest = hashlib.sha256()
-    about = {
-        "config": asdict(config),
-        "classes": [[task, int(classes[task])] for task in config.tasks],
-        "images": list(source.images.shape[1:]),
-    }
-    digest.update(json.dumps(about, sort_keys=True).encode())
-    digest.update(source.index.tobytes())
+def _run_description(
+    config: TrainConfig, classes: Mapping[str, int], source: BatchSource, amp: bool
+) -> dict[str, Any]:
+    """Return all that a resumed run must have in common with its beginning."""
+    data = hashlib.sha256(source.index.tobytes())
     for task in config.tasks:
-        digest.update(source.labels[task].numpy().tobytes())
-    return digest.hexdigest()
-
-
-def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a checkpoint so that the file is at any moment either the old one or the new one.
-
-    Parameters
-    ----------
-    path
-        Where it goes; the folder is made if needed.
-    content
-        Tensors, numbers, strings, and lists and dicts of them.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(dict(content), file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    with contextlib.suppress(OSError):  # not every file system lets a folder be synced
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def read_checkpoint(path: Path, fingerprint: str, config: TrainConfig) -> dict[str, Any]:
-    """Read a checkpoint of this run.
-
-    Parameters
-    ----------
-    path
-        The file.
-    fingerprint
-        Hash of config, classes and training set that it must have been written with.
-    config
-        For naming what differs.
-
-    Returns
-    -------
-    dict
-        What :func:`write_checkpoint` was given.
-
-    Raises
-    ------
-    TrainingError
-        If the file is unreadable, or belongs to another format, config or training set.
-    """
-    advice = "delete it to start afresh, or give another path"
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        written = content["format"]
-    except Exception as error:
-        raise TrainingError(
-            f"Expected a checkpoint in {path.name}, found a file that cannot be read "
-            f"({type(error).__name__}): {advice}."
-        ) from error
-    if written != CHECKPOINT_FORMAT:
-        raise TrainingError(
-            f"Expected checkpoint format {CHECKPOINT_FORMAT} in {path.name}, found {written}: "
-            f"{advice}."
-        )
-    if content["fingerprint"] != fingerprint:
-        theirs, ours = json.loads(content["config"]), json.loads(_config_text(config))
-        differing = [
-            f"{key} {theirs.get(key)!r} instead of {ours[key]!r}"
-            for key in ours
-            if theirs.get(key) != ours[key]
-        ]
-        what = ", ".join(differing) or "another training set"
-        raise TrainingError(
-            f"Expected a checkpoint of this run in {path.name}, found one with {what}: {advice}."
-        )
-    return dict(content)
-
-
-def _config_text(config: TrainConfig) -> str:
-    return json.dumps(asdict(config))
-
-
-# --------------------------------------------------------------------------- curves
+        data.update(source.labels[task].numpy().tobytes())
+    return {
+        **asdict(config),
+        "amp": amp,
+        "classes": [int(classes[task]) for task in config.tasks],
+        "image shape": list(source.images.shape[1:]),
+        "training set": data.hexdigest()[:16],
+    }
 
 
 @dataclass
@@ -758,9 +404,6 @@ class _Curves:
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         return {name: np.array(values) for name, values in self.columns.items()}
-
-
-# --------------------------------------------------------------------------- the loop
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.SGD:
@@ -828,7 +471,9 @@ def fit(
     Raises
     ------
     TrainingError
-        If a loss is not finite, or the checkpoint is unreadable or of another run.
+        If a loss is not finite.
+    CheckpointError
+        If the checkpoint is unreadable or of another run.
     ValueError
         If the corpus lacks a task's labels, or a label lies outside its classes.
     """
@@ -848,10 +493,10 @@ def fit(
         names, config.tasks, config.weights, every=math.ceil(config.steps / _CURVE_POINTS)
     )
     first, seconds_before = 0, 0.0
-    fingerprint = _fingerprint(config, classes, source) if checkpoint else ""
+    run = _run_description(config, classes, source, amp) if checkpoint else {}
 
     if checkpoint is not None and checkpoint.exists():
-        saved = read_checkpoint(checkpoint, fingerprint, config)
+        saved = read_checkpoint(checkpoint, run)
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         if average is not None:
@@ -883,10 +528,8 @@ def fit(
         assert checkpoint is not None
         write_checkpoint(
             checkpoint,
+            run,
             {
-                "format": CHECKPOINT_FORMAT,
-                "fingerprint": fingerprint,
-                "config": _config_text(config),
                 "step": step,
                 "model": model.state_dict(),
                 "averaged": average.model.state_dict() if average else None,
@@ -946,7 +589,7 @@ def fit(
     for network in (model, average.model if average else None):
         if network is not None and config.statistics_batches:
             order = BatchOrder(len(source.index), config.batch, config.seed, "statistics")
-            fresh = _Source(source.images, source.index, source.labels, order, device)
+            fresh = BatchSource(source.images, source.index, source.labels, order, device)
             inputs = (pixels for pixels, _ in fresh.batches(0, config.statistics_batches))
             reestimate_statistics(network, inputs, amp=amp)
     return FitResult(
@@ -960,7 +603,7 @@ def _make_source(
     classes: Mapping[str, int],
     index: ArrayLike | None,
     device: torch.device,
-) -> _Source:
+) -> BatchSource:
     chosen = np.asarray(corpus.split("train") if index is None else index, dtype=np.int64)
     order = BatchOrder(len(chosen), config.batch, config.seed)
     given = corpus.labels(chosen)
@@ -973,7 +616,7 @@ def _make_source(
                 f"{values.min()} .. {values.max()}: train on images of the training split."
             )
         labels[task] = torch.from_numpy(values)
-    return _Source(corpus.images, chosen, labels, order, device)
+    return BatchSource(corpus.images, chosen, labels, order, device)
 
 
 @contextlib.contextmanager

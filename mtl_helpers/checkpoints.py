@@ -1,0 +1,93 @@
+"""Checkpoints of a training run: whatever kills it, the file is an old one or a new one, whole."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mtl_helpers.errors import CourseError
+
+CHECKPOINT_FORMAT = 1
+
+
+class CheckpointError(CourseError):
+    """A checkpoint is unreadable, or belongs to another run."""
+
+
+def write_checkpoint(path: Path, run: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Write a checkpoint under a temporary name, then give it its own.
+
+    Parameters
+    ----------
+    path
+        Where it goes; the folder is made if needed. One run writes to one path.
+    run
+        What a resumed run must have in common with this one; anything that JSON can hold.
+    state
+        What a resumed run continues from: tensors, numbers, strings, lists and dicts of them.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Always the same name, so that what a killed run leaves is overwritten, not collected.
+    temporary = path.with_name(f".{path.name}.part")
+    content = {"format": CHECKPOINT_FORMAT, "run": json.dumps(run), "state": dict(state)}
+    with temporary.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    with contextlib.suppress(OSError):  # not every file system lets a folder be synced
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def read_checkpoint(path: Path, run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state in a checkpoint of this very run.
+
+    Parameters
+    ----------
+    path
+        The file.
+    run
+        As given to :func:`write_checkpoint`.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read, has another format, or was written by another run; the message
+        names what differs.
+    """
+    advice = "delete it to start afresh, or give another path"
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        written, found, state = content["format"], json.loads(content["run"]), content["state"]
+    except Exception as error:
+        raise CheckpointError(
+            f"Expected a checkpoint in {path.name}, found a file that cannot be read "
+            f"({type(error).__name__}): {advice}."
+        ) from error
+    if written != CHECKPOINT_FORMAT:
+        raise CheckpointError(
+            f"Expected checkpoint format {CHECKPOINT_FORMAT} in {path.name}, found {written}: "
+            f"{advice}."
+        )
+    expected = json.loads(json.dumps(run))
+    differing = [
+        f"{key} {found.get(key)!r} instead of {expected.get(key)!r}"
+        for key in sorted(found.keys() | expected.keys())
+        if found.get(key) != expected.get(key)
+    ]
+    if differing:
+        raise CheckpointError(
+            f"Expected a checkpoint of this run in {path.name}, found one with "
+            f"{', '.join(differing)}: {advice}."
+        )
+    return dict(state)
