@@ -79,10 +79,11 @@ def reestimate_statistics(model: nn.Module, batches: Iterable[Tensor], *, amp: b
     """
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     momenta = [norm.momentum for norm in norms]
+    model.eval()  # dropout would only draw random numbers
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # cumulative mean
-    model.train()
+        norm.train()
     for images in batches:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=amp):
             model(images)
