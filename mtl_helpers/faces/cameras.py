@@ -1,8 +1,9 @@
 """The fifteen Multi-PIE cameras, and the projection that the renderer and the landmarks share.
 
 World coordinates are those of the head model after framing: the unit is one inter-ocular
-distance, +z is up, the face looks toward -y and the subject's left is +x. The origin is the point
-about which the head is framed; every camera looks at it.
+distance, +z is up, the face looks toward -y, the subject's left is +x, and the origin lies on the
+axis about which the head turns. Every camera looks at `TARGET`, a little before that axis, so that
+a profile's nose stays in the picture.
 """
 
 from __future__ import annotations
@@ -18,15 +19,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 CAMERA_DISTANCE = 20.0
-"""Distance from a camera's centre to the origin, in inter-ocular distances (about 1.25 m)."""
+"""Distance from a camera's centre to `TARGET`, in inter-ocular distances (about 1.25 m)."""
 
 FIELD_WIDTH = 4.0
-"""Width of the picture in the plane through the origin, in inter-ocular distances."""
+"""Width of the picture in the plane through `TARGET`, in inter-ocular distances."""
+
+TARGET = (0.0, -0.35, 0.0)
+"""The point that all cameras look at, in the middle of every picture."""
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera that looks at the origin.
+    """A camera that looks at `TARGET`.
 
     Parameters
     ----------
@@ -37,7 +41,7 @@ class Camera:
         subject's left, so that a positive yaw shows the left cheek and the nose points to the
         left of the picture.
     pitch_deg
-        Height of the camera above the horizontal plane through the origin, in degrees.
+        Height of the camera above the horizontal plane through `TARGET`, in degrees.
     label_deg
         The yaw class under which Yin and Liu (2018) file the camera's pictures. It differs from
         ``yaw_deg`` only in that it ignores pitch.
@@ -69,7 +73,7 @@ class Camera:
     @property
     def position(self) -> NDArray[np.float64]:
         """The camera's centre in world coordinates, shape (3,), in inter-ocular distances."""
-        return -CAMERA_DISTANCE * self.axes[2]
+        return np.array(TARGET) - CAMERA_DISTANCE * self.axes[2]
 
 
 def _head_height() -> list[Camera]:
@@ -145,5 +149,5 @@ def to_camera(points: Tensor, camera: str | Camera) -> Tensor:
     """World points in a camera's own axes: right, down and depth, shape (..., 3)."""
     camera = get_camera(camera)
     axes = torch.as_tensor(camera.axes, dtype=points.dtype, device=points.device)
-    view = points @ axes.T  # (..., 3)
+    view = (points - points.new_tensor(TARGET)) @ axes.T  # (..., 3)
     return view + view.new_tensor([0.0, 0.0, CAMERA_DISTANCE])
