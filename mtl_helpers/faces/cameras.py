@@ -76,16 +76,20 @@ class Camera:
         return np.array(TARGET) - CAMERA_DISTANCE * self.axes[2]
 
 
-def _head_height() -> list[Camera]:
-    names = "11_0 12_0 09_0 08_0 13_0 14_0 05_1 05_0 04_1 19_0 20_0 01_0 24_0".split()
-    return [Camera(name, float(yaw), 0.0, yaw) for name, yaw in zip(names, range(-90, 91, 15))]
-
+_HEAD_HEIGHT = (
+    *("11_0", "12_0", "09_0", "08_0", "13_0", "14_0", "05_1"),
+    *("05_0", "04_1", "19_0", "20_0", "01_0", "24_0"),
+)
+_YAWS = range(-90, 91, 15)
 
 PIE_CAMERAS: Mapping[str, Camera] = MappingProxyType(
     {
         camera.name: camera
         for camera in [
-            *_head_height(),
+            *(
+                Camera(name, float(yaw), 0.0, yaw)
+                for name, yaw in zip(_HEAD_HEIGHT, _YAWS, strict=True)
+            ),
             Camera("19_1", 45.0, 30.0, 45),
             Camera("08_1", -45.0, 30.0, -45),
         ]
@@ -95,7 +99,7 @@ PIE_CAMERAS: Mapping[str, Camera] = MappingProxyType(
 overhead ones. Gross et al. (2010) give the names and the 15-degree spacing; the overhead cameras'
 pitch of 30 degrees is ours."""
 
-YAW_CLASSES: tuple[int, ...] = tuple(range(-90, 91, 15))
+YAW_CLASSES: tuple[int, ...] = tuple(_YAWS)
 """The thirteen yaw classes, in degrees."""
 
 

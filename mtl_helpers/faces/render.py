@@ -18,6 +18,7 @@ on a CPU; use processes for more.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import sys
 import weakref
@@ -31,25 +32,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_helpers.faces.appearance import (
-    BACKDROP,
-    CAVITY,
-    CLOTH,
-    MOUTH,
-    SKIN,
-    TEETH,
-    TONGUE,
     HairDraw,
-    HairPaint,
     Skin,
-    SkinPaint,
-    Surface,
     draw_hair,
     face_materials,
     hair_paints,
-    hair_thickness,
-    paint,
     paint_coordinates,
-    ramp,
     skin_of,
     skin_paint,
 )
@@ -65,12 +53,23 @@ from mtl_helpers.faces.cameras import (
 from mtl_helpers.faces.expression import EXPRESSIONS, identity_expression
 from mtl_helpers.faces.head import HeadModel
 from mtl_helpers.faces.identity import Identity
+from mtl_helpers.faces.kernels import (
+    blotch_noise,
+    cast_shadows,
+    develop_shots,
+    inspect_hits,
+    occlusion,
+    project_vertices,
+    rasterise,
+    see_points,
+    shade_hits,
+    vertex_normals,
+)
 from mtl_helpers.faces.landmarks import LANDMARKS_51, framing
 from mtl_helpers.faces.lights import Shot, get_shot
+from mtl_helpers.faces.paint import BACKDROP, CAVITY, CLOTH, MOUTH, SKIN, TEETH, TONGUE
 
 wp.config.log_level = wp.LOG_ERROR  # a notebook should not show warp's greeting
-# The default flags compile for the CPU at hand, whose rounding differs from another's.
-wp.set_module_options({"cpu_compiler_flags": "", "enable_backward": False})
 
 EXPOSURE = 1.5
 """Factor on linear radiance before the tone curve."""
@@ -95,356 +94,6 @@ _RINGS = (
     (5.0, 2.2, -2.9, 0.0),
 )
 _SKIN_RINGS = 2
-
-
-@wp.kernel
-def vertex_normals(
-    points: wp.array(dtype=wp.vec3),
-    faces: wp.array2d(dtype=int),
-    first_corner: wp.array(dtype=int),
-    corner_face: wp.array(dtype=int),
-    normals: wp.array(dtype=wp.vec3),
-):
-    vertex = wp.tid()
-    total = wp.vec3(0.0, 0.0, 0.0)
-    for corner in range(first_corner[vertex], first_corner[vertex + 1]):
-        face = corner_face[corner]
-        a = points[faces[face, 0]]
-        total += wp.cross(points[faces[face, 1]] - a, points[faces[face, 2]] - a)
-    normals[vertex] = wp.normalize(total)
-
-
-@wp.kernel
-def occlusion(
-    mesh: wp.uint64,
-    points: wp.array(dtype=wp.vec3),
-    normals: wp.array(dtype=wp.vec3),
-    count: int,
-    reach: float,
-    openness: wp.array(dtype=float),
-):
-    vertex = wp.tid()
-    n = normals[vertex]
-    helper = wp.vec3(1.0, 0.0, 0.0)
-    if wp.abs(n[0]) > 0.7:
-        helper = wp.vec3(0.0, 1.0, 0.0)
-    t = wp.normalize(wp.cross(n, helper))
-    b = wp.cross(n, t)
-    start = points[vertex] + n * 0.012
-    free = float(0.0)
-    for ray in range(count):
-        # a spiral with cosine density: equal shares of the hemisphere's irradiance
-        r2 = (float(ray) + 0.5) / float(count)
-        r = wp.sqrt(r2)
-        angle = 2.399963 * float(ray)
-        d = t * (r * wp.cos(angle)) + b * (r * wp.sin(angle)) + n * wp.sqrt(1.0 - r2)
-        if not wp.mesh_query_ray_anyhit(mesh, start, d, reach):
-            free += 1.0
-    openness[vertex] = free / float(count)
-
-
-@wp.kernel
-def blotch_noise(places: wp.array(dtype=wp.vec3), pattern: int, blotches: wp.array(dtype=float)):
-    vertex = wp.tid()
-    state = wp.uint32(pattern)
-    q = places[vertex]
-    blotches[vertex] = wp.noise(state, q * 1.7) + 0.6 * wp.noise(state, q * 5.0)
-
-
-@wp.kernel
-def cast_shadows(
-    mesh: wp.uint64,
-    points: wp.array(dtype=wp.vec3),
-    normals: wp.array(dtype=wp.vec3),
-    directions: wp.array(dtype=wp.vec3),
-    offset: float,
-    lit: wp.array2d(dtype=float),
-):
-    vertex, light = wp.tid()
-    n = normals[vertex]
-    d = directions[light]
-    free = float(0.0)
-    if wp.dot(n, d) > 0.0:
-        if not wp.mesh_query_ray_anyhit(mesh, points[vertex] + n * offset, d, 100.0):
-            free = 1.0
-    lit[vertex, light] = free
-
-
-@wp.kernel
-def see_points(
-    mesh: wp.uint64,
-    points: wp.array(dtype=wp.vec3),
-    normals: wp.array(dtype=wp.vec3),
-    ids: wp.array(dtype=int),
-    eyes: wp.array(dtype=wp.vec3),
-    offset: float,
-    seen: wp.array2d(dtype=wp.uint8),
-):
-    view, index = wp.tid()
-    vertex = ids[index]
-    p = points[vertex]
-    away = eyes[view] - p
-    distance = wp.length(away)
-    d = away / distance
-    answer = wp.uint8(0)
-    start = p + (normals[vertex] + d) * offset
-    if wp.dot(normals[vertex], d) > -0.2:
-        if not wp.mesh_query_ray_anyhit(mesh, start, d, distance):
-            answer = wp.uint8(1)
-    seen[view, index] = answer
-
-
-@wp.kernel
-def project_vertices(
-    points: wp.array(dtype=wp.vec3),
-    normals: wp.array(dtype=wp.vec3),
-    places: wp.array(dtype=wp.vec3),
-    ears: wp.array(dtype=float),
-    axes: wp.array(dtype=wp.mat33),
-    target: wp.vec3,
-    hairs: wp.array(dtype=HairPaint),
-    scale: float,
-    centre: float,
-    distance: float,
-    screen: wp.array2d(dtype=wp.vec3),
-):
-    view, vertex = wp.tid()
-    p = points[vertex]
-    q = places[vertex]
-    if q[2] > -1.4 and (q[2] > 0.2 or q[1] > 0.7):
-        p = p + normals[vertex] * hair_thickness(q, ears[vertex], hairs[view])
-    c = axes[view] * (p - target)
-    inverse = 1.0 / (c[2] + distance)
-    screen[view, vertex] = wp.vec3(
-        centre + scale * c[0] * inverse, centre + scale * c[1] * inverse, inverse
-    )
-
-
-@wp.kernel
-def rasterise(
-    screen: wp.array2d(dtype=wp.vec3),
-    faces: wp.array2d(dtype=int),
-    size: int,
-    nearest: float,
-    steps: float,
-    hits: wp.array2d(dtype=wp.int64),
-):
-    view, face = wp.tid()
-    a = screen[view, faces[face, 0]]
-    b = screen[view, faces[face, 1]]
-    c = screen[view, faces[face, 2]]
-    # y points down, so triangles that face the camera are clockwise in the picture
-    area = (c[0] - a[0]) * (b[1] - a[1]) - (b[0] - a[0]) * (c[1] - a[1])
-    if area <= 0.0:
-        return
-    x0 = wp.max(int(wp.ceil(wp.min(wp.min(a[0], b[0]), c[0]) - 0.5)), 0)
-    x1 = wp.min(int(wp.floor(wp.max(wp.max(a[0], b[0]), c[0]) - 0.5)), size - 1)
-    y0 = wp.max(int(wp.ceil(wp.min(wp.min(a[1], b[1]), c[1]) - 0.5)), 0)
-    y1 = wp.min(int(wp.floor(wp.max(wp.max(a[1], b[1]), c[1]) - 0.5)), size - 1)
-    scale = 1.0 / area
-    for y in range(y0, y1 + 1):
-        py = float(y) + 0.5
-        for x in range(x0, x1 + 1):
-            px = float(x) + 0.5
-            u = ((c[0] - px) * (b[1] - py) - (b[0] - px) * (c[1] - py)) * scale
-            v = ((a[0] - px) * (c[1] - py) - (c[0] - px) * (a[1] - py)) * scale
-            w = 1.0 - u - v
-            # the tolerance closes the cracks that rounding leaves between neighbours
-            if u >= -1.0e-5 and v >= -1.0e-5 and w >= -1.0e-5:
-                inverse = u * a[2] + v * b[2] + w * c[2]
-                key = wp.int64((nearest - inverse) * steps)
-                key = key * wp.int64(65536) + wp.int64(face)
-                wp.atomic_min(hits, view, y * size + x, key)
-
-
-@wp.func
-def weights_at(a: wp.vec3, b: wp.vec3, c: wp.vec3, px: float, py: float) -> wp.vec3:
-    """Perspective-correct barycentric weights of a picture point in a projected triangle."""
-    area = (c[0] - a[0]) * (b[1] - a[1]) - (b[0] - a[0]) * (c[1] - a[1])
-    u = ((c[0] - px) * (b[1] - py) - (b[0] - px) * (c[1] - py)) / area
-    v = ((a[0] - px) * (c[1] - py) - (c[0] - px) * (a[1] - py)) / area
-    weights = wp.vec3(u * a[2], v * b[2], (1.0 - u - v) * c[2])
-    return weights / (weights[0] + weights[1] + weights[2])
-
-
-@wp.kernel
-def shade_hits(
-    hits: wp.array2d(dtype=wp.int64),
-    screen: wp.array2d(dtype=wp.vec3),
-    faces: wp.array2d(dtype=int),
-    materials: wp.array(dtype=int),
-    normals: wp.array(dtype=wp.vec3),
-    places: wp.array(dtype=wp.vec3),
-    lips: wp.array(dtype=float),
-    ears: wp.array(dtype=float),
-    blotches: wp.array(dtype=float),
-    openness: wp.array(dtype=float),
-    lit: wp.array2d(dtype=float),
-    directions: wp.array(dtype=wp.vec3),
-    axes: wp.array(dtype=wp.mat33),
-    skin: SkinPaint,
-    hairs: wp.array(dtype=HairPaint),
-    side: int,
-    supersample: int,
-    empty: wp.int64,
-    linear: wp.array3d(dtype=wp.vec3),
-):
-    view, pixel = wp.tid()
-    row = pixel // side
-    column = pixel - row * side
-    size = side * supersample
-    lights = directions.shape[0]
-    share = 1.0 / float(supersample * supersample)
-    hair = hairs[view]
-    toward = wp.vec3(-axes[view][2, 0], -axes[view][2, 1], -axes[view][2, 2])
-    for light in range(lights + 1):
-        linear[view, pixel, light] = wp.vec3(0.0, 0.0, 0.0)
-    for sample in range(supersample * supersample):
-        y = row * supersample + sample // supersample
-        x = column * supersample + sample % supersample
-        key = hits[view, y * size + x]
-        if key == empty:
-            # the room is lit as the head is, but no flash's direction shows on the wall
-            wall = hair.backdrop * (1.0 - 0.2 * float(row) / float(side)) * share
-            for light in range(lights + 1):
-                linear[view, pixel, light] = linear[view, pixel, light] + wall
-        else:
-            face = int(key % wp.int64(65536))
-            i = faces[face, 0]
-            j = faces[face, 1]
-            k = faces[face, 2]
-            w = weights_at(
-                screen[view, i], screen[view, j], screen[view, k], float(x) + 0.5, float(y) + 0.5
-            )
-            n = wp.normalize(normals[i] * w[0] + normals[j] * w[1] + normals[k] * w[2])
-            q = places[i] * w[0] + places[j] * w[1] + places[k] * w[2]
-            surface = paint(
-                q,
-                materials[face],
-                lips[i] * w[0] + lips[j] * w[1] + lips[k] * w[2],
-                ears[i] * w[0] + ears[j] * w[1] + ears[k] * w[2],
-                blotches[i] * w[0] + blotches[j] * w[1] + blotches[k] * w[2],
-                skin,
-                hair,
-            )
-            albedo = surface.albedo * share
-            gloss = surface.gloss * share
-            open_sky = openness[i] * w[0] + openness[j] * w[1] + openness[k] * w[2]
-            sky = open_sky * (0.7 + 0.3 * n[2])
-            linear[view, pixel, 0] = linear[view, pixel, 0] + albedo * sky
-            for light in range(lights):
-                d = directions[light]
-                cosine = wp.dot(n, d)
-                if cosine > 0.0:
-                    free = lit[i, light] * w[0] + lit[j, light] * w[1] + lit[k, light] * w[2]
-                    if free > 0.0:
-                        glint = float(0.0)
-                        if gloss > 0.0:
-                            h = wp.normalize(d + toward)
-                            s = wp.max(wp.dot(n, h), 0.0)
-                            s = s * s
-                            s = s * s
-                            s = s * s
-                            s = s * s
-                            if surface.shininess > 1:
-                                s = s * s
-                                s = s * s
-                                s = s * s
-                                s = 8.0 * s
-                            glint = gloss * s
-                        linear[view, pixel, light + 1] = linear[view, pixel, light + 1] + free * (
-                            albedo * cosine + wp.vec3(glint, glint, glint)
-                        )
-
-
-@wp.func
-def tone(x: float, exposure: float, power: float) -> float:
-    return 255.0 * wp.pow(1.0 - wp.exp(-exposure * x), power)
-
-
-@wp.func
-def level(value: float) -> wp.uint8:
-    return wp.uint8(wp.clamp(value + 0.5, 0.0, 255.0))
-
-
-@wp.kernel
-def develop_shots(
-    linear: wp.array3d(dtype=wp.vec3),
-    flash_buffer: wp.array(dtype=int),
-    flash: wp.array(dtype=float),
-    ambient: wp.array(dtype=float),
-    exposure: float,
-    power: float,
-    noise: float,
-    noise_seeds: wp.array2d(dtype=wp.uint32),
-    images: wp.array4d(dtype=wp.uint8),
-):
-    view, shot, pixel = wp.tid()
-    x = linear[view, pixel, 0] * ambient[shot]
-    buffer = flash_buffer[shot]
-    if buffer > 0:
-        x = x + linear[view, pixel, buffer] * flash[shot]
-    grain = float(0.0)
-    if noise > 0.0:
-        # the sum of two uniform halves has a triangular density of variance 1/6
-        bits = wp.rand_init(int(noise_seeds[view, shot]), pixel)
-        halves = float(bits & wp.uint32(65535)) + float(bits >> wp.uint32(16))
-        grain = noise * 2.4494897 * (halves / 65535.0 - 1.0)
-    if images.shape[3] == 1:
-        grey = 0.2126 * x[0] + 0.7152 * x[1] + 0.0722 * x[2]
-        images[view, shot, pixel, 0] = level(tone(grey, exposure, power) + grain)
-    else:
-        for channel in range(3):
-            images[view, shot, pixel, channel] = level(tone(x[channel], exposure, power) + grain)
-
-
-@wp.kernel
-def inspect_hits(
-    hits: wp.array2d(dtype=wp.int64),
-    screen: wp.array2d(dtype=wp.vec3),
-    faces: wp.array2d(dtype=int),
-    materials: wp.array(dtype=int),
-    normals: wp.array(dtype=wp.vec3),
-    places: wp.array(dtype=wp.vec3),
-    lips: wp.array(dtype=float),
-    ears: wp.array(dtype=float),
-    skin: SkinPaint,
-    hairs: wp.array(dtype=HairPaint),
-    size: int,
-    empty: wp.int64,
-    backdrop: int,
-    triangle: wp.array2d(dtype=int),
-    material: wp.array2d(dtype=int),
-    depth: wp.array2d(dtype=float),
-    normal: wp.array2d(dtype=wp.vec3),
-):
-    view, pixel = wp.tid()
-    key = hits[view, pixel]
-    if key == empty:
-        triangle[view, pixel] = -1
-        material[view, pixel] = backdrop
-        depth[view, pixel] = wp.inf
-        normal[view, pixel] = wp.vec3(0.0, 0.0, 0.0)
-        return
-    face = int(key % wp.int64(65536))
-    i = faces[face, 0]
-    j = faces[face, 1]
-    k = faces[face, 2]
-    y = pixel // size
-    x = pixel - y * size
-    w = weights_at(
-        screen[view, i], screen[view, j], screen[view, k], float(x) + 0.5, float(y) + 0.5
-    )
-    q = places[i] * w[0] + places[j] * w[1] + places[k] * w[2]
-    lip = lips[i] * w[0] + lips[j] * w[1] + lips[k] * w[2]
-    ear = ears[i] * w[0] + ears[j] * w[1] + ears[k] * w[2]
-    surface = paint(q, materials[face], lip, ear, 0.0, skin, hairs[view])
-    triangle[view, pixel] = face
-    material[view, pixel] = surface.material
-    depth[view, pixel] = (
-        w[0] / screen[view, i][2] + w[1] / screen[view, j][2] + w[2] / screen[view, k][2]
-    )
-    normal[view, pixel] = wp.normalize(normals[i] * w[0] + normals[j] * w[1] + normals[k] * w[2])
 
 
 @dataclass(frozen=True)
@@ -510,7 +159,7 @@ class FaceRenderer:
     def __init__(self, head: HeadModel, device: str | torch.device = "cpu") -> None:
         name = "cuda:0" if str(device) == "cuda" else str(device)
         _start_warp()
-        if not wp.is_device_available(name):
+        if name not in [str(device) for device in wp.get_devices()]:
             raise ValueError(
                 f"expected a device that warp can use, found {name!r}, which is absent here; "
                 "pass device='cpu'"
@@ -545,7 +194,7 @@ class FaceRenderer:
         if self.device == "cpu":
             self._points.assign(points.cpu().numpy())
         else:
-            wp.copy(self._points, wp.from_torch(points.contiguous(), dtype=wp.vec3))
+            self._points.assign(wp.from_torch(points.contiguous(), dtype=wp.vec3))
         self._mesh.refit()
         self._update_normals()
 
@@ -1110,7 +759,7 @@ def _add_collar(
     place = {vertex: index for index, vertex in enumerate(rim)}
     rings = [rim, *(len(places) + len(rim) * k + np.arange(len(rim)) for k in range(len(_RINGS)))]
     added, added_materials = [], []
-    for number, (upper, lower) in enumerate(zip(rings, rings[1:])):
+    for number, (upper, lower) in enumerate(itertools.pairwise(rings)):
         for a, b in rim_edges:
             a0, b0, a1, b1 = upper[place[a]], upper[place[b]], lower[place[a]], lower[place[b]]
             added += [(b0, a0, a1), (b0, a1, b1)]
