@@ -238,8 +238,11 @@ def build() -> dict[str, np.ndarray]:
         "base_ids": keep.astype(np.int32),
         "mirror": mirror_map(keep, template).astype(np.int32),
     }
+    mirror = asset["mirror"]
     for name, mask in vertex_masks(data, compact, texture_quads, len(keep)).items():
-        asset[f"mask_{name}"] = mask
+        # the masks were painted by hand: the mean of both sides makes them symmetric
+        both = mask.astype(int) + mask[mirror]
+        asset[f"mask_{name}"] = (both // 2).astype(np.uint8)
     skin = np.zeros(len(keep))
     skin[compact[segments == SEGMENTS.index("skin")]] = 1
     asset["mask_scalp"] = scalp_mask(template, asset["mask_ears"], skin)
