@@ -23,6 +23,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -222,11 +223,9 @@ def hardware(threads: int) -> dict[str, Any]:
     ``threads`` is the number that one run may use; ``gpu`` is the name of the device, or ``None``
     where runs use the CPU. Nothing in it names the machine itself.
     """
-    device = pick_device()
     gpu = None
-    if device.type == "cuda":
-        import torch
-
+    torch = sys.modules.get("torch")  # a process that has not loaded torch has used no GPU
+    if torch is not None and (device := pick_device()).type == "cuda":
         gpu = torch.cuda.get_device_name(device)
     return {
         "cpu": _cpu_name(),

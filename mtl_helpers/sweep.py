@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 
 import joblib
 from filelock import FileLock, Timeout
+from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm.auto import tqdm
 
@@ -197,6 +198,14 @@ def run_sweep(
             ]
         done: list[Path] = []
         failed: list[Failure] = []
+        full: StorageError | None = None
+
+        def runnable() -> Iterator[Any]:
+            for config in pending:
+                if full is not None:
+                    return
+                yield config
+
         if pending and experiment.prepare is not None:
             experiment.prepare(preset)
         bar = tqdm(
@@ -208,13 +217,19 @@ def run_sweep(
             smoothing=0,
         )
         with bar:
-            for outcome in _outcomes(experiment, preset, pending, processes, threads, root):
+            for outcome in _outcomes(experiment, preset, runnable(), processes, threads, root):
+                if isinstance(outcome, StorageError):
+                    full = full or outcome
+                    bar.write(f"{outcome} Waiting for the runs in hand.", file=sys.stderr)
+                    continue
                 if isinstance(outcome, Failure):
                     failed.append(outcome)
                     bar.write(f"failed: {outcome.config!r}\n  {outcome.error}", file=sys.stderr)
                 else:
                     done.append(outcome)
                 bar.update()
+    if full is not None:
+        raise full
     return SweepReport(tuple(done), tuple(skipped), tuple(failed))
 
 
@@ -287,46 +302,49 @@ def _only_sweep(folder: Path) -> Iterator[None]:
 def _outcomes(
     experiment: Experiment,
     preset: Preset,
-    pending: Sequence[Any],
+    configs: Iterable[Any],
     processes: int,
     threads: int,
     root: Path,
-) -> Iterator[Path | Failure]:
+) -> Iterator[Path | Failure | StorageError]:
     """Run the configurations and give what becomes of each, as it becomes known."""
     # the parent's view of the code: workers load it now, whatever is edited while they run
     code = dict(code_version())
     calls = (
         joblib.delayed(_run_one)(experiment, preset, config, threads, root, code)
-        for config in pending
+        for config in configs
     )
-    if processes == 1 or len(pending) < 2:
+    if processes == 1:
         for call, arguments, keywords in calls:
-            yield _unpack(call(*arguments, **keywords))
+            yield call(*arguments, **keywords)
         return
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
+    with (
+        _fresh_workers(),
+        joblib.parallel_config(backend="loky", inner_max_num_threads=threads),
+    ):
         parallel = joblib.Parallel(
-            n_jobs=min(processes, len(pending)),
+            n_jobs=processes,
             batch_size=1,
             pre_dispatch="n_jobs",
             return_as="generator_unordered",
         )
-        finished = parallel(calls)
         try:
-            for outcome in finished:
-                yield _unpack(outcome)
+            yield from parallel(calls)
         except TerminatedWorkerError:
             raise SweepError(
                 "A worker process was ended from outside, most often because memory ran out; "
                 "finished runs are kept, so run the same command again with fewer processes."
             ) from None
-        finally:
-            finished.close()
 
 
-def _unpack(outcome: Path | Failure | StorageError) -> Path | Failure:
-    if isinstance(outcome, StorageError):
-        raise outcome
-    return outcome
+@contextmanager
+def _fresh_workers() -> Iterator[None]:
+    """Keep joblib from reusing workers, which hold older code and an older environment."""
+    get_reusable_executor().shutdown(wait=True)
+    try:
+        yield
+    finally:
+        get_reusable_executor().shutdown(wait=True)
 
 
 def _run_one(
@@ -338,14 +356,11 @@ def _run_one(
     code: Mapping[str, Any],
 ) -> Path | Failure | StorageError:
     """Run one configuration in a worker and store it there, so that no finished run is lost."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
     try:
-        start = time.perf_counter()
-        outcome = experiment.run(config)
-        seconds = time.perf_counter() - start
+        with _limited(threads):
+            start = time.perf_counter()
+            outcome = experiment.run(config)
+            seconds = time.perf_counter() - start
         return write_record(
             experiment.name,
             preset,
@@ -363,5 +378,25 @@ def _run_one(
     except Exception as error:
         summary = traceback.format_exception_only(error)[-1].strip()
         return Failure(config, summary, traceback.format_exc())
+
+
+@contextmanager
+def _limited(threads: int) -> Iterator[None]:
+    """Limit the threads of torch: now if it is loaded, or by the environment once it is."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    environment = {name: os.environ.get(name) for name in names}
+    torch = sys.modules.get("torch")
+    before = None if torch is None else torch.get_num_threads()
+    os.environ.update(dict.fromkeys(names, str(threads)))
+    if torch is not None:
+        torch.set_num_threads(threads)
+    try:
+        yield
     finally:
-        torch.set_num_threads(before)
+        for name, value in environment.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        if torch is not None:
+            torch.set_num_threads(before)
