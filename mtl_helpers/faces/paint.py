@@ -164,10 +164,7 @@ def paint(
         colour = colour * (1.0 - lash)
 
     lips = ramp(0.2, 0.8, lip)
-    colour = (
-        colour
-        + (wp.cw_mul(skin.lips, wp.vec3(1.0, 1.0, 1.0) * (1.0 + 0.15 * fine)) - colour) * lips
-    )
+    colour = colour + (skin.lips * (1.0 + skin.blotches * fine) - colour) * lips
     gloss = gloss + 0.05 * lips
 
     # a brow is an arch over each eye that thins toward the temple
