@@ -255,7 +255,7 @@ def _check(options: argparse.Namespace) -> int:
     try:
         if not _is_current(_ledger_file(options), _ledger_text(options)):
             problems.append(_stale(_ledger_file(options)))
-    except CourseError as error:
+    except (CourseError, ValueError) as error:
         if str(error) not in problems:
             problems.append(str(error))
     if problems:

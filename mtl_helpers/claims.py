@@ -61,11 +61,14 @@ class Finding:
         One of :data:`VERDICTS`.
     reason
         One or two sentences for the reader.
+    smallest_effect
+        What :func:`judge` was asked with; ``None`` where the verdict comes about otherwise.
     """
 
     effect: Effect
     verdict: Verdict
     reason: str
+    smallest_effect: float | None = None
 
     def effects(self) -> dict[str, Interval]:
         """Return the intervals by name; a single one has the empty name."""
@@ -263,7 +266,7 @@ def find(
                 " What holds by itself does not stand once the number of comparisons is "
                 "accounted for."
             )
-    return Finding(effect, verdict, f"{reason} {remark}".strip())
+    return Finding(effect, verdict, f"{reason} {remark}".strip(), smallest_effect)
 
 
 def _reason(
@@ -363,7 +366,8 @@ def evaluate_claim(
     ResultsError
         If some runs are there, but one is missing, damaged or of another configuration.
     ValueError
-        If the claim names an unknown experiment.
+        If the claim names an unknown experiment, or was judged by another smallest effect than
+        the one it declares.
     """
     preset = preset or get_preset()
     if claim.experiment is None or claim.evaluate is None:
@@ -383,7 +387,13 @@ def evaluate_claim(
         return Evaluation(claim, Finding((), "not tested", reason), ())
     configs = experiments[claim.experiment].configs(preset)
     records = load_records(claim.experiment, preset, configs, root=root)
-    return Evaluation(claim, claim.evaluate(records), tuple(records))
+    finding = claim.evaluate(records)
+    if finding.smallest_effect not in (None, claim.smallest_effect):
+        raise ValueError(
+            f"The claim {claim.id} declares {claim.smallest_effect:g} as the smallest effect that "
+            f"matters but is judged by {finding.smallest_effect:g}; make the two the same."
+        )
+    return Evaluation(claim, finding, tuple(records))
 
 
 _INTRODUCTION = """\
@@ -538,7 +548,8 @@ def _link(claim: Claim) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")
+    # adding zero turns a rounded -0.0 into +0.0
+    return f"{round(value, 1) + 0.0:+.1f}".replace("-", "−")
 
 
 def _signed(effect: Interval) -> str:

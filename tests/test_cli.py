@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import types
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mtl_helpers import __main__ as cli
+from mtl_helpers import experiments
+from mtl_helpers.claims import Claim, find
+from mtl_helpers.presets import PRESETS
+from mtl_helpers.statistics import mean_interval
+from mtl_helpers.sweep import Experiment, Outcome
+
+
+@dataclass(frozen=True)
+class Toy:
+    arm: str
+    seed: int
+
+
+def run(config: Toy) -> Outcome:
+    if config.arm == "bad":
+        raise ArithmeticError("diverged")
+    return Outcome({"rank1": 0.5 + 0.1 * config.seed})
+
+
+def configs(preset):
+    return [Toy("a", seed) for seed in preset.seeds]
+
+
+def bad_configs(preset):
+    return [*configs(preset), Toy("bad", 0)]
+
+
+CLAIM = Claim(
+    "T1",
+    "Toy (2018)",
+    "It works.",
+    "Table 1",
+    experiment="toy",
+    evaluate=lambda records: find(mean_interval([r.metric("rank1") for r in records]), 0.1),
+)
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(
+        experiments,
+        "EXPERIMENTS",
+        {"toy": Experiment("toy", configs, run), "bad": Experiment("bad", bad_configs, run)},
+    )
+    monkeypatch.setattr(experiments, "CLAIMS", {"T1": CLAIM})
+    monkeypatch.setenv("MTL_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("MTL_PRESET", "smoke")
+    monkeypatch.delenv("MTL_RERUN", raising=False)
+    return tmp_path
+
+
+def sweep(*more: str) -> int:
+    return cli.main(["sweep", "toy", "--processes", "1", *more])
+
+
+def test_presets_table_has_a_column_for_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["presets"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["smoke", "laptop", "gpu"]
+    images = next(line for line in lines if line.startswith("images"))
+    assert images.split()[1:] == [f"{preset.images:,}" for preset in PRESETS.values()]
+    starts = [lines[0].index(name) for name in PRESETS]
+    assert all(line[start - 1] == " " != line[start] for line in lines for start in starts)
+
+
+def test_sweep_runs_and_then_skips(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep() == 0
+    assert "2 runs done, 0 were stored already, 0 failed." in capsys.readouterr().out
+    assert sweep() == 0
+    assert "0 runs done, 2 were stored already" in capsys.readouterr().out
+    assert sweep("--rerun") == 0
+    assert "2 runs done" in capsys.readouterr().out
+    assert sweep("--results", str(place / "other"), "--preset", "laptop") == 0
+    assert len(list((place / "other" / "toy" / "laptop").glob("*.json"))) == 3
+
+
+def test_failed_run_makes_the_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["sweep", "bad", "--processes", "1"]) == 1
+    captured = capsys.readouterr()
+    assert "2 runs done" in captured.err and "Toy(arm='bad', seed=0)" in captured.err
+    assert captured.out == ""
+
+
+def test_sweep_help_lists_the_experiments(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["sweep", "help"]) == 0
+    assert capsys.readouterr().out.split() == ["toy", "bad"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sweep", "tyo"], "Unknown experiment 'tyo'; choose one of: toy, bad."),
+        (["sweep", "toy", "--preset", "labtop"], "Unknown preset 'labtop'"),
+        (["ledger", "--preset", "labtop"], "Unknown preset 'labtop'"),
+        (["corpus", "--preset", "labtop"], "Unknown preset 'labtop'"),
+    ],
+)
+def test_wrong_names_end_in_a_sentence(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"error: {message}") and captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["nonsense"], ["sweep"], ["sweep", "toy", "--processes", "none"]]
+)
+def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_ledger_is_written_and_checked(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = place / "book" / "claims.md"
+    output = ["--output", str(page)]
+    assert cli.main(["ledger", "--check", *output]) == 1
+    assert "claims.md is missing beside the stored runs; run" in capsys.readouterr().err
+    assert not page.exists()
+    assert cli.main(["ledger", *output]) == 0
+    assert cli.main(["ledger", "--check", *output]) == 0
+    assert "**not tested**" in page.read_text(encoding="utf-8")
+    # new runs make the page stale
+    assert sweep() == 0
+    assert cli.main(["ledger", "--check", *output]) == 1
+    assert "claims.md does not follow from the stored runs" in capsys.readouterr().err
+    assert cli.main(["ledger", *output]) == 0
+    assert cli.main(["ledger", "--check", *output]) == 0
+    # and so does one changed digit
+    page.write_text(page.read_text(encoding="utf-8").replace("+0.6", "+0.7"), encoding="utf-8")
+    assert cli.main(["ledger", "--check", *output]) == 1
+
+
+def test_check_finds_what_is_wrong(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = place / "claims.md"
+    check = ["check", "--output", str(page)]
+    assert sweep() == 0
+    assert cli.main(["ledger", "--output", str(page)]) == 0
+    assert cli.main(check) == 0
+    assert "2 stored runs are whole, and the ledger follows from them." in capsys.readouterr().out
+
+    first, second = sorted((place / "results" / "toy" / "smoke").glob("*.json"))
+    whole = first.read_text()
+    first.write_text(whole.replace("0.5", "0.9"))
+    assert cli.main(check) == 1
+    assert capsys.readouterr().err.count("was changed after it was stored") == 1
+
+    first.write_text(whole)
+    experiments.EXPERIMENTS["toy"] = Experiment("toy", lambda preset: configs(preset)[:1], run)
+    assert cli.main(check) == 1
+    wrong = capsys.readouterr().err
+    assert f"{second.name} is of a configuration that toy/smoke no longer has" in wrong
+
+    del experiments.EXPERIMENTS["toy"]
+    experiments.CLAIMS.clear()
+    assert cli.main(check) == 1
+    wrong = capsys.readouterr().err
+    assert wrong.count("is of toy/smoke, which is unknown") == 2
+    assert "claims.md does not follow" in wrong
+
+
+def test_corpus_builds_that_of_the_preset(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def load_pie(preset, processes, progress):
+        asked.append((preset.name, processes, progress))
+        return types.SimpleNamespace(images=range(1170))
+
+    module = types.ModuleType("mtl_helpers.faces.pie")
+    module.load_pie = load_pie
+    monkeypatch.setitem(sys.modules, "mtl_helpers.faces.pie", module)
+    assert cli.main(["corpus", "--processes", "2"]) == 0
+    assert asked == [("smoke", 2, True)]
+    assert "1,170 images" in capsys.readouterr().out
+
+
+def test_interruption_says_that_nothing_is_lost(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mtl_helpers.sweep.run_sweep", interrupted)
+    assert sweep() == 130
+    assert "what was finished is kept" in capsys.readouterr().err
+
+
+def test_module_runs_as_a_program_from_any_folder(tmp_path: Path) -> None:
+    def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "mtl_helpers", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+        )
+
+    good = call("presets")
+    assert good.returncode == 0 and "laptop" in good.stdout and good.stderr == ""
+    bad = call("sweep", "no_such_experiment", MTL_PRESET="smoke")
+    assert bad.returncode == 2
+    assert "Traceback" not in bad.stderr and bad.stderr.startswith("error: Unknown experiment")
+
+
+def test_reader_that_stops_early_is_no_error() -> None:
+    command = f"{sys.executable} -u -m mtl_helpers presets | head -n 1"
+    answer = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert answer.stdout.split() == ["smoke", "laptop", "gpu"]
+    assert "Traceback" not in answer.stderr and "BrokenPipe" not in answer.stderr
