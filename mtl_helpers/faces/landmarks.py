@@ -26,7 +26,7 @@ skull rests on the neck."""
 
 # The subject's right half of the points, and those on the mid line; the left half follows from the
 # mesh's mirror map. Chosen on enlarged pictures of the mesh; tools/draw_landmarks.py draws them.
-_RIGHT_BROW: Final = (207, 206, 204, 205, 208)  # outer to inner
+_RIGHT_BROW: Final = (232, 224, 222, 223, 233)  # outer to inner
 _NOSE_BRIDGE: Final = (133, 131, 164, 294)  # root to tip
 _RIGHT_NOSTRIL: Final = (358, 359)  # wing, then middle of the sill
 _NOSE_BASE: Final = 343
