@@ -46,7 +46,7 @@ def extract(
     images: NDArray[np.uint8],
     index: ArrayLike,
     *,
-    batch: int = 256,
+    batch: int = 128,
     device: torch.device | str = "cpu",
     amp: bool = False,
 ) -> dict[str, Tensor]:
@@ -207,7 +207,7 @@ def identification_report(
     model: MultiTaskCNN,
     *,
     probes: ArrayLike | None = None,
-    batch: int = 256,
+    batch: int = 128,
     device: torch.device | str = "cpu",
     amp: bool = False,
 ) -> dict[str, Any]:
