@@ -53,6 +53,7 @@ class MultiTaskCNN(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> from mtl_helpers.trunks import CASIANet
     >>> model = MultiTaskCNN(CASIANet(width=0.125), {"id": 10, "pos": 13})
     >>> out = model(torch.zeros(4, 1, 32, 32))
