@@ -820,7 +820,7 @@ def provenance_line(records: Sequence[Record]) -> str:
     code = dict.fromkeys(_code(item.code_version) for item in records)
     total = sum(item.seconds for item in records)
     return (
-        f"{len(records)} stored runs, seeds {', '.join(map(str, seeds))}, preset "
+        f"{len(records)} stored run{_s(len(records))}, seed{_s(len(seeds))} {', '.join(map(str, seeds))}, preset "
         f"{'/'.join(dict.fromkeys(item.preset for item in records))}; {'; '.join(machines)}; "
         f"{days[0] if len(days) == 1 else f'{days[0]} to {days[-1]}'}; "
         f"code {', '.join(code)}; {_duration(total)} of computing"
@@ -831,12 +831,16 @@ def _machine(found: Mapping[str, Any]) -> str:
     threads = found["threads"]
     parts = [
         f"{found['cpu']}",
-        f"{found['cores']} core{'' if found['cores'] == 1 else 's'}",
-        f"{threads} thread{'' if threads == 1 else 's'} a run",
+        f"{found['cores']} core{_s(found['cores'])}",
+        f"{threads} thread{_s(threads)} a run",
     ]
     if found.get("gpu"):
         parts.insert(0, str(found["gpu"]))
     return ", ".join(parts)
+
+
+def _s(number: int) -> str:
+    return "" if number == 1 else "s"
 
 
 def _code(found: Mapping[str, Any]) -> str:

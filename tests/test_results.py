@@ -586,7 +586,7 @@ def test_provenance_line_tells_runs_machines_dates_and_code(tmp_path: Path) -> N
     )
     assert provenance_line([]) == "no stored runs"
     assert provenance_line([fixed]) == (
-        "1 stored runs, seeds 0, preset smoke; Some CPU, 2 cores, 1 thread a run; 2026-01-02; "
+        "1 stored run, seed 0, preset smoke; Some CPU, 2 cores, 1 thread a run; 2026-01-02; "
         "code 01234567 with changes; 90 s of computing"
     )
     assert provenance_line([fixed, later]) == (
