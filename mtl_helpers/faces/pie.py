@@ -237,8 +237,10 @@ class PieSpec:
             If the places are not integers.
         """
         given = Factors(identity, camera, shot, expression)
-        places = [_integers(name, place) for name, place in zip(Factors._fields, given)]
-        for name, place, levels in zip(Factors._fields, places, self.shape):
+        places = [
+            _integers(name, place) for name, place in zip(Factors._fields, given, strict=True)
+        ]
+        for name, place, levels in zip(Factors._fields, places, self.shape, strict=True):
             _check_range(name, place, levels)
         return _plain(np.ravel_multi_index(np.broadcast_arrays(*places), self.shape))
 
@@ -281,7 +283,7 @@ class PieSpec:
         if split not in _SPLITS:
             raise ValueError(f"Unknown split {split!r}; choose one of: {', '.join(_SPLITS)}.")
         counts = (self.train_identities, self.validation_identities, self.test_identities)
-        place = _SPLITS.index(cast(Split, split))
+        place = _SPLITS.index(split)
         start = sum(counts[:place])
         return range(start, start + counts[place])
 
