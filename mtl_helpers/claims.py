@@ -396,6 +396,7 @@ def evaluate_claim(
     return Evaluation(claim, finding, tuple(records))
 
 
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _INTRODUCTION = """\
 (claims-ledger)=
 # Claims ledger
@@ -468,14 +469,15 @@ def ledger_markdown(
 
 def _summary(evaluations: Sequence[Evaluation]) -> str:
     rows = [
-        "| id | paper | claim | paper's figure | effect with 95 % interval | seeds | verdict "
-        "| experiment |",
+        "| id | paper | claim | paper's figure | effect in points, 95 % interval | seeds "
+        "| verdict | experiment |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for item in evaluations:
         claim, effects = item.claim, item.finding.effects()
         shown = [
-            f"{name + ': ' if name else ''}{_signed(effect)} {claim.unit}"
+            f"{name + ': ' if name else ''}{_signed(effect)}"
+            + ("" if claim.unit == "points" else f" {claim.unit}")
             for name, effect in effects.items()
         ]
         cells = [
@@ -553,8 +555,9 @@ def _number(value: float) -> str:
 
 
 def _signed(effect: Interval) -> str:
-    return f"{_number(effect.mean)} [{_number(effect.low)}, {_number(effect.high)}]"
+    # a no-break space keeps the interval on one line of a narrow column
+    return f"{_number(effect.mean)} [{_number(effect.low)},{_NO_BREAK}{_number(effect.high)}]"
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
+    return re.sub("[ \\t\\n]+", " ", text.replace("|", "\\|")).strip(" ")

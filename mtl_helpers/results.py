@@ -820,7 +820,8 @@ def provenance_line(records: Sequence[Record]) -> str:
     code = dict.fromkeys(_code(item.code_version) for item in records)
     total = sum(item.seconds for item in records)
     return (
-        f"{len(records)} stored run{_s(len(records))}, seed{_s(len(seeds))} {', '.join(map(str, seeds))}, preset "
+        f"{len(records)} stored run{_s(len(records))}, "
+        f"seed{_s(len(seeds))} {', '.join(map(str, seeds))}, preset "
         f"{'/'.join(dict.fromkeys(item.preset for item in records))}; {'; '.join(machines)}; "
         f"{days[0] if len(days) == 1 else f'{days[0]} to {days[-1]}'}; "
         f"code {', '.join(code)}; {_duration(total)} of computing"

@@ -248,15 +248,19 @@ def test_ledger_shows_effect_interval_seeds_and_verdict(root: Path) -> None:
     text = page(root, POSE, ALL, LATER)
     records = load_records("toy", SMOKE, CONFIGS, root=root)
     effect = compare_arms(records, "id+pos", "s-cnn", "rank1")
-    shown = f"{effect.mean:+.1f} [{effect.low:+.1f}, {effect.high:+.1f}] points"
-    assert shown == "+10.2 [+9.4, +10.9] points"
+    shown = f"{effect.mean:+.1f} [{effect.low:+.1f}, {effect.high:+.1f}]"
+    assert shown == "+10.2 [+9.4, +10.9]"
     rows = [line for line in text.splitlines() if line.startswith("| [")]
     assert rows[0] == (
-        "| [T1](#claim-t1) | Toy (2018) | Pose \\| helps. | Table 1 | +10.2 [+9.4, +10.9] points "
-        "| 3 | **holds** | [`toy`](../notebooks/toy.ipynb) |"
+        "| [T1](#claim-t1) | Toy (2018) | Pose \\| helps. | Table 1 "
+        "| +10.2 [+9.4,\N{NO-BREAK SPACE}+10.9] | 3 | **holds** | [`toy`](../notebooks/toy.ipynb) |"
     )
-    assert "id+pos: +10.2 [+9.4, +10.9] points<br>id+exp: +0.7 [−6.9, +8.3] points" in rows[1]
+    assert (
+        "id+pos: +10.2 [+9.4,\N{NO-BREAK SPACE}+10.9]<br>id+exp: +0.7 [−6.9,\N{NO-BREAK SPACE}+8.3]"
+        in rows[1]
+    )
     assert "**holds in part** | `toy` |" in rows[1]
+    assert "+8.3] steps" in page(root, dataclasses.replace(ALL, unit="steps"))
     assert rows[2] == (
         "| [T 3b](#claim-t-3b) | Toy (2018) | More helps. | Fig. 2 | – | – | **not tested** "
         "| none yet |"
