@@ -1,0 +1,439 @@
+"""The book's figures: one look, colours that the colour-blind tell apart, intervals always shown.
+
+Pictures keep an opaque light ground, so that they read the same in the light and the dark page.
+Each function returns the figure; a notebook prints the figure's key numbers beside it and gives
+it an alt text and a caption in the cell's metadata.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from mtl_helpers.statistics import Interval, mean_interval, paired_difference
+
+__all__ = [
+    "COLOURS",
+    "MARKERS",
+    "arm_styles",
+    "contact_sheet",
+    "figure_png",
+    "learning_curves",
+    "paired_dots",
+    "phi_s_curve",
+    "rank1_by_yaw",
+    "use_course_style",
+]
+
+# seaborn's "colorblind" palette; with a marker a line, no reader depends on colour alone.
+COLOURS: tuple[str, ...] = tuple(sns.color_palette("colorblind").as_hex())
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
+
+_PAPER = "#ffffff"
+_INK = "#222222"
+
+
+def use_course_style() -> None:
+    """Set the look of every figure that follows; each chapter's first cell calls it."""
+    sns.set_theme(
+        style="whitegrid",
+        palette=list(COLOURS),
+        rc={
+            "figure.facecolor": _PAPER,
+            "axes.facecolor": _PAPER,
+            "savefig.facecolor": _PAPER,
+            "figure.figsize": (7.0, 4.0),
+            "figure.dpi": 100,
+            "savefig.dpi": 100,
+            "figure.constrained_layout.use": True,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": 12,
+            "axes.labelsize": 11,
+            "xtick.labelsize": 10,
+            "ytick.labelsize": 10,
+            "legend.fontsize": 10,
+            "text.color": _INK,
+            "axes.labelcolor": _INK,
+            "xtick.color": _INK,
+            "ytick.color": _INK,
+            "grid.color": "#dddddd",
+        },
+    )
+
+
+def arm_styles(arms: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Colour and marker for each arm, the same wherever the arms are listed in the same order.
+
+    Parameters
+    ----------
+    arms
+        Names, at most ten: more cannot be told apart in one figure.
+
+    Raises
+    ------
+    ValueError
+        If there are more than ten arms.
+    """
+    if len(arms) > len(MARKERS):
+        raise ValueError(
+            f"Expected at most {len(MARKERS)} arms in one figure, found {len(arms)}; "
+            "split the figure."
+        )
+    return {
+        arm: {"color": COLOURS[position], "marker": MARKERS[position]}
+        for position, arm in enumerate(arms)
+    }
+
+
+def figure_png(figure: Figure, *, close: bool = True) -> bytes:
+    """Draw a figure as PNG bytes of its own size, so that frames of one slider do not jump.
+
+    Parameters
+    ----------
+    figure
+        The figure, with whatever is on it.
+    close
+        Whether to close it afterwards, which keeps the notebook from showing it as well.
+    """
+    buffer = io.BytesIO()
+    # Without the version of matplotlib in it, the same figure gives the same bytes.
+    figure.savefig(buffer, format="png", facecolor=_PAPER, metadata={"Software": None})
+    if close:
+        plt.close(figure)
+    return buffer.getvalue()
+
+
+def contact_sheet(
+    images: ArrayLike,
+    titles: Sequence[str] | None = None,
+    *,
+    columns: int | None = None,
+    row_labels: Sequence[str] | None = None,
+    title: str | None = None,
+    size: float = 1.1,
+) -> Figure:
+    """Show images side by side, row by row.
+
+    Parameters
+    ----------
+    images
+        Grey images (N, H, W) or RGB images (N, H, W, 3), as ``uint8`` or as floats from 0 to 1.
+    titles
+        One a picture; or one a column, shown above the first row.
+    columns
+        Pictures in a row; all in one row if not given and there are at most ten, else ten.
+    row_labels
+        One a row, shown at its left.
+    title
+        Above everything.
+    size
+        Side of a picture in inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The sheet.
+
+    Raises
+    ------
+    ValueError
+        If the images have another shape, or titles or labels are of another number.
+    """
+    pictures = np.asarray(images)
+    if pictures.ndim not in (3, 4) or not len(pictures):
+        raise ValueError(
+            "Expected images of shape (N, H, W) or (N, H, W, 3) with N of 1 or more, "
+            f"found {pictures.shape}."
+        )
+    n = len(pictures)
+    columns = min(n, 10) if columns is None else columns
+    rows = math.ceil(n / columns)
+    if titles is not None and len(titles) not in (n, columns):
+        raise ValueError(
+            f"Expected {n} titles (one a picture) or {columns} (one a column), found {len(titles)}."
+        )
+    if row_labels is not None and len(row_labels) != rows:
+        raise ValueError(f"Expected {rows} row labels, found {len(row_labels)}.")
+
+    titled_rows = 0 if titles is None else (rows if len(titles) == n else 1)
+    height = rows * size + titled_rows * 0.25 + (0.35 if title else 0.0)
+    width = columns * size + (0.9 if row_labels is not None else 0.0)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(width, height), squeeze=False, layout="constrained"
+    )
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)  # type: ignore[union-attr, call-arg]
+    limits = {"vmin": 0, "vmax": 255 if pictures.dtype == np.uint8 else 1.0}
+    for position, axis in enumerate(axes.flat):
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.grid(False)
+        for spine in axis.spines.values():
+            spine.set_visible(False)
+        if position >= n:
+            continue
+        axis.imshow(pictures[position], cmap="gray", interpolation="nearest", **limits)
+        if titles is not None and position < len(titles):
+            axis.set_title(titles[position], fontsize=9, pad=3)
+        if row_labels is not None and position % columns == 0:
+            axis.set_ylabel(
+                row_labels[position // columns], rotation=0, ha="right", va="center", fontsize=9
+            )
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def rank1_by_yaw(
+    yaws: Sequence[float],
+    rank1: Mapping[str, ArrayLike],
+    *,
+    axis: Axes | None = None,
+    ylabel: str = "Rank-1 (%)",
+    scale: float = 100.0,
+    title: str | None = None,
+) -> Figure:
+    """Rank-1 against yaw: the mean over seeds of each arm, in a band of its 95 % interval.
+
+    Parameters
+    ----------
+    yaws
+        Degrees (Y,), in rising order.
+    rank1
+        Arm to fractions (S, Y), a row a seed.
+    axis
+        Where to draw; a new figure if not given.
+    ylabel, title
+        Words on the figure.
+    scale
+        What a fraction is multiplied by before it is drawn.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure drawn on.
+
+    Raises
+    ------
+    ValueError
+        If an arm's array is not (S, Y).
+    """
+    figure, axis = _axis(axis)
+    for (arm, values), style in zip(rank1.items(), arm_styles(list(rank1)).values(), strict=True):
+        table = np.atleast_2d(np.asarray(values, dtype=float)) * scale  # (S, Y)
+        if table.ndim != 2 or table.shape[1] != len(yaws):
+            raise ValueError(
+                f"Expected an array (seeds, {len(yaws)}) for arm {arm!r}, found {table.shape}."
+            )
+        axis.plot(yaws, table.mean(axis=0), label=arm, markersize=5, **style)
+        if len(table) > 1:
+            bounds = [mean_interval(column) for column in table.T]
+            axis.fill_between(
+                yaws,
+                [bound.low for bound in bounds],
+                [bound.high for bound in bounds],
+                color=style["color"],
+                alpha=0.18,
+                linewidth=0,
+            )
+    axis.set_xticks(list(yaws))
+    axis.set_xticklabels([f"{yaw:g}" for yaw in yaws])
+    axis.set_xlabel("Yaw (degrees)")
+    axis.set_ylabel(ylabel)
+    if title:
+        axis.set_title(title)
+    axis.legend(frameon=False)
+    return figure
+
+
+def phi_s_curve(
+    phi_s: Sequence[float],
+    rank1: ArrayLike,
+    *,
+    chosen: float | None = None,
+    reference: ArrayLike | None = None,
+    highlight: float | None = None,
+    axis: Axes | None = None,
+    ylabel: str = "Rank-1 on validation identities (%)",
+    scale: float = 100.0,
+) -> Figure:
+    """Rank-1 against the total weight of the side tasks, a dot a seed and the mean with its bar.
+
+    Parameters
+    ----------
+    phi_s
+        Weights (P,), above zero; drawn on a logarithmic axis.
+    rank1
+        Fractions (P, S), a column a seed.
+    chosen
+        The weight that the search takes, marked by a line.
+    reference
+        Fractions (S,) of s-CNN (``phi_s`` of 0), drawn as a level line.
+    highlight
+        A weight to encircle, as for a frame of a slider.
+    axis, ylabel, scale
+        As in :func:`rank1_by_yaw`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure drawn on.
+
+    Raises
+    ------
+    ValueError
+        If the array is not (P, S), or a weight is not above zero.
+    """
+    weights = np.asarray(phi_s, dtype=float)
+    table = np.asarray(rank1, dtype=float) * scale  # (P, S)
+    if table.ndim != 2 or len(table) != len(weights):
+        raise ValueError(f"Expected rank-1 of shape ({len(weights)}, seeds), found {table.shape}.")
+    if (weights <= 0).any():
+        raise ValueError(
+            f"Expected every phi_s above zero, found {weights.tolist()}; pass s-CNN as reference."
+        )
+    figure, axis = _axis(axis)
+    axis.set_xscale("log")
+    # matplotlib's fallback minus sign on a log axis needs a font that not every machine has.
+    axis.set_xticks(weights, [f"{weight:g}" for weight in weights])
+    axis.minorticks_off()
+    for column in table.T:
+        axis.plot(weights, column, "o", color=COLOURS[0], alpha=0.35, markersize=4)
+    means = table.mean(axis=1)
+    if table.shape[1] > 1:
+        bounds = [mean_interval(row) for row in table]
+        errors = np.array(
+            [
+                [bound.mean - bound.low for bound in bounds],
+                [bound.high - bound.mean for bound in bounds],
+            ]
+        )
+        axis.errorbar(weights, means, errors, color=COLOURS[0], capsize=3, linewidth=1)
+    axis.plot(weights, means, "s-", color=COLOURS[0], label="m-CNN, mean over seeds")
+    if reference is not None:
+        level = float(np.mean(np.asarray(reference, dtype=float)) * scale)
+        axis.axhline(level, color=COLOURS[3], linestyle="--", label="s-CNN, mean over seeds")
+    if chosen is not None:
+        axis.axvline(chosen, color=_INK, linestyle=":", label=f"chosen: {chosen:g}")
+    if highlight is not None:
+        position = int(np.argmin(np.abs(weights - highlight)))
+        axis.plot(
+            weights[position], means[position], "o", markersize=16, fillstyle="none", color=_INK
+        )
+    axis.set_xlabel("phi_s, total weight of the side tasks")
+    axis.set_ylabel(ylabel)
+    axis.legend(frameon=False)
+    return figure
+
+
+def paired_dots(
+    reference: ArrayLike,
+    arms: Mapping[str, ArrayLike],
+    *,
+    axis: Axes | None = None,
+    xlabel: str = "Gain over s-CNN (points of rank-1)",
+    scale: float = 100.0,
+    meaningful: float | None = None,
+) -> Figure:
+    """Each arm's gain over a reference, a dot a seed, with the mean and its 95 % interval.
+
+    Parameters
+    ----------
+    reference
+        Fractions (S,) of the arm compared with.
+    arms
+        Arm to fractions (S,) with the same seeds in the same order.
+    axis, scale
+        As in :func:`rank1_by_yaw`.
+    xlabel
+        What a difference means.
+    meaningful
+        Smallest difference, after scaling, that would matter; shaded to both sides of zero.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure drawn on.
+
+    Raises
+    ------
+    ValueError
+        If an arm has another number of seeds, or there are fewer than two.
+    """
+    base = np.asarray(reference, dtype=float) * scale
+    figure, axis = _axis(axis, (7.0, 1.2 + 0.45 * len(arms)))
+    if meaningful is not None:
+        axis.axvspan(-meaningful, meaningful, color="#eeeeee", zorder=0)
+    axis.axvline(0.0, color=_INK, linewidth=1)
+    for row, values in enumerate(arms.values()):
+        scaled = np.asarray(values, dtype=float) * scale
+        interval: Interval = paired_difference(scaled, base)
+        colour = COLOURS[row % len(COLOURS)]
+        axis.plot(scaled - base, np.full(len(base), row + 0.18), "o", alpha=0.5, ms=5, color=colour)
+        axis.plot([interval.low, interval.high], [row, row], linewidth=2.5, color=colour)
+        axis.plot(interval.mean, row, "D", markersize=7, color=colour)
+    axis.set_yticks(range(len(arms)), list(arms))
+    axis.set_ylim(len(arms) - 0.5, -0.5)
+    axis.set_xlabel(xlabel)
+    axis.grid(False, axis="y")
+    return figure
+
+
+def learning_curves(
+    curves: Mapping[str, ArrayLike],
+    *,
+    steps: ArrayLike | None = None,
+    ylabel: str = "Loss",
+    axis: Axes | None = None,
+    log: bool = False,
+) -> Figure:
+    """Curves over the steps of training, one line a name.
+
+    Parameters
+    ----------
+    curves
+        Name to values (T,), or (S, T) for several seeds, whose mean is drawn over thin lines.
+    steps
+        Step of each value (T,); 1, 2, ... if not given.
+    ylabel, axis
+        As in :func:`rank1_by_yaw`.
+    log
+        Whether the vertical axis is logarithmic.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure drawn on.
+    """
+    figure, axis = _axis(axis)
+    for position, (name, values) in enumerate(curves.items()):
+        table = np.atleast_2d(np.asarray(values, dtype=float))  # (S, T)
+        where = np.arange(1, table.shape[1] + 1) if steps is None else np.asarray(steps)
+        colour = COLOURS[position % len(COLOURS)]
+        if len(table) > 1:
+            axis.plot(where, table.T, color=colour, alpha=0.3, linewidth=0.8)
+        axis.plot(where, table.mean(axis=0), color=colour, label=name)
+    if log:
+        axis.set_yscale("log")
+    axis.set_xlabel("Step")
+    axis.set_ylabel(ylabel)
+    axis.legend(frameon=False)
+    return figure
+
+
+def _axis(axis: Axes | None, size: tuple[float, float] = (7.0, 4.0)) -> tuple[Figure, Axes]:
+    if axis is None:
+        figure, axis = plt.subplots(figsize=size, layout="constrained")
+        return figure, axis
+    figure_of_axis = axis.get_figure(root=True)
+    assert figure_of_axis is not None
+    return figure_of_axis, axis

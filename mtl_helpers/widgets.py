@@ -1,0 +1,351 @@
+"""Sliders over pictures that move in the published page, where no kernel runs.
+
+Every frame is drawn beforehand and travels with the page; the slider is linked to the frames in
+the browser, so moving it needs neither Python nor the network. Where a kernel is there,
+:class:`LiveControl` adds a button that computes the value chosen now. Chapters 1 and 2 use both.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ipywidgets
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from mtl_helpers.plots import figure_png
+
+__all__ = ["LinkedFrames", "LiveControl", "frame_slider", "image_bytes", "linked_frames"]
+
+Frame = bytes | Figure | Image.Image | np.ndarray
+
+_SIGNATURES = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"))
+
+
+def image_bytes(frame: Frame, *, zoom: int = 1, lossy: bool = False) -> bytes:
+    """Return a frame as the bytes of a picture file.
+
+    Parameters
+    ----------
+    frame
+        Bytes of a PNG, JPEG, GIF or WebP file (returned as they are), a matplotlib figure (drawn
+        and closed), a PIL image, or a ``uint8`` array (H, W) of grey or (H, W, 3) of RGB values.
+    zoom
+        Whole factor by which an array or PIL image is enlarged, each pixel staying a sharp square.
+    lossy
+        Whether arrays and PIL images become WebP at quality 85 instead of PNG: about a sixth of
+        the size for a rendered face, with differences that the eye does not see.
+
+    Raises
+    ------
+    TypeError
+        If the frame is of another kind, or an array of another type.
+    ValueError
+        If bytes are not those of a picture, or an array has another shape.
+    """
+    if isinstance(frame, bytes):
+        _media_type(frame)
+        return frame
+    if isinstance(frame, Figure):
+        return figure_png(frame)
+    if isinstance(frame, np.ndarray):
+        if frame.dtype != np.uint8:
+            raise TypeError(
+                f"Expected an image array of uint8, found {frame.dtype}; scale it to 0-255 and "
+                "convert it with .astype(np.uint8)."
+            )
+        if frame.ndim != 2 and (frame.ndim != 3 or frame.shape[2] != 3):
+            raise ValueError(
+                f"Expected an image of shape (H, W) or (H, W, 3), found {frame.shape}; "
+                "pass one image at a time."
+            )
+        frame = Image.fromarray(frame)
+    if not isinstance(frame, Image.Image):
+        raise TypeError(
+            "Expected the bytes of a picture, a figure, a PIL image or an array, found "
+            f"{type(frame).__name__}."
+        )
+    if zoom != 1:
+        frame = frame.resize((frame.width * zoom, frame.height * zoom), Image.Resampling.NEAREST)
+    buffer = io.BytesIO()
+    if lossy:
+        frame.save(buffer, "WEBP", quality=85, method=6)
+    else:
+        frame.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _media_type(data: bytes) -> str:
+    for signature, name in _SIGNATURES:
+        if data.startswith(signature):
+            return f"image/{name}"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    raise ValueError(
+        f"Expected the bytes of a PNG, JPEG, GIF or WebP picture, found {data[:8]!r}; "
+        "pass figures and arrays as they are."
+    )
+
+
+def _image_html(data: bytes, alt: str) -> str:
+    # The picture's own size stands in the tag, so that a page does not jump when it is decoded.
+    width, height = Image.open(io.BytesIO(data)).size
+    source = f"data:{_media_type(data)};base64,{base64.b64encode(data).decode('ascii')}"
+    return (
+        f'<img class="course-frame" src="{source}" alt="{html.escape(alt, quote=True)}" '
+        f'width="{width}" height="{height}" style="max-width:100%;height:auto">'
+    )
+
+
+class LinkedFrames(ipywidgets.VBox):
+    """One slider and the panels that it moves; made by :func:`linked_frames`.
+
+    Parameters
+    ----------
+    slider
+        The slider; its ``index`` is linked in the browser to each panel's frame.
+    panels
+        The stacks of frames by panel name.
+    values
+        What each position of the slider stands for.
+    children
+        What is shown, from top to bottom.
+    """
+
+    def __init__(
+        self,
+        slider: Any,
+        panels: Mapping[str, Any],
+        values: Sequence[Any],
+        children: Sequence[Any],
+    ) -> None:
+        super().__init__(children=list(children))
+        self.slider = slider
+        self.panels = dict(panels)
+        self.values = tuple(values)
+
+    @property
+    def value(self) -> Any:
+        """What the slider's position stands for now."""
+        return self.values[self.slider.index]
+
+
+def linked_frames(
+    panels: Mapping[str, Sequence[Frame]],
+    values: Sequence[Any],
+    *,
+    description: str,
+    alt: str | Mapping[str, str],
+    labels: Sequence[str] | None = None,
+    start: int = 0,
+    zoom: int = 1,
+    lossy: bool = False,
+    limit_bytes: int = 3_000_000,
+) -> LinkedFrames:
+    """Several panels of pictures that move together with one slider, without a kernel.
+
+    Parameters
+    ----------
+    panels
+        Panel title to its frames, one a value; an empty title shows none.
+    values
+        What the slider runs over, such as 13 yaws or five values of ``phi_s``.
+    description
+        What the slider changes, in a few words; read aloud by a screen reader.
+    alt
+        What the pictures show, for who cannot see them; each frame's text ends with its value.
+        One text for all panels, or one a panel.
+    labels
+        What the slider shows for each value; ``str(value)`` if not given.
+    start
+        Position shown first.
+    zoom, lossy
+        As in :func:`image_bytes`.
+    limit_bytes
+        Most that all frames may weigh together, since all of them travel with the page.
+
+    Returns
+    -------
+    LinkedFrames
+        To be shown by ending a cell with it.
+
+    Raises
+    ------
+    ValueError
+        If a panel has not one frame a value, there are fewer than two values, labels repeat, the
+        alt text is empty, or the frames weigh more than `limit_bytes`.
+    """
+    shown = [str(value) for value in values] if labels is None else list(labels)
+    if not panels:
+        raise ValueError("Expected at least one panel of frames, found none.")
+    if len(values) < 2:
+        raise ValueError(f"A slider needs at least two values, found {len(values)}.")
+    if len(shown) != len(values) or len(set(shown)) != len(shown):
+        raise ValueError(
+            f"Expected {len(values)} different labels, one a value, found {shown}; "
+            "pass labels that tell the values apart."
+        )
+    if not 0 <= start < len(values):
+        raise ValueError(f"Expected a start from 0 to {len(values) - 1}, found {start}.")
+    texts = {name: alt if isinstance(alt, str) else alt.get(name, "") for name in panels}
+    for name, frames in panels.items():
+        if len(frames) != len(values):
+            raise ValueError(
+                f"Expected {len(values)} frames in panel {name!r}, one a value, "
+                f"found {len(frames)}."
+            )
+        if not texts[name].strip():
+            raise ValueError(f"Panel {name!r} has no alt text; say what its pictures show.")
+
+    encoded = {
+        name: [image_bytes(frame, zoom=zoom, lossy=lossy) for frame in frames]
+        for name, frames in panels.items()
+    }
+    weight = sum(len(data) for frames in encoded.values() for data in frames)
+    if weight > limit_bytes:
+        raise ValueError(
+            f"The frames weigh {weight:,} bytes together and at most {limit_bytes:,} may travel "
+            "with the page; draw them smaller, take fewer, or pass lossy=True."
+        )
+
+    slider = ipywidgets.SelectionSlider(
+        options=[(label, position) for position, label in enumerate(shown)],
+        index=start,
+        description=description,
+        continuous_update=True,
+        style={"description_width": "initial"},
+        layout={"width": "100%", "max_width": "560px"},
+    )
+    stacks = {}
+    columns = []
+    for name, frames in encoded.items():
+        pictures = [
+            ipywidgets.HTML(_image_html(data, f"{texts[name]} {description}: {label}."))
+            for data, label in zip(frames, shown, strict=True)
+        ]
+        stack = ipywidgets.Stack(children=pictures, selected_index=start)
+        ipywidgets.jslink((slider, "index"), (stack, "selected_index"))
+        stacks[name] = stack
+        title = [ipywidgets.HTML(f"<strong>{html.escape(name)}</strong>")] if name else []
+        columns.append(ipywidgets.VBox([*title, stack], layout={"max_width": "100%"}))
+    # Panels stand side by side where there is room and below each other on a phone.
+    row = ipywidgets.Box(columns, layout={"flex_flow": "row wrap", "max_width": "100%"})
+    return LinkedFrames(slider, stacks, values, [slider, row])
+
+
+def frame_slider(
+    frames: Sequence[Frame],
+    values: Sequence[Any],
+    *,
+    description: str,
+    alt: str,
+    labels: Sequence[str] | None = None,
+    start: int = 0,
+    zoom: int = 1,
+    lossy: bool = False,
+    limit_bytes: int = 3_000_000,
+) -> LinkedFrames:
+    """One panel of pictures under a slider: :func:`linked_frames` for the usual case.
+
+    Parameters
+    ----------
+    frames
+        One picture a value.
+    values, description, alt, labels, start, zoom, lossy, limit_bytes
+        As in :func:`linked_frames`.
+
+    Returns
+    -------
+    LinkedFrames
+        To be shown by ending a cell with it.
+
+    Raises
+    ------
+    ValueError
+        As :func:`linked_frames`.
+    """
+    return linked_frames(
+        {"": frames},
+        values,
+        description=description,
+        alt=alt,
+        labels=labels,
+        start=start,
+        zoom=zoom,
+        lossy=lossy,
+        limit_bytes=limit_bytes,
+    )
+
+
+class LiveControl(ipywidgets.VBox):
+    """A button that computes for the slider's present value, where a kernel is there.
+
+    The published page holds the same button, dimmed, with the words that it needs a kernel.
+
+    Parameters
+    ----------
+    frames
+        The slider whose value is taken.
+    compute
+        Called with the value; returns a sentence to show, or a frame as :func:`image_bytes`
+        takes it, or both as a tuple ``(frame, sentence)``. The sentence also serves as the
+        frame's alt text.
+    button
+        What the button says.
+    live
+        Whether a kernel will be there for the reader. If not given: yes, unless the notebook is
+        being executed for publication (``MTL_PUBLISH=1``, as ``make run`` sets it).
+    """
+
+    def __init__(
+        self,
+        frames: LinkedFrames,
+        compute: Callable[[Any], str | Frame | tuple[Frame, str]],
+        *,
+        button: str = "Train live",
+        live: bool | None = None,
+    ) -> None:
+        if live is None:
+            live = os.environ.get("MTL_PUBLISH", "") in ("", "0")
+        self.frames = frames
+        self._compute = compute
+        self.button = ipywidgets.Button(
+            description=button, disabled=not live, layout={"width": "max-content"}
+        )
+        self.status = ipywidgets.HTML(
+            "Computes for the slider's value."
+            if live
+            else "Needs a kernel: open this notebook in JupyterLab or Colab."
+        )
+        self.shown = ipywidgets.HTML()
+        self.button.on_click(self._on_click)
+        super().__init__(children=[ipywidgets.HBox([self.button, self.status]), self.shown])
+
+    def _on_click(self, _: Any) -> None:
+        value = self.frames.value
+        self.button.disabled = True
+        self.status.value = f"Computing for {html.escape(str(value))} ..."
+        started = time.perf_counter()
+        try:
+            self.shown.value = self._rendered(self._compute(value), value)
+            took = time.perf_counter() - started
+            self.status.value = f"Computed for {html.escape(str(value))} in {took:.0f} s."
+        except Exception as error:  # a callback's error is shown nowhere else
+            message = html.escape(f"{type(error).__name__}: {error}")
+            self.status.value = f"This failed for {html.escape(str(value))}. {message}"
+        finally:
+            self.button.disabled = False
+
+    def _rendered(self, result: str | Frame | tuple[Frame, str], value: Any) -> str:
+        if isinstance(result, str):
+            return f"<p>{html.escape(result)}</p>"
+        frame, sentence = result if isinstance(result, tuple) else (result, f"Result for {value}.")
+        picture = _image_html(image_bytes(frame), sentence)
+        return f"{picture}<p>{html.escape(sentence)}</p>"

@@ -1,0 +1,70 @@
+"""Build the book from the committed outputs, with warnings as errors, and say where it lies.
+
+Run: ``python tools/build_book.py [--output FOLDER]`` (``make book`` does).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from fetch_page_scripts import fetch
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def toc_pages(root: Path = ROOT) -> list[str]:
+    """The names of all pages in the table of contents, without suffix, root page first."""
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    pages = [toc["root"]]
+    for part in toc["parts"]:
+        pages += [chapter["file"] for chapter in part["chapters"]]
+    return pages
+
+
+def missing_pages(html: Path, pages: list[str]) -> list[str]:
+    """The pages that were not written, or that hold no words."""
+    written = {page: html / f"{page}.html" for page in ["index", *pages]}
+    return [page for page, path in written.items() if not path.exists() or not path.stat().st_size]
+
+
+def build(source: Path, output: Path) -> Path:
+    """Run Jupyter Book on `source`; return the folder of the HTML pages."""
+    command = [sys.executable, "-m", "jupyter_book", "build", str(source)]
+    command += ["--path-output", str(output), "-W", "-n", "--keep-going"]
+    # Without colour the log can be read anywhere; Jupyter's paths move without a warning.
+    environment = {**os.environ, "NO_COLOR": "1", "JUPYTER_PLATFORM_DIRS": "1"}
+    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL)
+    html = output / "_build" / "html"
+    if done.returncode != 0:
+        raise SystemExit("The book was not built: see the warnings above; each one is an error.")
+    return html
+
+
+def main() -> None:
+    """Fetch the page scripts, build, and check that every page of the contents is there."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=ROOT, help="the folder that gets _build")
+    output = parser.parse_args().output.resolve()
+    if fetch():
+        print("Fetched the page scripts into .cache/page-scripts")
+    html = build(ROOT, output)
+    pages = toc_pages()
+    missing = missing_pages(html, pages)
+    if missing:
+        raise SystemExit(
+            f"Expected {len(pages)} pages in {html}, and these are missing or empty: "
+            f"{', '.join(missing)}. Run `make clean` and build again."
+        )
+    shown = html.relative_to(ROOT) if html.is_relative_to(ROOT) else html
+    print(f"The book is built: {len(pages)} pages. Open {shown}/index.html")
+
+
+if __name__ == "__main__":
+    main()
