@@ -469,9 +469,8 @@ def ledger_markdown(
 
 def _summary(evaluations: Sequence[Evaluation]) -> str:
     rows = [
-        "| id | paper | claim | paper's figure | effect in points, 95 % interval | seeds "
-        "| verdict | experiment |",
-        "|---|---|---|---|---|---|---|---|",
+        "| id | claim | paper | effect in points, 95 % interval | verdict | runs |",
+        "|---|---|---|---|---|---|",
     ]
     for item in evaluations:
         claim, effects = item.claim, item.finding.effects()
@@ -482,13 +481,11 @@ def _summary(evaluations: Sequence[Evaluation]) -> str:
         ]
         cells = [
             f"[{claim.id}](#{claim.anchor})",
-            claim.paper,
             claim.statement,
-            claim.paper_figure,
+            f"{claim.paper}; {claim.paper_figure}",
             "<br>".join(shown) or "–",
-            str(_seeds(item)) if item.records else "–",
             f"**{item.finding.verdict}**",
-            _link(claim),
+            _link(claim) + (f", {_seeds(item)} seeds" if item.records else ""),
         ]
         rows.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     return "\n".join(rows) + "\n"
@@ -517,7 +514,7 @@ def _section(item: Evaluation) -> str:
         p_head = "p" if len(effects) == 1 else "p, Holm"
         lines += [
             "",
-            f"| comparison | mean, {claim.unit} | 95 % interval | $d_z$ | n | {p_head} |",
+            f"| comparison | mean, {claim.unit} | 95 % interval | `d_z` | n | {p_head} |",
             "|---|---|---|---|---|---|",
         ]
         for (name, effect), p in zip(effects.items(), adjusted, strict=True):

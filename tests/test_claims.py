@@ -252,18 +252,17 @@ def test_ledger_shows_effect_interval_seeds_and_verdict(root: Path) -> None:
     assert shown == "+10.2 [+9.4, +10.9]"
     rows = [line for line in text.splitlines() if line.startswith("| [")]
     assert rows[0] == (
-        "| [T1](#claim-t1) | Toy (2018) | Pose \\| helps. | Table 1 "
-        "| +10.2 [+9.4,\N{NO-BREAK SPACE}+10.9] | 3 | **holds** | [`toy`](../notebooks/toy.ipynb) |"
+        "| [T1](#claim-t1) | Pose \\| helps. | Toy (2018); Table 1 "
+        "| +10.2 [+9.4,\N{NO-BREAK SPACE}+10.9] | **holds** "
+        "| [`toy`](../notebooks/toy.ipynb), 3 seeds |"
     )
     assert (
-        "id+pos: +10.2 [+9.4,\N{NO-BREAK SPACE}+10.9]<br>id+exp: +0.7 [−6.9,\N{NO-BREAK SPACE}+8.3]"
-        in rows[1]
-    )
-    assert "**holds in part** | `toy` |" in rows[1]
+        "| id+pos: +10.2 [+9.4,\N{NO-BREAK SPACE}+10.9]"
+        "<br>id+exp: +0.7 [−6.9,\N{NO-BREAK SPACE}+8.3] | **holds in part** | `toy`, 3 seeds |"
+    ) in rows[1]
     assert "+8.3] steps" in page(root, dataclasses.replace(ALL, unit="steps"))
     assert rows[2] == (
-        "| [T 3b](#claim-t-3b) | Toy (2018) | More helps. | Fig. 2 | – | – | **not tested** "
-        "| none yet |"
+        "| [T 3b](#claim-t-3b) | More helps. | Toy (2018); Fig. 2 | – | **not tested** | none yet |"
     )
 
 
