@@ -112,8 +112,8 @@ def see_points(
     distance = wp.length(away)
     d = away / distance
     seen[view, index] = wp.uint8(0)
-    # smooth normals tilt near a crease, so a vertex a little past the horizon may still be seen
-    if wp.dot(normals[vertex], d) <= -0.2:
+    # the mid line is seen in profile, where its normals are at right angles to the view
+    if wp.dot(normals[vertex], d) <= -0.08:
         return
     start = p + (normals[vertex] + d) * offset
     if not wp.mesh_query_ray_anyhit(mesh, start, d, distance):
