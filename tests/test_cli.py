@@ -43,6 +43,7 @@ CLAIM = Claim(
     "It works.",
     "Table 1",
     experiment="toy",
+    smallest_effect=0.1,
     evaluate=lambda records: find(mean_interval([r.metric("rank1") for r in records]), 0.1),
 )
 
