@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mtl_helpers.claims import Claim
-    from mtl_helpers.sweep import Experiment
+from mtl_helpers.claims import Claim
+from mtl_helpers.experiments import one_or_many, yin2018_claims
+from mtl_helpers.sweep import Experiment
 
 __all__ = ["CLAIMS", "EXPERIMENTS"]
 
-EXPERIMENTS: dict[str, Experiment] = {}
-CLAIMS: dict[str, Claim] = {}
+EXPERIMENTS: dict[str, Experiment] = {
+    experiment.name: experiment for experiment in (one_or_many.EXPERIMENT,)
+}
+CLAIMS: dict[str, Claim] = dict(yin2018_claims.CLAIMS)
