@@ -21,10 +21,10 @@ from torch import Tensor
 CAMERA_DISTANCE = 20.0
 """Distance from a camera's centre to `TARGET`, in inter-ocular distances (about 1.25 m)."""
 
-FIELD_WIDTH = 4.0
+FIELD_WIDTH = 3.2
 """Width of the picture in the plane through `TARGET`, in inter-ocular distances."""
 
-TARGET = (0.0, -0.35, 0.0)
+TARGET = (0.0, -0.6, 0.0)
 """The point that all cameras look at, in the middle of every picture."""
 
 

@@ -25,16 +25,16 @@ _STREAM: Final = 0x66616365
 
 # Standard deviation of a signed local change, by the region that begins its name.
 _SPREADS: Final = {
-    "cheek": 0.32,
-    "chin": 0.32,
-    "ear": 0.30,
-    "eyebrows": 0.35,
-    "eye": 0.30,
-    "forehead": 0.30,
-    "head": 0.25,
-    "mouth": 0.30,
-    "neck": 0.20,
-    "nose": 0.32,
+    "cheek": 0.46,
+    "chin": 0.46,
+    "ear": 0.42,
+    "eyebrows": 0.48,
+    "eye": 0.42,
+    "forehead": 0.42,
+    "head": 0.36,
+    "mouth": 0.42,
+    "neck": 0.25,
+    "nose": 0.46,
 }
 # Changes that shift a whole region, open the jaw, only move the neck or shape what is never seen.
 _UNUSED: Final = frozenset(
