@@ -21,7 +21,7 @@ STAGE := tools/stage.sh $(TIMINGS)
 # Two processes share two cores, so each stays on one thread.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help env book book-strict test lint types unit nbval smoke browser browser-ready lab run \
+.PHONY: help env book test lint types unit nbval results smoke browser browser-ready lab run \
         sweep corpus ledger bench format clean clean-all
 
 help: ## list the targets
@@ -49,7 +49,7 @@ book: env ## build the site from the committed outputs, and say where it lies
 
 test: env ## all that CI runs: lint, types, tests, notebooks, smoke preset, book, browser
 	@mkdir -p $(dir $(TIMINGS)) && : > $(TIMINGS)
-	@$(MAKE) --no-print-directory lint types unit nbval smoke browser
+	@$(MAKE) --no-print-directory lint types unit results nbval smoke browser
 	@echo && echo "Seconds for each stage:" && cat $(TIMINGS)
 	@echo "make test: everything passed"
 
@@ -64,6 +64,9 @@ unit: env ## unit and property tests, with coverage of mtl_helpers
 	@$(ONE_THREAD) $(STAGE) "unit and property tests" $(BIN)/pytest -n $(PROCESSES) \
 	  --dist loadfile --ignore tests/browser --cov=mtl_helpers --cov-report=term \
 	  --cov-fail-under=90
+
+results: env ## check every stored run, and that the ledger page follows from them
+	@$(STAGE) "stored runs and ledger" $(PY) -m mtl_helpers check
 
 nbval: env ## re-execute the notebooks and compare with the committed outputs, strictly
 	@$(STAGE) "notebooks against their committed outputs" tools/nbval.sh $(BIN)

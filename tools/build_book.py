@@ -36,8 +36,8 @@ def missing_pages(html: Path, pages: list[str]) -> list[str]:
 
 def build(source: Path, output: Path) -> Path:
     """Run Jupyter Book on `source`; return the folder of the HTML pages."""
-    command = [sys.executable, "-m", "jupyter_book", "build", str(source)]
-    command += ["--path-output", str(output), "-W", "-n", "--keep-going"]
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    command += ["build", str(source), "--path-output", str(output), "-W", "-n", "--keep-going"]
     # Without colour the log can be read anywhere; Jupyter's paths move without a warning.
     environment = {**os.environ, "NO_COLOR": "1", "JUPYTER_PLATFORM_DIRS": "1"}
     done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL)

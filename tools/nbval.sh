@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# nbval.sh BIN : re-execute the chapters at the preset of the book, compare strictly.
+set -eu
+shopt -s nullglob
+chapters=(notebooks/[0-9]*.ipynb)
+if [ ${#chapters[@]} -eq 0 ]; then
+  echo "Expected chapters in notebooks/, found none." >&2
+  exit 1
+fi
+# What trains live may take minutes; the corpus of the preset is rendered first, once for all.
+export MTL_PRESET=laptop MTL_PUBLISH=1
+"$1/python" -m mtl_helpers corpus
+exec "$1/pytest" --nbval --nbval-kernel-name python3 --nbval-cell-timeout 900 --timeout 1200 \
+  "${chapters[@]}"

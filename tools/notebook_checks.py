@@ -1,0 +1,133 @@
+"""What every committed notebook must satisfy, as sentences about what is wrong.
+
+Used by ``tools/execute_notebooks.py`` before it writes and by the tests on what is committed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# Folders of one machine: they tell the reader nothing and differ at the next execution.
+MACHINE_PATH = re.compile(
+    r"(?<![\w.:/])(?:/(?:home|root|Users|tmp|var|mnt|opt|work|private|content)/[\w.-]"
+    r"|[A-Za-z]:\\\\?Users\\)|site-packages|ipykernel_\d+"
+)
+WARNING = re.compile(r"\b\w*Warning\b:")
+
+
+def output_texts(output: dict[str, Any]) -> Iterator[str]:
+    """The words of one output, pictures and widget views left out."""
+    if output["output_type"] == "stream":
+        yield output["text"]
+    for kind, value in output.get("data", {}).items():
+        if kind.startswith("text/") and isinstance(value, str):
+            yield value
+    yield from output.get("traceback", [])
+
+
+def has_picture(output: dict[str, Any]) -> bool:
+    """Whether an output is an image file, such as a figure."""
+    return any(kind.startswith("image/") for kind in output.get("data", {}))
+
+
+def output_problems(notebook: Any) -> Iterator[str]:
+    """What is wrong with the outputs: errors, warnings, paths of a machine."""
+    for position, cell in code_cells(notebook):
+        for output in cell["outputs"]:
+            where = f"cell {position}"
+            if output["output_type"] == "error":
+                yield f"{where}: ended in {output['ename']}: {output['evalue']}"
+            if output["output_type"] == "stream" and output["name"] == "stderr":
+                yield f"{where}: wrote to standard error: {output['text'].strip()[:200]!r}"
+            for text in output_texts(output):
+                if found := MACHINE_PATH.search(text):
+                    around = text[max(0, found.start() - 40) : found.end() + 40]
+                    yield f"{where}: holds a path of this machine: {around!r}"
+                if found := WARNING.search(text):
+                    yield f"{where}: holds a warning: {text[found.start() :][:200]!r}"
+
+
+def code_cells(notebook: Any) -> list[tuple[int, Any]]:
+    """The code cells that have any code, with their position in the notebook."""
+    return [
+        (position, cell)
+        for position, cell in enumerate(notebook["cells"])
+        if cell["cell_type"] == "code" and cell["source"].strip()
+    ]
+
+
+def execution_problems(notebook: Any) -> Iterator[str]:
+    """What shows that a notebook was not executed whole, from top to bottom."""
+    cells = code_cells(notebook)
+    if not cells:
+        yield "has no code cells"
+        return
+    for expected, (position, cell) in enumerate(cells, start=1):
+        count = cell.get("execution_count")
+        if count != expected:
+            yield f"cell {position}: execution count is {count}, expected {expected}"
+            break
+    if not any(cell["outputs"] for _, cell in cells):
+        yield "has no outputs"
+
+
+def figure_problems(notebook: Any) -> Iterator[str]:
+    """Which pictures lack alt text, a caption or printed key numbers."""
+    for position, cell in code_cells(notebook):
+        pictures = sum(has_picture(output) for output in cell["outputs"])
+        if not pictures:
+            continue
+        where = f"cell {position}"
+        mystnb = cell["metadata"].get("mystnb", {})
+        if pictures > 1:
+            yield f"{where}: shows {pictures} pictures, and a cell has one alt text: split it"
+        if len(mystnb.get("image", {}).get("alt", "").strip()) < 15:
+            yield f"{where}: its picture has no alt text (metadata mystnb.image.alt)"
+        if not mystnb.get("figure", {}).get("caption", "").strip():
+            yield f"{where}: its picture has no caption (metadata mystnb.figure.caption)"
+        if not any(output["output_type"] == "stream" for output in cell["outputs"]):
+            yield f"{where}: prints no key numbers beside its picture"
+
+
+def widget_problems(notebook: Any) -> Iterator[str]:
+    """Which widgets are shown without the state that the published page draws them from."""
+    kind = "application/vnd.jupyter.widget-view+json"
+    states = notebook["metadata"].get("widgets", {})
+    known = states.get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
+    for position, cell in code_cells(notebook):
+        for output in cell["outputs"]:
+            model = output.get("data", {}).get(kind, {}).get("model_id")
+            if model is not None and model not in known:
+                yield f"cell {position}: shows a widget whose state is not stored"
+
+
+def metadata_problems(notebook: Any) -> Iterator[str]:
+    """What of one machine or one moment stands in the notebook's metadata."""
+    kernel = notebook["metadata"].get("kernelspec", {})
+    if kernel.get("name") != "python3" or kernel.get("display_name") != "Python 3":
+        yield f"the kernel is {kernel}, expected the plain python3"
+    if "version" in notebook["metadata"].get("language_info", {}):
+        yield "the metadata name a Python version"
+    for position, cell in code_cells(notebook):
+        if "execution" in cell["metadata"]:
+            yield f"cell {position}: holds execution times"
+
+
+def all_problems(notebook: Any) -> list[str]:
+    """Every problem of an executed notebook that is to be committed."""
+    checks = (
+        execution_problems,
+        output_problems,
+        figure_problems,
+        widget_problems,
+        metadata_problems,
+    )
+    return [problem for check in checks for problem in check(notebook)]
+
+
+def chapter_paths(root: Path) -> list[Path]:
+    """The notebooks of the book, in order."""
+    return sorted((root / "notebooks").glob("[0-9]*.ipynb"))

@@ -1,0 +1,69 @@
+"""Run everything from nothing at the smoke preset: sweeps, ledger, notebooks.
+
+Cache and results lie in a temporary folder, so that nothing stored can help, and nothing stored
+is touched.
+
+Run: ``python tools/smoke.py [--processes N]`` (``make smoke`` does).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def step(title: str, command: list[str], environment: dict[str, str]) -> str:
+    """Run one command; print its words and its time, stop where it fails."""
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    took = time.perf_counter() - started
+    if done.returncode != 0:
+        print(done.stdout)
+        raise SystemExit(f"{title} failed with exit status {done.returncode} after {took:.0f} s.")
+    print(f"{title}: {took:.0f} s", flush=True)
+    return done.stdout
+
+
+def main() -> None:
+    """Sweep every experiment, write and check the ledger, execute every chapter."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--processes", type=int, default=2)
+    processes = str(parser.parse_args().processes)
+
+    with tempfile.TemporaryDirectory(prefix="mtl-smoke-") as scratch:
+        environment = {
+            **os.environ,
+            "MTL_PRESET": "smoke",
+            "MTL_CACHE": f"{scratch}/cache",
+            "MTL_RESULTS": f"{scratch}/results",
+        }
+        helpers = ["-m", "mtl_helpers"]
+        ledger = ["--output", f"{scratch}/claims.md"]
+        step("corpus", [*helpers, "corpus"], environment)
+        for name in step("experiments", [*helpers, "sweep", "help"], environment).split():
+            sweep = [*helpers, "sweep", name, "--processes", processes]
+            step(f"sweep {name}", sweep, environment)
+            step(f"sweep {name} again, nothing left to do", sweep, environment)
+        step("ledger", [*helpers, "ledger", *ledger], environment)
+        step("check of the ledger", [*helpers, "check", *ledger], environment)
+        execute = ["tools/execute_notebooks.py", "--preset", "smoke", "--output"]
+        print(step("notebooks", [*execute, f"{scratch}/notebooks"], environment), end="")
+
+
+if __name__ == "__main__":
+    main()
