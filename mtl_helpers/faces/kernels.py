@@ -209,7 +209,7 @@ def shade_hits(
     openness: wp.array[float],
     lit: wp.array2d[float],
     directions: wp.array[wp.vec3],
-    axes: wp.array[wp.mat33],
+    halves: wp.array2d[wp.vec3],
     skin: SkinPaint,
     hairs: wp.array[HairPaint],
     side: int,
@@ -225,7 +225,6 @@ def shade_hits(
     lights = directions.shape[0]
     share = 1.0 / float(supersample * supersample)
     hair = hairs[view]
-    toward = wp.vec3(-axes[view][2, 0], -axes[view][2, 1], -axes[view][2, 2])
     for light in range(lights + 1):
         linear[view, pixel, light] = wp.vec3(0.0, 0.0, 0.0)
     for sample in range(supersample * supersample):
@@ -269,11 +268,17 @@ def shade_hits(
                     if free > 0.0:
                         glint = wp.float32(0.0)
                         if gloss > 0.0:
-                            h = wp.normalize(d + toward)
-                            s = wp.max(wp.dot(n, h), 0.0)
-                            for _ in range(4 * surface.shininess):
-                                s = s * s
-                            glint = gloss * s
+                            glint = wp.max(wp.dot(n, halves[view, light]), 0.0)
+                            glint = glint * glint
+                            glint = glint * glint
+                            glint = glint * glint
+                            glint = glint * glint
+                            if surface.shininess > 1:
+                                glint = glint * glint
+                                glint = glint * glint
+                                glint = glint * glint
+                                glint = glint * glint
+                            glint = gloss * glint
                         linear[view, pixel, light + 1] = linear[view, pixel, light + 1] + free * (
                             albedo * cosine + wp.vec3(glint, glint, glint)
                         )

@@ -309,7 +309,7 @@ class FaceRenderer:
             self._openness,
             lit,
             lights,
-            hits.axes,
+            self._halves(hits, directions),
             skin_paint(skin),
             hits.hairs,
             hits.side,
@@ -475,6 +475,14 @@ class FaceRenderer:
             )
             self._blotch_pattern = skin.pattern
         return self._blotch_values
+
+    def _halves(self, hits: Hits, directions: NDArray[np.float64]) -> wp.array:
+        """Unit vectors half way between each camera and each flash, shape (C, L)."""
+        toward = -hits.axes.numpy()[:, 2].astype(np.float64)  # (C, 3)
+        halves = toward[:, None] + directions.reshape(1, -1, 3)  # (C, L, 3)
+        # a flash right behind the head has no half way; its light never reaches the camera
+        length = np.maximum(np.linalg.norm(halves, axis=2, keepdims=True), 1e-6)
+        return self._array((halves / length).astype(np.float32), wp.vec3)
 
     def _array(self, values: NDArray[np.generic], dtype: object) -> wp.array:
         return wp.array(np.ascontiguousarray(values), dtype=dtype, device=self.device)
