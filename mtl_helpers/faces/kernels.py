@@ -274,10 +274,8 @@ def shade_hits(
                             glint = glint * glint
                             glint = glint * glint
                             if surface.shininess > 1:
-                                glint = glint * glint
-                                glint = glint * glint
-                                glint = glint * glint
-                                glint = glint * glint
+                                for _ in range(7):
+                                    glint = glint * glint
                             glint = gloss * glint
                         linear[view, pixel, light + 1] = linear[view, pixel, light + 1] + free * (
                             albedo * cosine + wp.vec3(glint, glint, glint)

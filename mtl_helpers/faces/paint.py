@@ -118,7 +118,7 @@ def paint(
         iris = iris * (1.0 - 0.8 * ramp(0.068, 0.088, radius))
         colour = iris + (white - iris) * ramp(0.080, 0.094, radius)
         out.albedo = colour * ramp(0.030, 0.040, radius)
-        out.gloss = 1.0
+        out.gloss = 1.5
         out.shininess = 2
         return out
     if material == TEETH:
