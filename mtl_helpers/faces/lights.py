@@ -63,7 +63,8 @@ class Shot:
         """A short name for figures."""
         if not self.flash:
             return "no flash"
-        return f"{self.yaw_deg:+.0f}°" + (" above" if self.pitch_deg else "")
+        yaw = f"{self.yaw_deg:+.0f}°" if self.yaw_deg else "0°"
+        return yaw + (" above" if self.pitch_deg else "")
 
 
 def _pie_shots() -> tuple[Shot, ...]:
