@@ -160,7 +160,7 @@ def test_killed_build_loses_nothing_finished_and_shows_nothing_unfinished(root, 
     wait_until(lambda: journal.exists() and journal.read_bytes().count(b"\n") >= 3)
     assert not final(root).exists()
     builder.send_signal(signal.SIGKILL)
-    builder.communicate()
+    builder.communicate(timeout=60)
     workers = calls_in(recorded.calls)[1]
     assert builder.pid not in workers
     wait_until(lambda: not any(map(running, workers)), seconds=10)
