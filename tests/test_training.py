@@ -92,19 +92,27 @@ class Recorder:
 # ---- data
 
 
-def test_input_is_the_paper_s_normalisation():
-    images = torch.arange(2 * 3 * 4, dtype=torch.uint8).reshape(2, 3, 4) * 10
-    out = to_input(images)
-    assert out.shape == (2, 1, 3, 4)
-    for b in range(2):
-        for r in range(3):
-            for c in range(4):
-                assert out[b, 0, r, c].item() == (int(images[b, r, c]) - 127.5) / 128
-    colour = torch.randint(0, 256, (2, 5, 6, 3), dtype=torch.uint8)
-    out = to_input(colour)
-    assert out.shape == (2, 3, 5, 6)
-    assert out.is_contiguous(memory_format=torch.channels_last)
-    assert out[1, 2, 4, 0].item() == (int(colour[1, 4, 0, 2]) - 127.5) / 128
+def test_input_has_each_image_at_mean_zero_and_deviation_one_up_to_a_grey_level():
+    rng = np.random.default_rng(3)
+    for shape in [(4, 5, 6), (4, 5, 6, 3)]:
+        images = rng.integers(0, 256, shape, dtype=np.uint8)
+        out = to_input(torch.from_numpy(images))
+        assert out.shape == (4, 1 if len(shape) == 3 else 3, 5, 6)
+        assert out.is_contiguous(memory_format=torch.channels_last)
+        for b in range(4):
+            values = images[b].astype(float)
+            expected = (values - values.mean()) / (values.std() + 1)
+            expected = expected[None] if expected.ndim == 2 else expected.transpose(2, 0, 1)
+            np.testing.assert_allclose(out[b].numpy(), expected, atol=1e-5)
+
+
+def test_input_does_not_depend_on_exposure_and_an_empty_image_stays_finite():
+    rng = np.random.default_rng(4)
+    dark = rng.integers(0, 100, (1, 8, 8), dtype=np.uint8)
+    bright = 2 * dark + 40
+    a, b = to_input(torch.from_numpy(dark)), to_input(torch.from_numpy(bright))
+    np.testing.assert_allclose(a.numpy(), b.numpy(), atol=0.05)
+    assert (to_input(torch.full((1, 8, 8), 77, dtype=torch.uint8)) == 0).all()
 
 
 def test_input_must_be_uint8_images():
@@ -364,7 +372,10 @@ def test_one_step_is_gradient_descent_on_the_weighted_sum(corpus):
     model = build_model(config, corpus.class_counts, 1).train()
     index = corpus.split("train")
     chosen = index[BatchOrder(len(index), config.batch, config.seed)[0]]
-    out = model((torch.from_numpy(corpus.images[chosen]).float().unsqueeze(1) - 127.5) / 128)
+    pixels = corpus.images[chosen].astype(np.float32)
+    spread = pixels.std(axis=(1, 2), keepdims=True) + 1
+    pixels = (pixels - pixels.mean(axis=(1, 2), keepdims=True)) / spread
+    out = model(torch.from_numpy(pixels).unsqueeze(1))
     loss = 0.2 * 0.5 * (out.features**2).sum(1).mean()
     for task, weight in (("id", 1.0), ("pos", 0.3)):
         p = out.logits[task].softmax(1)[torch.arange(16), corpus.labels(chosen)[task]]

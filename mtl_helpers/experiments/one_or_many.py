@@ -37,7 +37,7 @@ __all__ = [
 
 SIDE_TASKS = ("pos", "illum", "exp")
 PHI_GRID = (0.03, 0.1, 0.3, 1.0, 3.0)
-L2_GRID = (1e-4, 1e-3, 1e-2)
+L2_GRID = (1e-3, 1e-2, 1e-1)
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,9 @@ def configs(preset: Preset) -> list[OneOrManyConfig]:
     for seed in preset.seeds:
         runs += [_config(preset, seed, ("id",), feature_l2=factor) for factor in L2_GRID]
     for seed in preset.seeds:
-        runs += [_config(preset, seed, ("id", task), phi_s=chosen.phi_s) for task in SIDE_TASKS]
         runs += [_config(preset, seed, (task,)) for task in SIDE_TASKS]
+    for seed in preset.seeds:
+        runs += [_config(preset, seed, ("id", task), phi_s=chosen.phi_s) for task in SIDE_TASKS]
     return runs
 
 
