@@ -262,7 +262,7 @@ STARTS: dict[str, Callable[[int, int], Step]] = {
 """Each makes ready and returns a step that draws some pictures (15, 6, side, side)."""
 
 PICTURES_A_STEP = {"ours": len(CAMERAS) * len(SHOTS) * 6}
-READY_SECONDS = 120.0
+READY_SECONDS = 300.0
 """How long a renderer may take to start and to draw its first pictures."""
 INSTALL = "pip install -e '.[bench]'"
 
