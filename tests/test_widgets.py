@@ -1,0 +1,217 @@
+"""Sliders: what is linked to what, what travels with the page, what a reader without sight gets."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import ipywidgets
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from mtl_helpers import widgets
+
+
+@pytest.fixture(autouse=True)
+def _no_widgets_left() -> Iterator[None]:
+    yield
+    ipywidgets.Widget.close_all()
+
+
+def grey(level: int, side: int = 4) -> np.ndarray:
+    return np.full((side, side), level, np.uint8)
+
+
+def picture_of(html: str) -> Image.Image:
+    """The picture inside an HTML widget, decoded again."""
+    data = re.search(r"base64,([^\"]+)", html)
+    assert data
+    return Image.open(io.BytesIO(base64.b64decode(data[1])))
+
+
+def links() -> list[Any]:
+    from ipywidgets.widgets.widget import _instances
+    from ipywidgets.widgets.widget_link import Link
+
+    return [widget for widget in _instances.values() if isinstance(widget, Link)]
+
+
+def test_the_slider_is_linked_to_every_panel_in_the_browser() -> None:
+    frames = [grey(0), grey(100), grey(200)]
+    shown = widgets.linked_frames(
+        {"left": frames, "right": frames[::-1]},
+        [0, 15, 30],
+        description="Yaw",
+        alt="A head.",
+        start=1,
+    )
+    found = [(link.source, link.target) for link in links()]
+    for name in ("left", "right"):
+        stack = shown.panels[name]
+        assert ((shown.slider, "index"), (stack, "selected_index")) in found
+        assert stack.selected_index == 1
+    assert len(found) == 2
+    assert shown.value == 15
+    shown.slider.index = 2
+    assert shown.value == 30
+
+
+def test_each_frame_carries_its_own_picture_and_words() -> None:
+    shown = widgets.frame_slider(
+        [grey(0), grey(100)], [0.03, 0.1], description="phi_s", alt='A "curve" of rank-1.'
+    )
+    pages = [child.value for child in shown.panels[""].children]
+    assert [picture_of(page).getpixel((0, 0)) for page in pages] == [0, 100]
+    assert 'alt="A &quot;curve&quot; of rank-1. phi_s: 0.03."' in pages[0]
+    assert 'alt="A &quot;curve&quot; of rank-1. phi_s: 0.1."' in pages[1]
+    assert all('width="4" height="4"' in page for page in pages)
+
+
+def test_the_slider_shows_the_labels_and_its_description() -> None:
+    shown = widgets.frame_slider(
+        [grey(0), grey(1)], [-90, 90], labels=["left", "right"], description="Side", alt="A head."
+    )
+    assert shown.slider.description == "Side"
+    assert [label for label, _ in shown.slider.options] == ["left", "right"]
+    assert shown.slider.readout
+
+
+def test_panels_may_have_alt_texts_of_their_own() -> None:
+    frames = [grey(0), grey(1)]
+    shown = widgets.linked_frames(
+        {"a": frames, "b": frames},
+        [1, 2],
+        description="n",
+        alt={"a": "First.", "b": "Second."},
+    )
+    assert 'alt="First. n: 1."' in shown.panels["a"].children[0].value
+    assert 'alt="Second. n: 2."' in shown.panels["b"].children[1].value
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"panels": {}}, "at least one panel"),
+        ({"values": [1], "panels": {"": [grey(0)]}}, "at least two values"),
+        ({"values": [1, 2, 3]}, "Expected 3 frames in panel '', one a value, found 2"),
+        ({"labels": ["a", "a"]}, "2 different labels"),
+        ({"start": 2}, "start from 0 to 1"),
+        ({"alt": " "}, "no alt text"),
+        ({"limit_bytes": 10}, "at most 10 may travel"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_in_a_sentence(change: dict[str, Any], words: str) -> None:
+    arguments: dict[str, Any] = {
+        "panels": {"": [grey(0), grey(1)]},
+        "values": [1, 2],
+        "description": "n",
+        "alt": "A square.",
+    }
+    arguments |= change
+    with pytest.raises(ValueError, match=words):
+        widgets.linked_frames(arguments.pop("panels"), arguments.pop("values"), **arguments)
+
+
+def test_frames_may_be_arrays_pictures_figures_or_files() -> None:
+    array = np.random.default_rng(0).integers(0, 255, (6, 5, 3), dtype=np.uint8)
+    from_array = Image.open(io.BytesIO(widgets.image_bytes(array)))
+    np.testing.assert_array_equal(np.asarray(from_array), array)
+    from_picture = widgets.image_bytes(Image.fromarray(array))
+    assert widgets.image_bytes(from_picture) is from_picture
+    figure = plt.figure(figsize=(2, 1), dpi=50)
+    drawn = Image.open(io.BytesIO(widgets.image_bytes(figure)))
+    assert drawn.format == "PNG"
+    assert plt.get_fignums() == []
+
+
+def test_zoom_repeats_pixels() -> None:
+    array = np.array([[0, 255]], np.uint8)
+    zoomed = np.asarray(Image.open(io.BytesIO(widgets.image_bytes(array, zoom=3))))
+    np.testing.assert_array_equal(zoomed, np.kron(array, np.ones((3, 3), np.uint8)))
+
+
+def test_lossy_frames_are_smaller_and_close() -> None:
+    ramp = np.add.outer(np.arange(128), np.arange(128)).astype(np.uint8)
+    noisy = np.clip(ramp + np.random.default_rng(0).normal(0, 3, ramp.shape), 0, 255)
+    array = noisy.astype(np.uint8)
+    exact, lossy = widgets.image_bytes(array), widgets.image_bytes(array, lossy=True)
+    assert len(lossy) < len(exact) / 2
+    again = np.asarray(Image.open(io.BytesIO(lossy)).convert("L")).astype(float)
+    assert np.abs(again - array).mean() < 4
+
+
+@pytest.mark.parametrize(
+    ("frame", "kind", "words"),
+    [
+        (np.zeros((4, 4)), TypeError, "uint8"),
+        (np.zeros((2, 4, 4, 3), np.uint8), ValueError, r"\(H, W\)"),
+        (b"not a picture", ValueError, "PNG, JPEG, GIF or WebP"),
+        ("file.png", TypeError, "found str"),
+    ],
+)
+def test_frames_of_another_kind_are_refused(frame: Any, kind: type, words: str) -> None:
+    with pytest.raises(kind, match=words):
+        widgets.image_bytes(frame)
+
+
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "GIF", "WEBP"])
+def test_media_types_follow_from_the_bytes(name: str) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(grey(9)).save(buffer, name)
+    shown = widgets.frame_slider([buffer.getvalue()] * 2, [1, 2], description="n", alt="A square.")
+    assert f"data:image/{name.lower()};" in shown.panels[""].children[0].value
+
+
+@pytest.fixture
+def frames() -> widgets.LinkedFrames:
+    return widgets.frame_slider(
+        [grey(0), grey(1)], [0.1, 1.0], description="phi_s", alt="A square."
+    )
+
+
+def test_live_control_computes_for_the_present_value(frames: widgets.LinkedFrames) -> None:
+    control = widgets.LiveControl(frames, lambda value: f"rank-1 at {value} < 1", live=True)
+    frames.slider.index = 1
+    control.button.click()
+    assert control.shown.value == "<p>rank-1 at 1.0 &lt; 1</p>"
+    assert control.status.value.startswith("Computed for 1.0 in ")
+    assert not control.button.disabled
+
+
+def test_live_control_shows_frames_with_words(frames: widgets.LinkedFrames) -> None:
+    control = widgets.LiveControl(frames, lambda value: (grey(7), "Rank-1 is 80 %."), live=True)
+    control.button.click()
+    assert picture_of(control.shown.value).getpixel((0, 0)) == 7
+    assert 'alt="Rank-1 is 80 %."' in control.shown.value
+    assert "<p>Rank-1 is 80 %.</p>" in control.shown.value
+    control = widgets.LiveControl(frames, lambda value: grey(8), live=True)
+    control.button.click()
+    assert picture_of(control.shown.value).getpixel((0, 0)) == 8
+
+
+def test_live_control_says_what_failed_and_can_be_tried_again(
+    frames: widgets.LinkedFrames,
+) -> None:
+    def fail(value: float) -> str:
+        raise ValueError("no corpus")
+
+    control = widgets.LiveControl(frames, fail, live=True)
+    control.button.click()
+    assert control.status.value == "This failed for 0.1. ValueError: no corpus"
+    assert not control.button.disabled
+
+
+def test_live_control_of_a_published_page_is_dimmed(
+    frames: widgets.LinkedFrames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MTL_PUBLISH", "1")
+    control = widgets.LiveControl(frames, str)
+    assert control.button.disabled
+    assert "Needs a kernel" in control.status.value
+    monkeypatch.delenv("MTL_PUBLISH")
+    assert not widgets.LiveControl(frames, str).button.disabled
