@@ -100,6 +100,7 @@ def main() -> None:
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: all chapters")
     parser.add_argument("--preset", default=os.environ.get("MTL_PRESET", "laptop"))
     parser.add_argument("--output", type=Path, help="folder to write to (default: in place)")
+    parser.add_argument("--folder", type=Path, help="where kernels start (default: beside each)")
     parser.add_argument("--timeout", type=int, default=1800, help="seconds for a cell")
     options = parser.parse_args()
 
@@ -110,7 +111,8 @@ def main() -> None:
         notebook = nbformat.read(path, as_version=4)
         started = time.perf_counter()
         try:
-            execute(notebook, path.resolve().parent, options.preset, options.timeout)
+            folder = options.folder or path.resolve().parent
+            execute(notebook, folder, options.preset, options.timeout)
         except CellExecutionError as error:
             raise SystemExit(f"{path.name} failed and was not written:\n{error}") from None
         notebook = normalise(notebook, path.stem)

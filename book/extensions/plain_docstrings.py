@@ -8,6 +8,7 @@ parsed by napoleon, and such words stay words.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -21,6 +22,7 @@ _CONFIG = Config(
     napoleon_use_rtype=False,
     napoleon_use_ivar=True,
 )
+_IVAR = re.compile(r"^\s*:ivar [^:]*:")
 
 
 def parse_docstring(
@@ -30,7 +32,9 @@ def parse_docstring(
     if what in ("attribute", "data", "property"):
         return
     parsed = NumpyDocstring(list(lines), _CONFIG, app, what, name, obj, options).lines()
-    lines[:] = [line for line in parsed if not line.lstrip().startswith(":vartype ")]
+    kept = [line for line in parsed if not line.lstrip().startswith(":vartype ")]
+    # In ":ivar a, b:" the first word would be taken for a type, so names stand without spaces.
+    lines[:] = [_IVAR.sub(lambda found: found[0].replace(", ", ",\u200b"), line) for line in kept]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
