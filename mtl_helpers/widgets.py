@@ -317,7 +317,7 @@ class LiveControl(ipywidgets.VBox):
         self.frames = frames
         self._compute = compute
         self.button = ipywidgets.Button(
-            description=button, disabled=not live, layout={"width": "max-content"}
+            description=button, disabled=not live, layout={"width": "auto", "flex": "0 0 auto"}
         )
         self.status = ipywidgets.HTML(
             "Computes for the slider's value."
