@@ -76,7 +76,8 @@ smoke: env ## sweeps, ledger and notebooks from nothing at the smoke preset, in 
 
 browser: env browser-ready
 	@$(STAGE) "book, warnings as errors" $(PY) tools/build_book.py
-	@$(STAGE) "browser tests of the built book" $(BIN)/pytest tests/browser
+	@$(STAGE) "browser tests of the built book" $(BIN)/pytest tests/browser \
+	  -n $(PROCESSES)
 
 browser-ready: env
 	@tools/ensure_chromium.sh $(BIN)
