@@ -185,7 +185,7 @@ def test_each_fault_is_found(spoil: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "is_path"),
     [
-        ("saved to /root/.cache/x", True),
+        ("saved to /home/ada/.cache/x", True),
         ("see /tmp/tmpab12/x.npz", True),
         ("lib/python3.11/site-packages/torch", True),
         ("C:\\Users\\me", True),
