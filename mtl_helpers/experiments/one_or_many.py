@@ -18,7 +18,7 @@ import pandas as pd
 from mtl_helpers.evaluation import identification_report
 from mtl_helpers.faces.pie import PieSpec, load_pie
 from mtl_helpers.presets import Preset, pick_device
-from mtl_helpers.results import Record
+from mtl_helpers.results import Record, seed_values
 from mtl_helpers.sweep import Experiment, Outcome
 from mtl_helpers.training import TrainConfig, fit
 
@@ -32,7 +32,6 @@ __all__ = [
     "choose",
     "configs",
     "summary",
-    "validation_rank1",
 ]
 
 SIDE_TASKS = ("pos", "illum", "exp")
@@ -151,12 +150,6 @@ def prepare(preset: Preset) -> None:
 EXPERIMENT = Experiment(name="one_or_many", configs=configs, run=run, prepare=prepare)
 
 
-def validation_rank1(records: Sequence[Record], arm: str) -> list[float]:
-    """Return rank-1 of y_d on the validation identities for the seeds of an arm, in seed order."""
-    chosen = sorted((r for r in records if r.arm == arm), key=lambda r: r.seed)
-    return [float(r.metric("validation.rank1.y_d.overall")) for r in chosen]
-
-
 def summary(records: Sequence[Record], arms: Mapping[str, str]) -> pd.DataFrame:
     """Return Table II of the paper for these runs: a row an arm, in per cent.
 
@@ -202,8 +195,7 @@ def choose(records: Sequence[Record]) -> Choice:
     """
 
     def mean(arm: str) -> float:
-        values = validation_rank1(records, arm)
-        return sum(values) / len(values)
+        return float(seed_values(records, arm, "validation.rank1.y_d.overall")[1].mean())
 
     return Choice(
         phi_s=max(PHI_GRID, key=lambda phi: mean(arm_name(("id", *SIDE_TASKS), phi_s=phi))),
