@@ -93,3 +93,31 @@ def test_a_camera_of_one_s_own_is_accepted() -> None:
     own = Camera("own", 10.0, 5.0, 15)
     x, y = project(torch.tensor([0.3, -0.2, 0.4], dtype=torch.float64), own, 48).tolist()
     assert (x, y) == pytest.approx(pinhole([0.3, -0.2, 0.4], 10, 5, 48))
+
+
+@pytest.mark.parametrize("roll", [-40.0, 15.0, 90.0])
+def test_roll_turns_the_picture_clockwise_about_its_middle(roll: float) -> None:
+    points = torch.from_numpy(np.random.default_rng(1).normal(size=(10, 3)))
+    upright = project(points, Camera("own", 20.0, 10.0, 15), 60).numpy() - 30
+    rolled = project(points, Camera("own", 20.0, 10.0, 15, roll_deg=roll), 60).numpy() - 30
+    clockwise = np.exp(1j * math.radians(roll))  # y points down: a positive angle is clockwise
+    expected = (upright[:, 0] + 1j * upright[:, 1]) * clockwise
+    np.testing.assert_allclose(rolled[:, 0] + 1j * rolled[:, 1], expected, atol=1e-9)
+    top = project(torch.tensor([0.0, 0.0, 1.5]), Camera("own", 0.0, 0.0, 0, roll_deg=15.0), 60)
+    assert top[0] > 31
+
+
+def test_a_field_twice_as_wide_halves_the_picture() -> None:
+    points = torch.from_numpy(np.random.default_rng(2).normal(size=(10, 3)))
+    near = project(points, Camera("own", 30.0, 0.0, 30), 48) - 24
+    wide = project(points, Camera("own", 30.0, 0.0, 30, field_width=2 * FIELD_WIDTH), 48) - 24
+    torch.testing.assert_close(2 * wide, near)
+
+
+def test_a_camera_has_its_own_target_in_the_middle_at_its_distance() -> None:
+    camera = Camera("own", -50.0, 20.0, -45, roll_deg=12.0, target=(0.2, -0.4, 0.3))
+    middle = project(torch.tensor(camera.target), camera, 64)
+    torch.testing.assert_close(middle, torch.tensor([32.0, 32.0]))
+    distance = np.linalg.norm(np.array(camera.target) - camera.position)
+    assert distance == pytest.approx(CAMERA_DISTANCE)
+    np.testing.assert_allclose(camera.axes @ camera.axes.T, np.eye(3), atol=1e-12)

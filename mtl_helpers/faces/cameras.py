@@ -2,8 +2,8 @@
 
 World coordinates are those of the head model after framing: the unit is one inter-ocular
 distance, +z is up, the face looks toward -y, the subject's left is +x, and the origin lies on the
-axis about which the head turns. Every camera looks at `TARGET`, a little before that axis, so that
-a profile's nose stays in the picture.
+axis about which the head turns. Multi-PIE's cameras look at `TARGET`, a little before that axis, so
+that a profile's nose stays in the picture.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 CAMERA_DISTANCE = 20.0
-"""Distance from a camera's centre to `TARGET`, in inter-ocular distances (about 1.25 m)."""
+"""Distance from a camera's centre to its target, in inter-ocular distances (about 1.25 m)."""
 
 FIELD_WIDTH = 3.2
-"""Width of the picture in the plane through `TARGET`, in inter-ocular distances."""
+"""Usual width of the picture in the plane through the target, in inter-ocular distances."""
 
 TARGET = (0.0, -0.6, 0.0)
-"""The point that all cameras look at, in the middle of every picture."""
+"""The point that Multi-PIE's cameras look at, in the middle of every picture."""
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera that looks at `TARGET`.
+    """A camera that looks at a point of the head.
 
     Parameters
     ----------
@@ -41,10 +41,17 @@ class Camera:
         subject's left, so that a positive yaw shows the left cheek and the nose points to the
         left of the picture.
     pitch_deg
-        Height of the camera above the horizontal plane through `TARGET`, in degrees.
+        Height of the camera above the horizontal plane through its target, in degrees.
     label_deg
         The yaw class under which Yin and Liu (2018) file the camera's pictures. It differs from
         ``yaw_deg`` only in that it ignores pitch.
+    roll_deg
+        Turn of the picture about its middle, in degrees: positive turns what it shows clockwise,
+        so that the head leans to the right of the picture.
+    field_width
+        Width of the picture in the plane through the target, in inter-ocular distances.
+    target
+        World coordinates of the point in the middle of the picture.
 
     Note
     ----
@@ -55,11 +62,15 @@ class Camera:
     yaw_deg: float
     pitch_deg: float
     label_deg: int
+    roll_deg: float = 0.0
+    field_width: float = FIELD_WIDTH
+    target: tuple[float, float, float] = TARGET
 
     @property
     def axes(self) -> NDArray[np.float64]:
         """Rows right, down, forward of the camera in world coordinates, shape (3, 3)."""
         yaw, pitch = math.radians(self.yaw_deg), math.radians(self.pitch_deg)
+        roll = math.radians(self.roll_deg)
         toward = np.array(
             [
                 math.sin(yaw) * math.cos(pitch),
@@ -68,12 +79,15 @@ class Camera:
             ]
         )
         right = np.array([math.cos(yaw), math.sin(yaw), 0.0])
-        return np.stack([right, np.cross(-toward, right), -toward])
+        down = np.cross(-toward, right)
+        turned_right = math.cos(roll) * right - math.sin(roll) * down
+        turned_down = math.sin(roll) * right + math.cos(roll) * down
+        return np.stack([turned_right, turned_down, -toward])
 
     @property
     def position(self) -> NDArray[np.float64]:
         """The camera's centre in world coordinates, shape (3,), in inter-ocular distances."""
-        return np.array(TARGET) - CAMERA_DISTANCE * self.axes[2]
+        return np.array(self.target) - CAMERA_DISTANCE * self.axes[2]
 
 
 _HEAD_HEIGHT = (
@@ -144,8 +158,9 @@ def project(points: Tensor, camera: str | Camera, side: int) -> Tensor:
     ValueError
         If the camera is unknown.
     """
+    camera = get_camera(camera)
     view = to_camera(points, camera)  # (..., 3)
-    scale = side * CAMERA_DISTANCE / FIELD_WIDTH
+    scale = side * CAMERA_DISTANCE / camera.field_width
     return side / 2 + scale * view[..., :2] / view[..., 2:]  # (..., 2)
 
 
@@ -153,5 +168,5 @@ def to_camera(points: Tensor, camera: str | Camera) -> Tensor:
     """World points in a camera's own axes: right, down and depth, shape (..., 3)."""
     camera = get_camera(camera)
     axes = torch.as_tensor(camera.axes, dtype=points.dtype, device=points.device)
-    view = (points - points.new_tensor(TARGET)) @ axes.T  # (..., 3)
+    view = (points - points.new_tensor(camera.target)) @ axes.T  # (..., 3)
     return view + view.new_tensor([0.0, 0.0, CAMERA_DISTANCE])
