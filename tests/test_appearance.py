@@ -6,7 +6,7 @@ import torch
 
 from mtl_helpers.faces.appearance import (
     MATERIAL_NAMES,
-    draw_hair,
+    draw_look,
     face_materials,
     paint_coordinates,
     skin_albedo,
@@ -22,17 +22,17 @@ def head() -> HeadModel:
 
 
 def test_a_hair_draw_depends_on_each_key_and_on_nothing_else() -> None:
-    draw = draw_hair(1, 2, 3, 4)
-    draw_hair(9, 9, 9, 9)
-    assert draw == draw_hair(1, 2, 3, 4)
+    draw = draw_look(1, 2, 3, 4)
+    draw_look(9, 9, 9, 9)
+    assert draw == draw_look(1, 2, 3, 4)
     for other in [(0, 2, 3, 4), (1, 0, 3, 4), (1, 2, 0, 4), (1, 2, 3, 0)]:
-        assert draw != draw_hair(*other)
+        assert draw != draw_look(*other)
 
 
 def test_hair_clothes_and_backdrop_say_nothing_about_the_identity() -> None:
     # if draws shared anything within an identity, the means of identities would spread more than
     # those of independent draws do
-    draws = [[draw_hair(0, i, c, 0) for c in range(30)] for i in range(60)]
+    draws = [[draw_look(0, i, c, 0) for c in range(30)] for i in range(60)]
     table = np.array(
         [
             [np.hstack([d.colour, d.cloth, d.backdrop, d.hairline, d.top, d.side]) for d in row]
@@ -48,7 +48,7 @@ def test_hair_clothes_and_backdrop_say_nothing_about_the_identity() -> None:
 
 def test_hair_stays_within_its_ranges() -> None:
     for number in range(200):
-        draw = draw_hair(3, number, 0, 0)
+        draw = draw_look(3, number, 0, 0)
         for colour in (draw.colour, draw.cloth, draw.backdrop):
             assert all(0 < channel < 1 for channel in colour)
         assert 0 < draw.side < 0.25

@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from mtl_helpers.faces.appearance import HairDraw, Skin, draw_hair, skin_of
+from mtl_helpers.faces.appearance import Look, Skin, draw_look, skin_of
 from mtl_helpers.faces.cameras import CAMERA_DISTANCE, FIELD_WIDTH, PIE_CAMERAS, get_camera, project
 from mtl_helpers.faces.expression import EXPRESSIONS
 from mtl_helpers.faces.head import HeadModel
@@ -29,7 +29,7 @@ from mtl_helpers.faces.render import (
 )
 
 PLAIN = Skin((0.5, 0.3, 0.2), (0.4, 0.2, 0.15), (0.1, 0.06, 0.04), (0.1, 0.1, 0.1), 1, 0, 0, 0)
-BALD = HairDraw((0.1, 0.1, 0.1), (0.2, 0.2, 0.2), (0.3, 0.3, 0.3), 0, 0, 0, 0, 0, 0, 0, 0, 1)
+BALD = Look((0.1, 0.1, 0.1), (0.2, 0.2, 0.2), (0.3, 0.3, 0.3), 0, 0, 0, 0, 0, 0, 0, 0, 1)
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +256,7 @@ def test_a_symmetric_head_has_mirrored_pictures_at_opposite_yaws(head: HeadModel
     face = (face + mirrored) / 2
     for camera, mate, shot, mate_shot in [("04_1", "13_0", 5, 9), ("24_0", "11_0", 4, 10)]:
         one, other = (
-            render_vertices(head, face, skin=PLAIN, hair=BALD, camera=c, shot=s, side=64).astype(
+            render_vertices(head, face, skin=PLAIN, look=BALD, camera=c, shot=s, side=64).astype(
                 int
             )
             for c, s in [(camera, shot), (mate, mate_shot)]
@@ -388,7 +388,7 @@ def test_hair_changes_from_picture_to_picture_and_the_skin_does_not(
 ) -> None:
     renderer.set_face(plain_face)
     camera, skin = get_camera("05_1"), skin_of(identity)
-    draws = [draw_hair(0, 0, c, 0) for c in range(4)]
+    draws = [draw_look(0, 0, c, 0) for c in range(4)]
     hits = renderer.trace([camera] * 4, draws, 96, 1)
     materials = renderer.inspect(hits, skin).material
     directions = PIE_SHOTS[7].direction[None]

@@ -5,34 +5,34 @@ face knows where it lies on the template head, in *paint coordinates*: the origi
 template's eyes, the unit one inter-ocular distance, the axes of the head model. Skin, lips, brows,
 irises and hair are functions of that place, and so have sharp edges at any picture size.
 
-Two kinds of parameters exist. `Skin` belongs to an identity. `HairDraw` is drawn anew for every
-(identity, camera, expression) and holds all that would otherwise betray the identity without
-showing the face: hair, clothes, backdrop.
+An identity has its `Skin`; every picture has a `Look`, which is drawn here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
-
 import numpy as np
 import torch
-import warp as wp
 from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_helpers.faces.head import HeadModel
 from mtl_helpers.faces.identity import Identity
-from mtl_helpers.faces.paint import (
-    CAVITY,
-    EYE,
-    MOUTH,
-    SKIN,
-    TEETH,
-    TONGUE,
-    HairPaint,
-    SkinPaint,
-)
+from mtl_helpers.faces.look import Look, Skin, look_paints, skin_paint
+from mtl_helpers.faces.paint import CAVITY, EYE, MOUTH, SKIN, TEETH, TONGUE
+
+__all__ = [
+    "HAIR_COLOURS",
+    "MATERIAL_NAMES",
+    "Look",
+    "Skin",
+    "draw_look",
+    "face_materials",
+    "look_paints",
+    "paint_coordinates",
+    "skin_albedo",
+    "skin_of",
+    "skin_paint",
+]
 
 MATERIAL_NAMES = (
     "skin",
@@ -44,6 +44,15 @@ MATERIAL_NAMES = (
     "cloth",
     "hair",
     "backdrop",
+    "beard",
+    "brow",
+    "lip",
+    "lash",
+    "glasses",
+    "lens",
+    "hat",
+    "jewel",
+    "tie",
 )
 """Names of the materials, the labels of a rendered segmentation, in the order of their numbers."""
 
@@ -56,73 +65,6 @@ _SEGMENT_MATERIAL = {
     "tongue": TONGUE,
     "teeth": TEETH,
 }
-
-
-@dataclass(frozen=True)
-class Skin:
-    """An identity's own colours; colours are linear RGB reflectances in [0, 1].
-
-    Parameters
-    ----------
-    albedo, lips, brows, iris
-        Colours, each a triple.
-    brow_height, brow_density
-        Thickness of the brows relative to the usual, and how opaque they are in [0, 1].
-    blotches
-        Strength of the skin's unevenness, about 0.05 to 0.3.
-    gloss
-        Strength of the skin's highlight, about 0.02 to 0.1.
-    pattern
-        Number that selects the pattern of the unevenness.
-    """
-
-    albedo: tuple[float, float, float]
-    lips: tuple[float, float, float]
-    brows: tuple[float, float, float]
-    iris: tuple[float, float, float]
-    brow_height: float = 1.0
-    brow_density: float = 0.8
-    blotches: float = 0.15
-    gloss: float = 0.05
-    pattern: int = 0
-
-
-@dataclass(frozen=True)
-class HairDraw:
-    """Hair, clothes and backdrop of one (identity, camera, expression); lengths in paint units.
-
-    Parameters
-    ----------
-    colour, cloth, backdrop
-        Linear RGB reflectances in [0, 1].
-    hairline
-        Shift of the hairline on the forehead: negative is a fringe, positive a receding line.
-    sideburn, nape
-        Shift of the hairline's lower end before and behind the ear, negative is longer.
-    tilt
-        Slope of the hairline from the subject's right to the left.
-    ragged
-        Amplitude of the hairline's unevenness.
-    top, side
-        Thickness of the hair above and at the sides.
-    strands
-        Contrast of the strands.
-    pattern
-        Number that selects the strands.
-    """
-
-    colour: tuple[float, float, float]
-    cloth: tuple[float, float, float]
-    backdrop: tuple[float, float, float]
-    hairline: float
-    sideburn: float
-    nape: float
-    tilt: float
-    ragged: float
-    top: float
-    side: float
-    strands: float
-    pattern: int
 
 
 HAIR_COLOURS: NDArray[np.float64] = np.array(
@@ -140,8 +82,16 @@ HAIR_COLOURS: NDArray[np.float64] = np.array(
 _HAIR_STREAM = 0x68616972
 
 
-def draw_hair(seed: int, identity: int, camera: int, expression: int) -> HairDraw:
-    """Draw hair, clothes and backdrop independently of who the identity is.
+def draw_look(
+    seed: int,
+    identity: int,
+    camera: int,
+    expression: int,
+    *,
+    gender: float = 0.5,
+    skin_tone: float = 0.3,
+) -> Look:
+    """Draw what a studio picture shows beside the identity, independently of who that is.
 
     Parameters
     ----------
@@ -151,10 +101,12 @@ def draw_hair(seed: int, identity: int, camera: int, expression: int) -> HairDra
         Numbers of the picture's identity, camera (its place in `PIE_CAMERAS`) and expression (its
         place in `EXPRESSIONS`). They only key the generator, so a draw never depends on which
         other pictures are made.
+    gender, skin_tone
+        As in `Identity`: 0 masculine to 1 feminine, 0 light to 1 dark. All that a look may know.
 
     Returns
     -------
-    HairDraw
+    Look
     """
     rng = np.random.default_rng([_HAIR_STREAM, seed, identity, camera, expression])
     u = rng.random(20)
@@ -162,7 +114,7 @@ def draw_hair(seed: int, identity: int, camera: int, expression: int) -> HairDra
     mixed = HAIR_COLOURS[low] + u[1] * (HAIR_COLOURS[low + 1] - HAIR_COLOURS[low])
     cloth = 0.03 + 0.5 * u[2] ** 2 * (0.6 + 0.4 * u[3:6])
     backdrop = (0.16 + 0.22 * u[6]) * (0.94 + 0.12 * u[7:10])
-    return HairDraw(
+    return Look(
         colour=_triple(mixed),
         cloth=_triple(cloth),
         backdrop=_triple(backdrop),
@@ -236,22 +188,3 @@ def _eye_vertices(head: HeadModel) -> Tensor:
     chosen = torch.zeros(len(head.template), dtype=torch.bool)
     chosen[head.faces.cpu()[eye].flatten()] = True
     return chosen
-
-
-def skin_paint(skin: Skin) -> SkinPaint:
-    """Pack a `Skin` for the kernels."""
-    packed = SkinPaint()
-    for field in fields(skin):
-        value = getattr(skin, field.name)
-        setattr(packed, field.name, wp.vec3(*value) if isinstance(value, tuple) else value)
-    return packed
-
-
-def hair_paints(draws: list[HairDraw], device: str) -> wp.array:
-    """Pack `HairDraw` records into an array of `HairPaint` on a device, one an element."""
-    struct: Any = HairPaint
-    table = np.zeros(len(draws), dtype=struct.numpy_dtype())
-    for field in fields(HairDraw):
-        column: Any = table[field.name]
-        column[:] = [getattr(draw, field.name) for draw in draws]
-    return wp.array(table, dtype=HairPaint, device=device)

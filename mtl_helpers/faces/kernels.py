@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import warp as wp
 
-from mtl_helpers.faces.paint import HairPaint, SkinPaint, hair_thickness, paint
+from mtl_helpers.faces.look import LookPaint, SkinPaint
+from mtl_helpers.faces.paint import hair_thickness, paint
 
 # The default flags compile for the CPU at hand, whose rounding differs from another's.
 wp.set_module_options({"cpu_compiler_flags": "", "enable_backward": False})
@@ -127,9 +128,9 @@ def project_vertices(
     places: wp.array[wp.vec3],
     ears: wp.array[float],
     axes: wp.array[wp.mat33],
-    target: wp.vec3,
-    hairs: wp.array[HairPaint],
-    scale: float,
+    targets: wp.array[wp.vec3],
+    scales: wp.array[float],
+    looks: wp.array[LookPaint],
     centre: float,
     distance: float,
     screen: wp.array2d[wp.vec3],
@@ -139,9 +140,10 @@ def project_vertices(
     p = points[vertex]
     q = places[vertex]
     if q[2] > -1.4 and (q[2] > 0.2 or q[1] > 0.7):
-        p = p + normals[vertex] * hair_thickness(q, ears[vertex], hairs[view])
-    c = axes[view] * (p - target)
+        p = p + normals[vertex] * hair_thickness(q, ears[vertex], looks[view])
+    c = axes[view] * (p - targets[view])
     inverse = 1.0 / (c[2] + distance)
+    scale = scales[view]
     screen[view, vertex] = wp.vec3(
         centre + scale * c[0] * inverse, centre + scale * c[1] * inverse, inverse
     )
@@ -211,7 +213,7 @@ def shade_hits(
     directions: wp.array[wp.vec3],
     halves: wp.array2d[wp.vec3],
     skin: SkinPaint,
-    hairs: wp.array[HairPaint],
+    looks: wp.array[LookPaint],
     side: int,
     supersample: int,
     empty: wp.int64,
@@ -224,7 +226,7 @@ def shade_hits(
     size = side * supersample
     lights = directions.shape[0]
     share = 1.0 / float(supersample * supersample)
-    hair = hairs[view]
+    look = looks[view]
     for light in range(lights + 1):
         linear[view, pixel, light] = wp.vec3(0.0, 0.0, 0.0)
     for sample in range(supersample * supersample):
@@ -233,7 +235,7 @@ def shade_hits(
         key = hits[view, y * size + x]
         if key == empty:
             # the room is lit as the head is, but no flash's direction shows on the wall
-            wall = hair.backdrop * (1.0 - 0.2 * float(row) / float(side)) * share
+            wall = look.backdrop * (1.0 - 0.2 * float(row) / float(side)) * share
             for light in range(lights + 1):
                 linear[view, pixel, light] = linear[view, pixel, light] + wall
         else:
@@ -253,7 +255,7 @@ def shade_hits(
                 ears[i] * w[0] + ears[j] * w[1] + ears[k] * w[2],
                 blotches[i] * w[0] + blotches[j] * w[1] + blotches[k] * w[2],
                 skin,
-                hair,
+                look,
             )
             albedo = surface.albedo * share
             gloss = surface.gloss * share
@@ -337,7 +339,7 @@ def inspect_hits(
     lips: wp.array[float],
     ears: wp.array[float],
     skin: SkinPaint,
-    hairs: wp.array[HairPaint],
+    looks: wp.array[LookPaint],
     size: int,
     empty: wp.int64,
     backdrop: int,
@@ -367,7 +369,7 @@ def inspect_hits(
     q = places[i] * w[0] + places[j] * w[1] + places[k] * w[2]
     lip = lips[i] * w[0] + lips[j] * w[1] + lips[k] * w[2]
     ear = ears[i] * w[0] + ears[j] * w[1] + ears[k] * w[2]
-    surface = paint(q, materials[face], lip, ear, 0.0, skin, hairs[view])
+    surface = paint(q, materials[face], lip, ear, 0.0, skin, looks[view])
     triangle[view, pixel] = face
     material[view, pixel] = surface.material
     depth[view, pixel] = (

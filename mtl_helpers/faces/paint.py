@@ -10,41 +10,11 @@ from __future__ import annotations
 
 import warp as wp
 
+from mtl_helpers.faces.look import LookPaint, SkinPaint
+
 SKIN, EYE, CAVITY, MOUTH, TONGUE, TEETH, CLOTH, HAIR, BACKDROP = range(9)
+BEARD, BROW, LIP, LASH, GLASSES, LENS, HAT, JEWEL, TIE = range(9, 18)
 """Materials, also the labels of a rendered segmentation."""
-
-
-@wp.struct
-class SkinPaint:
-    """`Skin` as the kernels see it."""
-
-    albedo: wp.vec3
-    lips: wp.vec3
-    brows: wp.vec3
-    iris: wp.vec3
-    brow_height: float
-    brow_density: float
-    blotches: float
-    gloss: float
-    pattern: int
-
-
-@wp.struct
-class HairPaint:
-    """`HairDraw` as the kernels see it."""
-
-    colour: wp.vec3
-    cloth: wp.vec3
-    backdrop: wp.vec3
-    hairline: float
-    sideburn: float
-    nape: float
-    tilt: float
-    ragged: float
-    top: float
-    side: float
-    strands: float
-    pattern: int
 
 
 @wp.struct
@@ -71,7 +41,7 @@ def between(value: float, x0: float, y0: float, x1: float, y1: float) -> float:
 
 
 @wp.func
-def above_hairline(q: wp.vec3, hair: HairPaint) -> float:
+def above_hairline(q: wp.vec3, hair: LookPaint) -> float:
     """Height of a place on the template above the hairline; negative where there is no hair."""
     y = q[1]
     line = wp.float32(0.0)
@@ -89,7 +59,7 @@ def above_hairline(q: wp.vec3, hair: HairPaint) -> float:
 
 
 @wp.func
-def hair_thickness(q: wp.vec3, ear: float, hair: HairPaint) -> float:
+def hair_thickness(q: wp.vec3, ear: float, hair: LookPaint) -> float:
     """How far the hair stands off the scalp at a place on the template."""
     inside = ramp(0.0, 0.45, above_hairline(q, hair)) * (1.0 - ear)
     return inside * (hair.side + (hair.top - hair.side) * ramp(0.7, 1.7, q[2]))
@@ -103,7 +73,7 @@ def paint(
     ear: float,
     blotch: float,
     skin: SkinPaint,
-    hair: HairPaint,
+    hair: LookPaint,
 ) -> Surface:
     """Paint one point from its place ``q`` on the template, its material and the vertex masks."""
     out = Surface()

@@ -32,20 +32,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_helpers.faces.appearance import (
-    HairDraw,
+    Look,
     Skin,
-    draw_hair,
+    draw_look,
     face_materials,
-    hair_paints,
+    look_paints,
     paint_coordinates,
     skin_of,
     skin_paint,
 )
 from mtl_helpers.faces.cameras import (
     CAMERA_DISTANCE,
-    FIELD_WIDTH,
     PIE_CAMERAS,
-    TARGET,
     Camera,
     get_camera,
     project,
@@ -226,14 +224,14 @@ class FaceRenderer:
         return lit
 
     def trace(
-        self, cameras: Sequence[Camera], hairs: Sequence[HairDraw], side: int, supersample: int = 2
+        self, cameras: Sequence[Camera], looks: Sequence[Look], side: int, supersample: int = 2
     ) -> Hits:
         """Find the nearest triangle at every sample of every camera's picture.
 
         Parameters
         ----------
-        cameras, hairs
-            One hair draw a camera; hair stands off the scalp and so changes the outline.
+        cameras, looks
+            One look a camera; hair stands off the scalp and so changes the outline.
         side
             Pixels a side.
         supersample
@@ -242,7 +240,8 @@ class FaceRenderer:
         size = side * supersample
         views = len(cameras)
         axes = self._array(np.stack([c.axes for c in cameras]).astype(np.float32), wp.mat33)
-        packed = hair_paints(list(hairs), self.device)
+        scales = np.array([size * CAMERA_DISTANCE / c.field_width for c in cameras])
+        packed = look_paints(list(looks), self.device)
         screen = self._empty((views, len(self._points)), wp.vec3)
         self._launch(
             project_vertices,
@@ -252,9 +251,9 @@ class FaceRenderer:
             self._places,
             self._ears,
             axes,
-            wp.vec3(*TARGET),
+            self._array(np.array([c.target for c in cameras], dtype=np.float32), wp.vec3),
+            self._array(scales.astype(np.float32), float),
             packed,
-            size * CAMERA_DISTANCE / FIELD_WIDTH,
             size / 2,
             CAMERA_DISTANCE,
             screen,
@@ -311,7 +310,7 @@ class FaceRenderer:
             lights,
             self._halves(hits, directions),
             skin_paint(skin),
-            hits.hairs,
+            hits.looks,
             hits.side,
             hits.supersample,
             wp.int64(_EMPTY),
@@ -404,7 +403,7 @@ class FaceRenderer:
             self._lips,
             self._ears,
             skin_paint(skin),
-            hits.hairs,
+            hits.looks,
             size,
             wp.int64(_EMPTY),
             BACKDROP,
@@ -501,7 +500,7 @@ class Hits:
     nearest: wp.array
     screen: wp.array
     axes: wp.array
-    hairs: wp.array
+    looks: wp.array
     side: int
     supersample: int
 
@@ -586,12 +585,12 @@ def render_identity(
     images = np.empty((*count, side * side, channels), dtype=np.uint8)
     visible = np.empty((count[0], count[2], len(LANDMARKS_51)), dtype=bool)
     for place, name in enumerate(expressions):
-        hairs = [
-            draw_hair(seed, identity.index, _camera_number(camera), EXPRESSIONS.index(name))
+        looks = [
+            draw_look(seed, identity.index, _camera_number(camera), EXPRESSIONS.index(name))
             for camera in chosen_cameras
         ]
         renderer.set_face(faces[place])
-        hits = renderer.trace(chosen_cameras, hairs, side, supersample)
+        hits = renderer.trace(chosen_cameras, looks, side, supersample)
         linear = renderer.shade(hits, skin, directions, renderer.bake(directions))
         images[:, :, place] = renderer.develop(
             linear,
@@ -599,7 +598,7 @@ def render_identity(
             buffers,
             channels,
             noise=noise,
-            noise_seeds=_noise_seeds(hairs, chosen_shots),
+            noise_seeds=_noise_seeds(looks, chosen_shots),
         )
         visible[:, place] = renderer.visible(LANDMARKS_51, chosen_cameras)
     points = faces[:, torch.from_numpy(LANDMARKS_51)].cpu()  # (E, 51, 3)
@@ -650,7 +649,7 @@ def render_vertices(
     vertices: Tensor,
     *,
     skin: Skin,
-    hair: HairDraw | None = None,
+    look: Look | None = None,
     camera: str | Camera = "05_1",
     shot: int | Shot = 7,
     side: int = 256,
@@ -667,8 +666,9 @@ def render_vertices(
     vertices
         Framed vertices, shape (V, 3), in inter-ocular distances; see
         `mtl_helpers.faces.landmarks.normalise_framing`.
-    skin, hair
-        Colours, and the hair; without ``hair``, draw number 0.
+    skin, look
+        The face's own colours and all else that the picture shows; without ``look``, draw
+        number 0.
     camera, shot, side, channels, device, supersample
         As for `render_identity`.
 
@@ -692,7 +692,7 @@ def render_vertices(
     directions, buffers = _flashes([chosen_shot])
     renderer = get_renderer(head, device)
     renderer.set_face(vertices)
-    hits = renderer.trace([chosen], [hair or draw_hair(0, 0, 0, 0)], side, supersample)
+    hits = renderer.trace([chosen], [look or draw_look(0, 0, 0, 0)], side, supersample)
     linear = renderer.shade(hits, skin, directions, renderer.bake(directions))
     image = renderer.develop(linear, [chosen_shot], buffers, channels)
     return image.reshape((side, side) if channels == 1 else (side, side, channels))
@@ -735,9 +735,9 @@ def _camera_number(camera: Camera) -> int:
     return names.index(camera.name) if camera.name in names else len(names)
 
 
-def _noise_seeds(hairs: Sequence[HairDraw], shots: Sequence[Shot]) -> NDArray[np.uint32]:
+def _noise_seeds(looks: Sequence[Look], shots: Sequence[Shot]) -> NDArray[np.uint32]:
     """A seed a picture, shape (C, S), from the draw's own number and the shot's."""
-    patterns = np.array([hair.pattern for hair in hairs], dtype=np.uint64)
+    patterns = np.array([look.pattern for look in looks], dtype=np.uint64)
     numbers = np.array([shot.number for shot in shots], dtype=np.uint64)
     return ((patterns[:, None] * 0x9E3779B1 + numbers * 0x85EBCA6B) % 2**32).astype(np.uint32)
 
