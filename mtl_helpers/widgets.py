@@ -2,7 +2,8 @@
 
 Every frame is drawn beforehand and travels with the page; the slider is linked to the frames in
 the browser, so moving it needs neither Python nor the network. Where a kernel is there,
-:class:`LiveControl` adds a button that computes the value chosen now. Chapters 1 and 2 use both.
+:class:`LiveControl` adds a button that computes the value chosen now, and :class:`LivePicture`
+redraws a picture at each move of a slider.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import io
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets
@@ -22,7 +24,16 @@ from PIL import Image
 
 from mtl_helpers.plots import figure_png
 
-__all__ = ["LinkedFrames", "LiveControl", "frame_slider", "image_bytes", "linked_frames"]
+__all__ = [
+    "Axis",
+    "FrameGrid",
+    "LinkedFrames",
+    "LiveControl",
+    "LivePicture",
+    "frame_grid",
+    "image_bytes",
+    "linked_frames",
+]
 
 Frame = bytes | Figure | Image.Image | np.ndarray
 
@@ -182,18 +193,9 @@ def linked_frames(
         If a panel has not one frame a value, there are fewer than two values, labels repeat, the
         alt text is empty, or the frames weigh more than `limit_bytes`.
     """
-    shown = [str(value) for value in values] if labels is None else list(labels)
     if not panels:
         raise ValueError("Expected at least one panel of frames, found none.")
-    if len(values) < 2:
-        raise ValueError(f"A slider needs at least two values, found {len(values)}.")
-    if len(shown) != len(values) or len(set(shown)) != len(shown):
-        raise ValueError(
-            f"Expected {len(values)} different labels, one a value, found {shown}; "
-            "pass labels that tell the values apart."
-        )
-    if not 0 <= start < len(values):
-        raise ValueError(f"Expected a start from 0 to {len(values) - 1}, found {start}.")
+    shown = _labels(values, labels, start)
     texts = {name: alt if isinstance(alt, str) else alt.get(name, "") for name in panels}
     for name, frames in panels.items():
         if len(frames) != len(values):
@@ -208,21 +210,8 @@ def linked_frames(
         name: [image_bytes(frame, zoom=zoom, lossy=lossy) for frame in frames]
         for name, frames in panels.items()
     }
-    weight = sum(len(data) for frames in encoded.values() for data in frames)
-    if weight > limit_bytes:
-        raise ValueError(
-            f"The frames weigh {weight:,} bytes together and at most {limit_bytes:,} may travel "
-            "with the page; draw them smaller, take fewer, or pass lossy=True."
-        )
-
-    slider = ipywidgets.SelectionSlider(
-        options=[(label, position) for position, label in enumerate(shown)],
-        index=start,
-        description=description,
-        continuous_update=True,
-        style={"description_width": "initial"},
-        layout={"width": "100%", "max_width": "560px"},
-    )
+    _check_weight(sum(len(data) for group in encoded.values() for data in group), limit_bytes)
+    slider = _slider(description, shown, start)
     stacks = {}
     columns = []
     for name, frames in encoded.items():
@@ -240,48 +229,225 @@ def linked_frames(
     return LinkedFrames(slider, stacks, values, [slider, row])
 
 
-def frame_slider(
-    frames: Sequence[Frame],
-    values: Sequence[Any],
-    *,
-    description: str,
-    alt: str,
-    labels: Sequence[str] | None = None,
-    start: int = 0,
-    zoom: int = 1,
-    lossy: bool = False,
-    limit_bytes: int = 3_000_000,
-) -> LinkedFrames:
-    """One panel of pictures under a slider: :func:`linked_frames` for the usual case.
+@dataclass(frozen=True)
+class Axis:
+    """What one slider of a :func:`frame_grid` runs over.
 
     Parameters
     ----------
-    frames
-        One picture a value.
-    values, description, alt, labels, start, zoom, lossy, limit_bytes
-        As in :func:`linked_frames`.
+    description
+        What the slider changes, in a word or two.
+    values
+        At least two.
+    labels
+        What the slider shows for each value; ``str(value)`` if not given.
+    start
+        Position shown first.
+    """
+
+    description: str
+    values: Sequence[Any]
+    labels: Sequence[str] | None = None
+    start: int = 0
+
+
+class FrameGrid(ipywidgets.VBox):
+    """Several sliders that choose one picture together; made by :func:`frame_grid`.
+
+    Parameters
+    ----------
+    sliders
+        One an axis, the outermost first.
+    axes
+        What they run over.
+    children
+        What is shown, from top to bottom.
+    """
+
+    def __init__(
+        self, sliders: Sequence[Any], axes: Sequence[Axis], children: Sequence[Any]
+    ) -> None:
+        super().__init__(children=list(children))
+        self.sliders = tuple(sliders)
+        self.axes = tuple(axes)
+
+    @property
+    def value(self) -> tuple[Any, ...]:
+        """What the sliders' positions stand for now, one value an axis."""
+        return tuple(
+            axis.values[slider.index] for axis, slider in zip(self.axes, self.sliders, strict=True)
+        )
+
+
+def frame_grid(
+    axes: Sequence[Axis],
+    draw: Callable[..., Frame],
+    *,
+    alt: str,
+    zoom: int = 1,
+    lossy: bool = False,
+    limit_bytes: int = 3_000_000,
+) -> FrameGrid:
+    """One picture under several sliders, drawn beforehand for every combination of their values.
+
+    The frames lie in stacks within stacks, one level an axis, and each slider is linked to all
+    stacks of its level: so the browser finds the picture with nothing but links.
+
+    Parameters
+    ----------
+    axes
+        The sliders, from top to bottom.
+    draw
+        Called with one value an axis; returns the frame.
+    alt
+        What the picture shows, for who cannot see it; each frame's text ends with its values.
+    zoom, lossy
+        As in :func:`image_bytes`.
+    limit_bytes
+        Most that all frames may weigh together, since all of them travel with the page.
 
     Returns
     -------
-    LinkedFrames
+    FrameGrid
         To be shown by ending a cell with it.
 
     Raises
     ------
     ValueError
-        As :func:`linked_frames`.
+        If there is no axis, an axis has fewer than two values or labels that repeat, the alt text
+        is empty, or the frames weigh more than `limit_bytes`.
     """
-    return linked_frames(
-        {"": frames},
-        values,
+    if not axes:
+        raise ValueError("Expected at least one axis, found none.")
+    if not alt.strip():
+        raise ValueError("The frames have no alt text; say what their pictures show.")
+    labels = [_labels(axis.values, axis.labels, axis.start) for axis in axes]
+    sliders = [
+        _slider(axis.description, shown, axis.start)
+        for axis, shown in zip(axes, labels, strict=True)
+    ]
+    # All pictures share one layout and one style: without that, each would bring its own two.
+    shared = {"layout": ipywidgets.Layout(), "style": ipywidgets.HTML().style}
+    weight = 0
+
+    def stack(place: tuple[int, ...]) -> Any:
+        nonlocal weight
+        level = len(place)
+        if level == len(axes):
+            values = [axis.values[i] for axis, i in zip(axes, place, strict=True)]
+            data = image_bytes(draw(*values), zoom=zoom, lossy=lossy)
+            weight += len(data)
+            words = ", ".join(
+                f"{axis.description}: {shown[i]}"
+                for axis, shown, i in zip(axes, labels, place, strict=True)
+            )
+            return ipywidgets.HTML(_image_html(data, f"{alt} {words}."), **shared)
+        inner = [stack((*place, i)) for i in range(len(axes[level].values))]
+        box = ipywidgets.Stack(
+            children=inner, selected_index=axes[level].start, layout=shared["layout"]
+        )
+        ipywidgets.jslink((sliders[level], "index"), (box, "selected_index"))
+        return box
+
+    whole = stack(())
+    _check_weight(weight, limit_bytes)
+    columns = [ipywidgets.VBox(sliders, layout=_wide("360px")), whole]
+    row = ipywidgets.Box(columns, layout={"flex_flow": "row wrap", "max_width": "100%"})
+    return FrameGrid(sliders, axes, [row])
+
+
+def _labels(values: Sequence[Any], labels: Sequence[str] | None, start: int) -> list[str]:
+    """Return what a slider shows for each value, checked."""
+    shown = [str(value) for value in values] if labels is None else list(labels)
+    if len(values) < 2:
+        raise ValueError(f"A slider needs at least two values, found {len(values)}.")
+    if len(shown) != len(values) or len(set(shown)) != len(shown):
+        raise ValueError(
+            f"Expected {len(values)} different labels, one a value, found {shown}; "
+            "pass labels that tell the values apart."
+        )
+    if not 0 <= start < len(values):
+        raise ValueError(f"Expected a start from 0 to {len(values) - 1}, found {start}.")
+    return shown
+
+
+def _slider(description: str, labels: Sequence[str], start: int) -> Any:
+    return ipywidgets.SelectionSlider(
+        options=[(label, position) for position, label in enumerate(labels)],
+        index=start,
         description=description,
-        alt=alt,
-        labels=labels,
-        start=start,
-        zoom=zoom,
-        lossy=lossy,
-        limit_bytes=limit_bytes,
+        continuous_update=True,
+        style={"description_width": "initial"},
+        layout=_wide("560px"),
     )
+
+
+def _wide(most: str) -> dict[str, str]:
+    return {"width": "100%", "max_width": most}
+
+
+def _check_weight(weight: int, limit_bytes: int) -> None:
+    if weight > limit_bytes:
+        raise ValueError(
+            f"The frames weigh {weight:,} bytes together and at most {limit_bytes:,} may travel "
+            "with the page; draw them smaller, take fewer, or pass lossy=True."
+        )
+
+
+class LivePicture(ipywidgets.VBox):
+    """Sliders of any value and the picture that they make, where a kernel is there.
+
+    Parameters
+    ----------
+    controls
+        Keyword of ``draw`` to the widget whose ``value`` is passed.
+    draw
+        Called with all values whenever one changes; returns a frame.
+    alt
+        What the picture shows, for who cannot see it.
+    live
+        As in :class:`LiveControl`. Without a kernel only a sentence is shown, for sliders that
+        move nothing would mislead.
+    """
+
+    def __init__(
+        self,
+        controls: Mapping[str, Any],
+        draw: Callable[..., Frame],
+        *,
+        alt: str,
+        live: bool | None = None,
+    ) -> None:
+        self.controls = dict(controls)
+        self._draw = draw
+        self._alt = alt
+        self.status = ipywidgets.HTML()
+        self.shown = ipywidgets.HTML()
+        if not (_kernel_for_readers() if live is None else live):
+            self.status.value = (
+                f"With a kernel, this cell shows free sliders for {', '.join(self.controls)}: open "
+                "this notebook in JupyterLab or Colab."
+            )
+            super().__init__(children=[self.status])
+            return
+        for control in self.controls.values():
+            control.observe(lambda _: self.redraw(), names="value")
+        super().__init__(children=[*self.controls.values(), self.shown, self.status])
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw the picture for the present values."""
+        values = {name: control.value for name, control in self.controls.items()}
+        try:
+            self.shown.value = _image_html(image_bytes(self._draw(**values)), self._alt)
+            self.status.value = ""
+        except Exception as error:  # a callback's error is shown nowhere else
+            self.status.value = html.escape(f"This failed. {type(error).__name__}: {error}")
+
+
+def _kernel_for_readers() -> bool:
+    """Whether a reader will have a kernel: not while a notebook is executed for publication."""
+    return os.environ.get("MTL_PUBLISH", "") in ("", "0")
 
 
 class LiveControl(ipywidgets.VBox):
@@ -306,14 +472,14 @@ class LiveControl(ipywidgets.VBox):
 
     def __init__(
         self,
-        frames: LinkedFrames,
+        frames: LinkedFrames | FrameGrid,
         compute: Callable[[Any], str | Frame | tuple[Frame, str]],
         *,
         button: str = "Train live",
         live: bool | None = None,
     ) -> None:
         if live is None:
-            live = os.environ.get("MTL_PUBLISH", "") in ("", "0")
+            live = _kernel_for_readers()
         self.frames = frames
         self._compute = compute
         self.button = ipywidgets.Button(

@@ -62,8 +62,8 @@ def test_the_slider_is_linked_to_every_panel_in_the_browser() -> None:
 
 
 def test_each_frame_carries_its_own_picture_and_words() -> None:
-    shown = widgets.frame_slider(
-        [grey(0), grey(100)], [0.03, 0.1], description="phi_s", alt='A "curve" of rank-1.'
+    shown = widgets.linked_frames(
+        {"": [grey(0), grey(100)]}, [0.03, 0.1], description="phi_s", alt='A "curve" of rank-1.'
     )
     pages = [child.value for child in shown.panels[""].children]
     assert [picture_of(page).getpixel((0, 0)) for page in pages] == [0, 100]
@@ -73,8 +73,12 @@ def test_each_frame_carries_its_own_picture_and_words() -> None:
 
 
 def test_the_slider_shows_the_labels_and_its_description() -> None:
-    shown = widgets.frame_slider(
-        [grey(0), grey(1)], [-90, 90], labels=["left", "right"], description="Side", alt="A head."
+    shown = widgets.linked_frames(
+        {"": [grey(0), grey(1)]},
+        [-90, 90],
+        labels=["left", "right"],
+        description="Side",
+        alt="A head.",
     )
     assert shown.slider.description == "Side"
     assert [label for label, _ in shown.slider.options] == ["left", "right"]
@@ -163,14 +167,16 @@ def test_frames_of_another_kind_are_refused(frame: Any, kind: type, words: str) 
 def test_media_types_follow_from_the_bytes(name: str) -> None:
     buffer = io.BytesIO()
     Image.fromarray(grey(9)).save(buffer, name)
-    shown = widgets.frame_slider([buffer.getvalue()] * 2, [1, 2], description="n", alt="A square.")
+    shown = widgets.linked_frames(
+        {"": [buffer.getvalue()] * 2}, [1, 2], description="n", alt="A square."
+    )
     assert f"data:image/{name.lower()};" in shown.panels[""].children[0].value
 
 
 @pytest.fixture
 def frames() -> widgets.LinkedFrames:
-    return widgets.frame_slider(
-        [grey(0), grey(1)], [0.1, 1.0], description="phi_s", alt="A square."
+    return widgets.linked_frames(
+        {"": [grey(0), grey(1)]}, [0.1, 1.0], description="phi_s", alt="A square."
     )
 
 
@@ -215,3 +221,69 @@ def test_live_control_of_a_published_page_is_dimmed(
     assert "Needs a kernel" in control.status.value
     monkeypatch.delenv("MTL_PUBLISH")
     assert not widgets.LiveControl(frames, str).button.disabled
+
+
+def test_several_sliders_find_the_picture_of_their_values_by_links_alone() -> None:
+    axes = [
+        widgets.Axis("row", [0, 1]),
+        widgets.Axis("column", [0, 1, 2], labels=["a", "b", "c"], start=1),
+    ]
+    grid = widgets.frame_grid(axes, lambda row, column: grey(100 * row + column), alt="A square.")
+    followers: dict[int, list[Any]] = {0: [], 1: []}
+    for link in links():
+        slider, name = link.source
+        assert name == "index"
+        assert link.target[1] == "selected_index"
+        followers[grid.sliders.index(slider)].append(link.target[0])
+    assert {level: len(stacks) for level, stacks in followers.items()} == {0: 1, 1: 2}
+    (outer,) = followers[0]
+    for row in range(2):
+        for column in range(3):
+            for level, position in enumerate((row, column)):
+                for stack in followers[level]:
+                    stack.selected_index = position
+            inner = outer.children[outer.selected_index]
+            page = inner.children[inner.selected_index].value
+            assert picture_of(page).getpixel((0, 0)) == 100 * row + column
+            assert f'alt="A square. row: {row}, column: {"abc"[column]}."' in page
+    assert grid.value == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("axes", "change", "words"),
+    [
+        ([], {}, "at least one axis"),
+        ([widgets.Axis("n", [1])], {}, "at least two values"),
+        ([widgets.Axis("n", [1, 2], start=5)], {}, "start from 0 to 1"),
+        ([widgets.Axis("n", [1, 2])], {"alt": ""}, "no alt text"),
+        ([widgets.Axis("n", [1, 2])], {"limit_bytes": 10}, "at most 10 may travel"),
+    ],
+)
+def test_a_grid_that_cannot_be_shown_is_refused(
+    axes: list[widgets.Axis], change: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        widgets.frame_grid(axes, lambda *_: grey(3), **({"alt": "A square."} | change))
+
+
+def test_a_live_picture_follows_its_controls_and_says_what_failed() -> None:
+    control = ipywidgets.IntSlider(value=1, min=0, max=9)
+
+    def draw(level: int) -> np.ndarray:
+        if level == 9:
+            raise ValueError("too bright")
+        return grey(level)
+
+    live = widgets.LivePicture({"level": control}, draw, alt="A square.", live=True)
+    assert picture_of(live.shown.value).getpixel((0, 0)) == 1
+    control.value = 5
+    assert picture_of(live.shown.value).getpixel((0, 0)) == 5
+    control.value = 9
+    assert live.status.value == "This failed. ValueError: too bright"
+
+
+def test_a_live_picture_of_a_published_page_has_no_slider_that_moves_nothing() -> None:
+    control = ipywidgets.IntSlider(value=1, min=0, max=9)
+    live = widgets.LivePicture({"level": control}, grey, alt="A square.", live=False)
+    assert control not in live.children
+    assert "free sliders for level" in live.status.value
