@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypedDict
@@ -62,6 +63,10 @@ _FACTORS: Final = {
 }
 _ASYMMETRY: Final = 0.06
 _LARGEST_CHANGE: Final = 1.0
+# Standard deviation and upper end of an outline, a half-normal number.
+_OUTLINE, _LARGEST_OUTLINE = 0.25, 0.6
+# Muscle and weight are drawn from Beta(x, x).
+_MUSCLE, _WEIGHT = 3.0, 2.5
 
 
 @dataclass(frozen=True)
@@ -262,7 +267,9 @@ def _draw(seed: int, index: int) -> Identity:
         for side, name in enumerate(names):
             value = shared + (leans[side] if len(names) == 2 else 0.0)
             changes[name] = float(np.clip(value, -_LARGEST_CHANGE, _LARGEST_CHANGE))
-    outlines = np.clip(0.25 * rng.standard_normal(len(_head().shape_names)), 0, 0.6)
+    outlines = np.clip(
+        _OUTLINE * rng.standard_normal(len(_head().shape_names)), 0, _LARGEST_OUTLINE
+    )
     shapes = dict(zip(_head().shape_names, outlines.tolist(), strict=True))
     coefficients = _head().coefficients(phenotype, changes=changes, shapes=shapes)
     return Identity(
@@ -275,10 +282,60 @@ def _draw_phenotype(rng: np.random.Generator) -> dict[str, float]:
     return {
         "gender": float(rng.beta(0.4, 0.4)),
         "age": float(0.60 + 0.40 * rng.beta(1.0, 1.6)),
-        "muscle": float(rng.beta(3.0, 3.0)),
-        "weight": float(rng.beta(2.5, 2.5)),
+        "muscle": float(rng.beta(_MUSCLE, _MUSCLE)),
+        "weight": float(rng.beta(_WEIGHT, _WEIGHT)),
         **dict(zip(PHENOTYPES[4:], rng.dirichlet((0.5, 0.5, 0.5)).tolist(), strict=True)),
     }
+
+
+def expected_coefficients(phenotype: Mapping[str, float]) -> Tensor:
+    """Return the mean shape of all identities of one gender, age and ancestry.
+
+    Parameters
+    ----------
+    phenotype
+        Numbers of :data:`mtl_helpers.faces.head.PHENOTYPES`. Gender, age and ancestry are kept;
+        muscle and weight, which are personal, are averaged over like everything else.
+
+    Returns
+    -------
+    Tensor
+        (K,) float32 on the CPU: the expectation of :attr:`Identity.coefficients`. Vertices are
+        linear in coefficients, so the mean coefficients give the mean face.
+    """
+    head = _head()
+    row = torch.zeros(len(head.coefficient_names))
+    # the phenotype's rows are linear in the weights of the three anchors of muscle and of weight
+    for muscle, muscle_share in _expected_anchors(_MUSCLE):
+        for weight, weight_share in _expected_anchors(_WEIGHT):
+            numbers = dict(phenotype) | {"muscle": muscle, "weight": weight}
+            rows = head.phenotype_coefficients(numbers)[0]
+            row[: len(rows)] += muscle_share * weight_share * rows
+    for names, spread in _changes():
+        sd = math.hypot(spread, _ASYMMETRY) if len(names) == 2 else spread
+        for name in names:
+            positive = head.index(f"change:{name}")
+            # a change and its opposite are drawn equally often and stand one after the other
+            row[positive : positive + 2] = _expected_part(sd, _LARGEST_CHANGE)
+    for name in head.shape_names:
+        row[head.index(f"shape:{name}")] = _expected_part(_OUTLINE, _LARGEST_OUTLINE)
+    return row
+
+
+def _expected_part(sd: float, largest: float) -> float:
+    """Mean of a normal number of mean 0 that is clipped to 0 .. ``largest``."""
+    bound = largest / sd
+    density = (1 - math.exp(-(bound**2) / 2)) / math.sqrt(2 * math.pi)
+    return sd * density + largest * 0.5 * math.erfc(bound / math.sqrt(2))
+
+
+@functools.cache
+def _expected_anchors(shape: float) -> tuple[tuple[float, float], ...]:
+    """The anchors 0, 1/2, 1 and their mean interpolation weights under Beta(shape, shape)."""
+    places = (np.arange(4096) + 0.5) / 4096
+    density = (places * (1 - places)) ** (shape - 1)
+    ends = 0.5 * float(np.sum(density * np.abs(2 * places - 1)) / density.sum())
+    return (0.0, ends), (0.5, 1 - 2 * ends), (1.0, ends)
 
 
 def _draw_colours(rng: np.random.Generator, phenotype: Mapping[str, float]) -> _Colours:
