@@ -1,0 +1,89 @@
+"""Warp kernels of pictures that each have a face, a camera and lights of their own.
+
+They stand beside `mtl_helpers.faces.kernels`, whose words they use: shadow rays for the vertices
+that a picture shows, and a developer for several coloured lights.
+"""
+
+# Kernels are written in warp's language, whose arrays, loops and numbers mypy does not know.
+# mypy: ignore-errors
+
+from __future__ import annotations
+
+import warp as wp
+
+from mtl_helpers.faces.kernels import level, tone
+
+# As for the renderer's own kernels: the same rounding on every machine.
+wp.set_module_options({"cpu_compiler_flags": "", "enable_backward": False})
+
+
+@wp.kernel
+def mark_seen(
+    hits: wp.array2d[wp.int64],
+    faces: wp.array2d[int],
+    empty: wp.int64,
+    seen: wp.array[wp.uint8],
+):
+    """Mark the vertices of every triangle that some sample shows."""
+    view, sample = wp.tid()
+    key = hits[view, sample]
+    if key == empty:
+        return
+    face = int(key % wp.int64(65536))
+    for corner in range(3):
+        seen[faces[face, corner]] = wp.uint8(1)
+
+
+@wp.kernel
+def cast_seen_shadows(
+    mesh: wp.uint64,
+    points: wp.array[wp.vec3],
+    normals: wp.array[wp.vec3],
+    seen: wp.array[wp.uint8],
+    directions: wp.array[wp.vec3],
+    hard: wp.array[wp.uint8],
+    offset: float,
+    lit: wp.array2d[float],
+):
+    """1 where a marked vertex faces a light and, if the light is hard, nothing stands between."""
+    vertex, light = wp.tid()
+    lit[vertex, light] = 0.0
+    if seen[vertex] == wp.uint8(0):
+        return
+    n = normals[vertex]
+    d = directions[light]
+    if wp.dot(n, d) <= 0.0:
+        return
+    if hard[light] == wp.uint8(0):
+        lit[vertex, light] = 1.0
+        return
+    if not wp.mesh_query_ray_anyhit(mesh, points[vertex] + n * offset, d, 100.0):
+        lit[vertex, light] = 1.0
+
+
+@wp.kernel
+def develop_scene(
+    linear: wp.array3d[wp.vec3],
+    strengths: wp.array[wp.vec3],
+    exposure: float,
+    power: float,
+    noise: float,
+    noise_seed: int,
+    images: wp.array2d[wp.uint8],
+):
+    """Sum a picture's lights, each with its colour, apply the tone curve, add noise."""
+    pixel = wp.tid()
+    x = wp.vec3(0.0, 0.0, 0.0)
+    for light in range(strengths.shape[0]):
+        x = x + wp.cw_mul(linear[0, pixel, light], strengths[light])
+    channels = images.shape[1]
+    if channels == 1:
+        x[0] = 0.2126 * x[0] + 0.7152 * x[1] + 0.0722 * x[2]
+    for channel in range(channels):
+        grain = wp.float32(0.0)
+        if noise > 0.0:
+            # the sum of two uniform halves has a triangular density of variance 1/6
+            bits = wp.rand_init(noise_seed, pixel * channels + channel)
+            halves = float(bits & wp.uint32(65535)) + float(bits >> wp.uint32(16))
+            grain = noise * 2.4494897 * (halves / 65535.0 - 1.0)
+        images[pixel, channel] = level(tone(x[channel], exposure, power) + grain)
