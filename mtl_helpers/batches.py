@@ -119,10 +119,9 @@ def to_input(images: Tensor) -> Tensor:
 
     Note
     ----
-    The paper scales all images alike, (v - 127.5) / 128 (Yin & Liu 2018, Sec. IV-A). With our
-    flashes and dark shots that costs a small network its first thousand steps: on 300 identities
-    at 48 px the identity loss was still 4.0 after 690 steps of 64 images at a rate of 0.1, and
-    1.4 after 675 steps with the scaling used here.
+    The paper scales all images alike, (v - 127.5) / 128 (Yin & Liu 2018, Sec. IV-A), so that a
+    network also sees how bright a picture is. Here brightness varies with every flash and tells
+    nothing about who it is, so it is taken out.
     """
     if images.dtype != torch.uint8:
         raise TypeError(f"Expected uint8 images in 0..255, found {images.dtype}.")

@@ -8,27 +8,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+UNLABELLED = -1
+"""Label of an image that a task says nothing about."""
+
 
 def task_losses(
     logits: Mapping[str, Tensor], labels: Mapping[str, Tensor], label_smoothing: float = 0.0
 ) -> Tensor:
     """Return the mean cross-entropy of each task (Yin & Liu 2018, Eqs. 3 and 4).
 
-    For task t with logits y and label c: the batch mean of log sum_k exp(y_k) - y_c.
+    For task t with logits y and label c: the mean of log sum_k exp(y_k) - y_c over the images of
+    the batch that are labelled for t.
 
     Parameters
     ----------
     logits
         One (B, K_t) tensor a task.
     labels
-        One (B,) integer tensor a task, with values in 0 .. K_t - 1; further entries are ignored.
+        One (B,) integer tensor a task, with values in 0 .. K_t - 1, or -1 for images without a
+        label; further entries are ignored.
     label_smoothing
         Share of the target that is spread evenly over all classes; 0 is the paper's loss.
 
     Returns
     -------
     Tensor
-        (T,) float32, in the order of ``logits``.
+        (T,) float32, in the order of ``logits``; 0, with a zero gradient, for a task that no
+        image of the batch is labelled for.
 
     Raises
     ------
@@ -47,13 +53,22 @@ def task_losses(
             f"Expected labels for {list(logits)}, found none for {missing}: "
             f"the labels given are {sorted(labels)}."
         )
-    # float(): the log-sum-exp of half-precision logits would lose the small losses.
     return torch.stack(
-        [
-            F.cross_entropy(y.float(), labels[task], label_smoothing=label_smoothing)
-            for task, y in logits.items()
-        ]
+        [_labelled_mean(y, labels[task], label_smoothing) for task, y in logits.items()]
     )
+
+
+def _labelled_mean(y: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+    # float(): the log-sum-exp of half-precision logits would lose the small losses.
+    total = F.cross_entropy(
+        y.float(),
+        labels,
+        ignore_index=UNLABELLED,
+        reduction="sum",
+        label_smoothing=label_smoothing,
+    )
+    # a mean over no image would be 0 / 0
+    return total / (labels != UNLABELLED).sum().clamp(min=1)
 
 
 def feature_l2(x: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from mtl_helpers.averaging import WeightAverage, reestimate_statistics
 from mtl_helpers.batches import BatchOrder, BatchSource, stream_seed, to_input
 from mtl_helpers.checkpoints import CheckpointError, read_checkpoint, write_checkpoint
 from mtl_helpers.errors import CourseError
-from mtl_helpers.losses import feature_l2, task_losses
+from mtl_helpers.losses import UNLABELLED, feature_l2, task_losses
 from mtl_helpers.mcnn import MultiTaskCNN
 from mtl_helpers.presets import Preset
 from mtl_helpers.trunks import CASIANet
@@ -610,10 +610,11 @@ def _make_source(
     labels: dict[str, Tensor] = {}
     for task in config.tasks:
         values = np.asarray(given[task], dtype=np.int64)
-        if values.min() < 0 or values.max() >= classes[task]:
+        if values.min() < UNLABELLED or values.max() >= classes[task]:
             raise ValueError(
-                f"Expected labels of task {task!r} in 0 .. {classes[task] - 1}, found "
-                f"{values.min()} .. {values.max()}: train on images of the training split."
+                f"Expected labels of task {task!r} in 0 .. {classes[task] - 1}, or {UNLABELLED} "
+                f"for none, found {values.min()} .. {values.max()}: train on images of the "
+                "training split."
             )
         labels[task] = torch.from_numpy(values)
     return BatchSource(corpus.images, chosen, labels, order, device)

@@ -37,6 +37,28 @@ def test_equal_scores_cost_the_logarithm_of_the_class_count():
     assert task_losses(logits, labels).tolist() == pytest.approx([math.log(200), math.log(6)])
 
 
+def test_images_without_a_label_count_neither_in_the_mean_nor_in_the_gradient():
+    torch.manual_seed(3)
+    logits = torch.randn(5, 4, requires_grad=True)
+    labels = torch.tensor([2, -1, 0, -1, 3])
+    labelled = labels >= 0
+    found = task_losses({"hat": logits}, {"hat": labels})
+    assert found.item() == pytest.approx(
+        naive_cross_entropy(logits.detach()[labelled], labels[labelled]), rel=1e-5
+    )
+    found.sum().backward()
+    assert torch.equal(logits.grad.abs().sum(dim=1) > 0, labelled)
+
+
+def test_a_task_that_no_image_is_labelled_for_costs_nothing():
+    logits = {"hat": torch.randn(3, 2, requires_grad=True), "id": torch.zeros(3, 4)}
+    nothing = torch.full((3,), -1)
+    found = task_losses(logits, {"hat": nothing, "id": torch.tensor([0, 1, 2])})
+    assert found.tolist() == pytest.approx([0.0, math.log(4)])
+    found.sum().backward()
+    assert not logits["hat"].grad.any()
+
+
 def test_half_precision_logits_give_a_full_precision_loss():
     logits = {"id": torch.tensor([[12.0, 0.0]], dtype=torch.bfloat16)}
     loss = task_losses(logits, {"id": torch.tensor([0])})
