@@ -9,7 +9,7 @@ on top: folds, operating points and how they are interpolated, ranks, templates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
