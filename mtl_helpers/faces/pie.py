@@ -35,7 +35,7 @@ from mtl_helpers.faces.lights import (
 )
 from mtl_helpers.presets import Preset
 
-__all__ = ["PIE_VERSION", "Factors", "PieCorpus", "PieSpec", "load_pie"]
+__all__ = ["PIE_VERSION", "Factors", "PieCorpus", "PieSpec", "load_pie", "make_part"]
 
 PIE_VERSION = 1
 """Raised with every change of head, lights, paint or renderer that changes a pixel."""
@@ -500,7 +500,7 @@ def load_pie(
         )
     store = load_store(
         spec.layout(),
-        functools.partial(_render, spec, device),
+        functools.partial(make_part, spec, device=device),
         root=root,
         processes=processes if device == "cpu" else 1,
         progress=progress,
@@ -514,14 +514,30 @@ def _reopen(spec: PieSpec, directory: Path) -> PieCorpus:
     return PieCorpus(spec, Store(directory, spec.layout(), verify=False))
 
 
-def _render(spec: PieSpec, device: str, identity: int) -> Mapping[str, np.ndarray]:
+def make_part(spec: PieSpec, part: int, device: str = "cpu") -> Mapping[str, np.ndarray]:
+    """Render one identity.
+
+    Parameters
+    ----------
+    spec
+        The corpus.
+    part
+        The identity's number.
+    device
+        Where to render.
+
+    Returns
+    -------
+    Mapping
+        Arrays by the field names of :meth:`PieSpec.layout`.
+    """
     # Imported where it is used: a corpus that is already there needs no renderer.
     from mtl_helpers.faces.identity import sample_identities
     from mtl_helpers.faces.render import render_identity
 
     rendered = render_identity(
         _head(device),
-        sample_identities(1, spec.seed, start=identity)[0],
+        sample_identities(1, spec.seed, start=part)[0],
         cameras=spec.cameras,
         shots=spec.shots,
         expressions=spec.expressions,
