@@ -12,7 +12,7 @@ from __future__ import annotations
 import warp as wp
 
 from mtl_helpers.faces.look import LookPaint, SkinPaint
-from mtl_helpers.faces.paint import hair_thickness, paint
+from mtl_helpers.faces.paint import backdrop, complexion, hair_thickness, paint
 
 # The default flags compile for the CPU at hand, whose rounding differs from another's.
 wp.set_module_options({"cpu_compiler_flags": "", "enable_backward": False})
@@ -67,12 +67,15 @@ def occlusion(
 
 
 @wp.kernel
-def blotch_noise(places: wp.array[wp.vec3], pattern: int, blotches: wp.array(dtype=float)):
-    """Uneven skin: two octaves of noise at each vertex's place on the template."""
+def complexions(
+    places: wp.array[wp.vec3],
+    ears: wp.array[float],
+    skin: SkinPaint,
+    tints: wp.array[wp.vec3],
+):
+    """Colour of the bare skin at every vertex, without its fine texture."""
     vertex = wp.tid()
-    state = wp.uint32(pattern)
-    q = places[vertex]
-    blotches[vertex] = wp.noise(state, q * 1.7) + 0.6 * wp.noise(state, q * 5.0)
+    tints[vertex] = complexion(places[vertex], ears[vertex], skin)
 
 
 @wp.kernel
@@ -207,13 +210,14 @@ def shade_hits(
     places: wp.array[wp.vec3],
     lips: wp.array[float],
     ears: wp.array[float],
-    blotches: wp.array[float],
+    tints: wp.array[wp.vec3],
     openness: wp.array[float],
     lit: wp.array2d[float],
     directions: wp.array[wp.vec3],
     halves: wp.array2d[wp.vec3],
     skin: SkinPaint,
     looks: wp.array[LookPaint],
+    details: wp.array[float],
     side: int,
     supersample: int,
     empty: wp.int64,
@@ -235,7 +239,8 @@ def shade_hits(
         key = hits[view, y * size + x]
         if key == empty:
             # the room is lit as the head is, but no flash's direction shows on the wall
-            wall = look.backdrop * (1.0 - 0.2 * float(row) / float(side)) * share
+            across = (float(x) + 0.5) / float(size)
+            wall = backdrop(across, (float(y) + 0.5) / float(size), look) * share
             for light in range(lights + 1):
                 linear[view, pixel, light] = linear[view, pixel, light] + wall
         else:
@@ -253,9 +258,10 @@ def shade_hits(
                 materials[face],
                 lips[i] * w[0] + lips[j] * w[1] + lips[k] * w[2],
                 ears[i] * w[0] + ears[j] * w[1] + ears[k] * w[2],
-                blotches[i] * w[0] + blotches[j] * w[1] + blotches[k] * w[2],
+                tints[i] * w[0] + tints[j] * w[1] + tints[k] * w[2],
                 skin,
                 look,
+                details[view],
             )
             albedo = surface.albedo * share
             gloss = surface.gloss * share
@@ -338,8 +344,10 @@ def inspect_hits(
     places: wp.array[wp.vec3],
     lips: wp.array[float],
     ears: wp.array[float],
+    tints: wp.array[wp.vec3],
     skin: SkinPaint,
     looks: wp.array[LookPaint],
+    details: wp.array[float],
     size: int,
     empty: wp.int64,
     backdrop: int,
@@ -369,7 +377,8 @@ def inspect_hits(
     q = places[i] * w[0] + places[j] * w[1] + places[k] * w[2]
     lip = lips[i] * w[0] + lips[j] * w[1] + lips[k] * w[2]
     ear = ears[i] * w[0] + ears[j] * w[1] + ears[k] * w[2]
-    surface = paint(q, materials[face], lip, ear, 0.0, skin, looks[view])
+    tint = tints[i] * w[0] + tints[j] * w[1] + tints[k] * w[2]
+    surface = paint(q, materials[face], lip, ear, tint, skin, looks[view], details[view])
     triangle[view, pixel] = face
     material[view, pixel] = surface.material
     depth[view, pixel] = (

@@ -60,6 +60,19 @@ class Skin:
         Strength of the skin's highlight, about 0.02 to 0.1.
     pattern
         Number that selects the pattern of the unevenness.
+    flush
+        Strength of the blood in cheeks, nose and ears; 1 is usual.
+    under_eye
+        How dark the skin under the eyes is, 0 to 1.
+    freckles, moles
+        Strength of the freckles, 0 to 1; chance of a mole in a cell of half a paint unit.
+    wrinkles
+        Strength of the lines of age, 0 to 1.
+    brow_arch, brow_slope, brow_length
+        Rise of the brow's arch and of its outer end, in paint units, and its length relative to
+        the usual.
+    iris_ring
+        How amber the iris is round the pupil, 0 to 1.
     """
 
     albedo: Colour
@@ -71,6 +84,15 @@ class Skin:
     blotches: float = 0.15
     gloss: float = 0.05
     pattern: int = 0
+    flush: float = 1.0
+    under_eye: float = 0.3
+    freckles: float = 0.0
+    moles: float = 0.0
+    wrinkles: float = 0.0
+    brow_arch: float = 0.17
+    brow_slope: float = 0.0
+    brow_length: float = 1.0
+    iris_ring: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -114,13 +136,13 @@ class Look:
     glasses_colour, lens
         Colour of the frame, and how dark the lenses are: 0 clear, 1 black.
     hat, hat_colour
-        Index into `HATS`, and its colour.
+        Index into `HATS`, and the colour of the hat and of the tie.
     earrings
         Index into `EARRINGS`.
     necklace, necktie
         1 if worn.
     trinket_colour
-        Colour of earrings, necklace and tie.
+        Colour of earrings and necklace.
     scene, backdrop2
         Kind of backdrop, an index into `SCENES`, and its second colour.
     """

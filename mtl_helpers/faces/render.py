@@ -52,8 +52,8 @@ from mtl_helpers.faces.expression import EXPRESSIONS, identity_expression
 from mtl_helpers.faces.head import HeadModel
 from mtl_helpers.faces.identity import Identity
 from mtl_helpers.faces.kernels import (
-    blotch_noise,
     cast_shadows,
+    complexions,
     develop_shots,
     inspect_hits,
     occlusion,
@@ -182,8 +182,8 @@ class FaceRenderer:
         self._normals = self._empty(len(places), wp.vec3)
         self._mesh = wp.Mesh(self._points, self._array(faces.astype(np.int32).ravel(), int))
         self._update_normals()
-        self._blotch_values = self._empty(len(places), float)
-        self._blotch_pattern: int | None = None
+        self._tints = self._empty(len(places), wp.vec3)
+        self._tinted: Skin | None = None
         self._openness = self._bake_openness(faces, materials)
 
     def set_face(self, vertices: Tensor) -> None:
@@ -269,7 +269,8 @@ class FaceRenderer:
             _DEPTH_STEPS,
             nearest,
         )
-        return Hits(nearest, screen, axes, packed, side, supersample)
+        details = np.array([size / c.field_width for c in cameras], dtype=np.float32)
+        return Hits(nearest, screen, axes, packed, self._array(details, float), side, supersample)
 
     def shade(
         self, hits: Hits, skin: Skin, directions: NDArray[np.float64], lit: wp.array
@@ -304,13 +305,14 @@ class FaceRenderer:
             self._places,
             self._lips,
             self._ears,
-            self._blotches(skin),
+            self._complexion(skin),
             self._openness,
             lit,
             lights,
             self._halves(hits, directions),
             skin_paint(skin),
             hits.looks,
+            hits.details,
             hits.side,
             hits.supersample,
             wp.int64(_EMPTY),
@@ -402,8 +404,10 @@ class FaceRenderer:
             self._places,
             self._lips,
             self._ears,
+            self._complexion(skin),
             skin_paint(skin),
             hits.looks,
+            hits.details,
             size,
             wp.int64(_EMPTY),
             BACKDROP,
@@ -463,17 +467,18 @@ class FaceRenderer:
         values[inside] = np.maximum(values[inside], 0.35)
         return self._array(values, float)
 
-    def _blotches(self, skin: Skin) -> wp.array:
-        if self._blotch_pattern != skin.pattern:
+    def _complexion(self, skin: Skin) -> wp.array:
+        if self._tinted != skin:
             self._launch(
-                blotch_noise,
+                complexions,
                 len(self._points),
                 self._places,
-                int(skin.pattern),
-                self._blotch_values,
+                self._ears,
+                skin_paint(skin),
+                self._tints,
             )
-            self._blotch_pattern = skin.pattern
-        return self._blotch_values
+            self._tinted = skin
+        return self._tints
 
     def _halves(self, hits: Hits, directions: NDArray[np.float64]) -> wp.array:
         """Unit vectors half way between each camera and each flash, shape (C, L)."""
@@ -501,6 +506,7 @@ class Hits:
     screen: wp.array
     axes: wp.array
     looks: wp.array
+    details: wp.array
     side: int
     supersample: int
 
