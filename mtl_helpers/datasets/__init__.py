@@ -11,6 +11,7 @@ import functools
 import os
 from pathlib import Path
 
+from mtl_helpers.datasets import multipie
 from mtl_helpers.datasets.files import DatasetError
 from mtl_helpers.datasets.schema import Adapter, FaceCorpus, RealSpec, SampleTable
 
@@ -24,7 +25,7 @@ __all__ = [
     "real_spec",
 ]
 
-_ADAPTERS: tuple[Adapter, ...] = ()
+_ADAPTERS: tuple[Adapter, ...] = (multipie.ADAPTER,)
 
 DATASETS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ADAPTERS}
 """The adapters by name."""

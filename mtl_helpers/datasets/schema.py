@@ -562,7 +562,7 @@ def load_faces(
         },
         parts=-(-len(table) // _PART),
         fields=(Field("images", (_PART, *pixels), "uint8"), Field("boxes", (_PART, 4), "float32")),
-        part_name=f"{_PART} pictures",
+        part_name="block",
     )
 
     def from_file(number: int) -> Image.Image:
