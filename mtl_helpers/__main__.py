@@ -47,7 +47,11 @@ def _parser() -> argparse.ArgumentParser:
 
     corpus = commands.add_parser("corpus", help="render the corpus of a preset into the cache")
     _add_preset(corpus)
+    corpus.add_argument("--corpus", default="pie", metavar="NAME", help="which (default: pie)")
     corpus.add_argument("--processes", type=_positive, help="processes that render at once")
+    corpus.add_argument(
+        "--repair", action="store_true", help="render damaged parts of a stored corpus anew"
+    )
     corpus.set_defaults(command=_corpus)
 
     sweep = commands.add_parser(
@@ -154,10 +158,15 @@ def _presets(options: argparse.Namespace) -> int:
 
 def _corpus(options: argparse.Namespace) -> int:
     preset = get_preset(options.preset)
-    from mtl_helpers.faces.pie import load_pie
+    from mtl_helpers.faces.corpora import CORPORA, load_corpus
 
-    corpus = load_pie(preset, processes=options.processes, progress=True)
-    print(f"The pie corpus of the preset {preset.name} is ready: {len(corpus.images):,} images.")
+    name: str = options.corpus
+    if name not in CORPORA:
+        raise ValueError(f"Unknown corpus {name!r}; choose one of: {', '.join(CORPORA)}.")
+    corpus = load_corpus(
+        CORPORA[name].from_preset(preset), processes=options.processes, repair=options.repair
+    )
+    print(f"The {name} corpus of the preset {preset.name} is ready: {len(corpus.images):,} images.")
     return 0
 
 

@@ -12,6 +12,7 @@ import pytest
 from mtl_helpers import __main__ as cli
 from mtl_helpers import experiments
 from mtl_helpers.claims import Claim, find
+from mtl_helpers.faces.corpora import CORPORA
 from mtl_helpers.presets import PRESETS
 from mtl_helpers.statistics import mean_interval
 from mtl_helpers.sweep import Experiment, Outcome
@@ -106,6 +107,7 @@ def test_sweep_help_lists_the_experiments(capsys: pytest.CaptureFixture[str]) ->
         (["sweep", "toy", "--preset", "labtop"], "Unknown preset 'labtop'"),
         (["ledger", "--preset", "labtop"], "Unknown preset 'labtop'"),
         (["corpus", "--preset", "labtop"], "Unknown preset 'labtop'"),
+        (["corpus", "--corpus", "tame"], "Unknown corpus 'tame'; choose one of: pie, wild"),
     ],
 )
 def test_wrong_names_end_in_a_sentence(
@@ -175,21 +177,34 @@ def test_check_finds_what_is_wrong(place: Path, capsys: pytest.CaptureFixture[st
     assert "claims.md does not follow" in wrong
 
 
+@pytest.mark.parametrize(
+    ("arguments", "kind", "wanted"),
+    [
+        ([], "pie", {"processes": None, "repair": False}),
+        (
+            ["--corpus", "wild", "--processes", "2", "--repair"],
+            "wild",
+            {"processes": 2, "repair": True},
+        ),
+    ],
+)
 def test_corpus_builds_that_of_the_preset(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    kind: str,
+    wanted: dict[str, object],
 ) -> None:
     asked = []
 
-    def load_pie(preset, processes, progress):
-        asked.append((preset.name, processes, progress))
+    def load_corpus(spec, **options):
+        asked.append((spec, options))
         return types.SimpleNamespace(images=range(1170))
 
-    module = types.ModuleType("mtl_helpers.faces.pie")
-    module.load_pie = load_pie
-    monkeypatch.setitem(sys.modules, "mtl_helpers.faces.pie", module)
-    assert cli.main(["corpus", "--processes", "2"]) == 0
-    assert asked == [("smoke", 2, True)]
-    assert "1,170 images" in capsys.readouterr().out
+    monkeypatch.setattr("mtl_helpers.faces.corpora.load_corpus", load_corpus)
+    assert cli.main(["corpus", *arguments]) == 0
+    assert asked == [(CORPORA[kind].from_preset(PRESETS["smoke"]), wanted)]
+    assert f"The {kind} corpus of the preset smoke is ready: 1,170" in capsys.readouterr().out
 
 
 def test_interruption_says_that_nothing_is_lost(
