@@ -10,6 +10,9 @@ An identity has its `Skin`; every picture has a `Look`, which is drawn here.
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,15 +20,27 @@ from torch import Tensor
 
 from mtl_helpers.faces.head import HeadModel
 from mtl_helpers.faces.identity import Identity
-from mtl_helpers.faces.look import Look, Skin, look_paints, skin_paint
+from mtl_helpers.faces.look import (
+    HAIR_STYLES,
+    SCENES,
+    Colour,
+    Look,
+    Skin,
+    look_paints,
+    skin_paint,
+)
 from mtl_helpers.faces.paint import CAVITY, EYE, MOUTH, SKIN, TEETH, TONGUE
 
 __all__ = [
+    "FRAMES",
+    "GLASSES_RATE",
     "HAIR_COLOURS",
+    "HAIR_STYLES",
     "MATERIAL_NAMES",
     "Look",
     "Skin",
     "draw_look",
+    "draw_wild_look",
     "face_materials",
     "look_paints",
     "paint_coordinates",
@@ -69,17 +84,38 @@ _SEGMENT_MATERIAL = {
 
 HAIR_COLOURS: NDArray[np.float64] = np.array(
     [
-        [0.012, 0.010, 0.009],
-        [0.030, 0.018, 0.012],
-        [0.070, 0.038, 0.020],
-        [0.150, 0.080, 0.035],
-        [0.330, 0.200, 0.080],
-        [0.280, 0.270, 0.260],
+        [0.010, 0.008, 0.008],
+        [0.028, 0.016, 0.010],
+        [0.065, 0.034, 0.017],
+        [0.140, 0.070, 0.030],
+        [0.260, 0.150, 0.060],
+        [0.420, 0.280, 0.130],
+        [0.200, 0.052, 0.014],
+        [0.110, 0.105, 0.102],
+        [0.260, 0.255, 0.250],
+        [0.520, 0.510, 0.490],
+        [0.180, 0.020, 0.040],
+        [0.050, 0.080, 0.220],
     ]
 )
-"""Black, dark brown, brown, chestnut, fair, grey."""
+"""Black, dark brown, brown, chestnut, dark fair, fair, red, dark grey, grey, white, dyed red, dyed
+blue; linear RGB reflectances, shape (12, 3)."""
 
-_HAIR_STREAM = 0x68616972
+GLASSES_RATE = 0.12
+"""Share of a studio's pictures in which glasses are worn."""
+
+FRAMES = 4
+"""How many styles of glasses there are; `Look.glasses` is 1 to this number."""
+
+_HAIR_RATES = {
+    "light": (3, 6, 8, 8, 7, 6, 4, 3, 3, 2, 1, 1),
+    "dark": (34, 10, 3, 0.5, 0, 0, 0, 2, 1.5, 1, 0.5, 0.5),
+    "masculine": (3, 9, 12, 3, 6, 4, 1, 0, 1, 0.3),
+    "feminine": (0.2, 0.6, 2, 4, 4, 4, 1.5, 7, 9, 5),
+}
+_GREYS = slice(7, 10)
+_METALS = np.array([[0.62, 0.46, 0.16], [0.55, 0.54, 0.52], [0.5, 0.3, 0.22]])
+_STUDIO_STREAM, _SKIN_STREAM = 0x6C6F6F6B, 0x736B696E
 
 
 def draw_look(
@@ -91,7 +127,11 @@ def draw_look(
     gender: float = 0.5,
     skin_tone: float = 0.3,
 ) -> Look:
-    """Draw what a studio picture shows beside the identity, independently of who that is.
+    """Draw what a studio picture shows beside the identity.
+
+    The identity's number only keys the generator: pictures of one person share nothing but what
+    gender and skin tone allow (a haircut's and a hair colour's rates, facial hair, makeup). There
+    are no hats, and the backdrop is plain.
 
     Parameters
     ----------
@@ -102,38 +142,177 @@ def draw_look(
         place in `EXPRESSIONS`). They only key the generator, so a draw never depends on which
         other pictures are made.
     gender, skin_tone
-        As in `Identity`: 0 masculine to 1 feminine, 0 light to 1 dark. All that a look may know.
+        0 masculine to 1 feminine, 0 light to 1 dark, as in
+        `mtl_helpers.faces.identity.Identity`.
 
     Returns
     -------
     Look
     """
-    rng = np.random.default_rng([_HAIR_STREAM, seed, identity, camera, expression])
-    u = rng.random(20)
-    low = int(u[0] * (len(HAIR_COLOURS) - 1))
-    mixed = HAIR_COLOURS[low] + u[1] * (HAIR_COLOURS[low + 1] - HAIR_COLOURS[low])
-    cloth = 0.03 + 0.5 * u[2] ** 2 * (0.6 + 0.4 * u[3:6])
-    backdrop = (0.16 + 0.22 * u[6]) * (0.94 + 0.12 * u[7:10])
-    return Look(
-        colour=_triple(mixed),
-        cloth=_triple(cloth),
-        backdrop=_triple(backdrop),
-        hairline=-0.35 + 0.55 * u[10],
-        sideburn=-0.35 + 0.6 * u[11],
-        nape=-0.2 + 0.5 * u[12],
-        tilt=0.30 * (u[13] - 0.5),
-        ragged=0.02 + 0.10 * u[14],
-        top=0.04 + 0.26 * u[15],
-        side=0.02 + 0.16 * u[16],
-        strands=0.25 + 0.45 * u[17],
-        pattern=int(u[18] * 2**31),
+    rng = np.random.default_rng([_STUDIO_STREAM, seed, identity, camera, expression])
+    look = _draw_hair(rng, gender, skin_tone, greying=0.25)
+    return dataclasses.replace(
+        look,
+        backdrop=_triple((0.16 + 0.22 * rng.random()) * (0.94 + 0.12 * rng.random(3))),
+        **_draw_facial_hair(rng, gender, look.colour),
+        **_draw_makeup(rng, gender, rate=0.5),
+        **_draw_glasses(rng, GLASSES_RATE, sunglasses=0.0),
+        **_draw_trinkets(rng, earrings=0.03 + 0.09 * (gender > 0.6)),
     )
+
+
+def draw_wild_look(
+    rng: np.random.Generator, *, gender: float, skin_tone: float, age: float
+) -> Look:
+    """Draw what a picture outside a studio shows beside the identity.
+
+    Parameters
+    ----------
+    rng
+        The picture's own generator.
+    gender, skin_tone
+        As for `draw_look`.
+    age
+        anny's number: 2/3 is young, 1 old. It only sets how often hair is grey or receding.
+
+    Returns
+    -------
+    Look
+    """
+    old = float(np.clip((age - 0.75) / 0.25, 0, 1))
+    look = _draw_hair(rng, gender, skin_tone, greying=0.1 + 1.6 * old)
+    facial = _draw_facial_hair(rng, gender, look.colour)
+    makeup = _draw_makeup(rng, gender, rate=1.0)
+    worn = {
+        **_draw_glasses(rng, 0.15 + 0.15 * old, sunglasses=0.2),
+        **_draw_trinkets(rng, earrings=0.05 + 0.35 * (gender > 0.6)),
+    }
+    u = rng.random(9)
+    feminine = gender > 0.5
+    wall = 0.02 + 0.5 * rng.random((2, 1)) ** 1.5 * (0.55 + 0.45 * rng.random((2, 3)))
+    return dataclasses.replace(
+        look,
+        hat=1 + int(3 * u[0]) if u[1] < 0.12 else 0,
+        hat_colour=_triple(0.02 + 0.45 * u[2] ** 2 * (0.3 + 0.7 * u[3:6])),
+        necklace=int(u[6] < (0.25 if feminine else 0.04)),
+        necktie=int(u[7] < (0.01 if feminine else 0.12)),
+        receding=look.receding if feminine else max(look.receding, old * u[8] ** 2),
+        scene=int(rng.choice(len(SCENES), p=[0.2, 0.3, 0.3, 0.2])),
+        backdrop=_triple(wall[0]),
+        backdrop2=_triple(wall[1]),
+        **facial,
+        **makeup,
+        **worn,
+    )
+
+
+def _draw_hair(rng: np.random.Generator, gender: float, skin_tone: float, greying: float) -> Look:
+    """Draw haircut, hair colour and clothes."""
+    u = rng.random(16)
+    masculine, feminine = (np.array(_HAIR_RATES[key]) for key in ("masculine", "feminine"))
+    styles = masculine / masculine.sum() * (1 - gender) + feminine / feminine.sum() * gender
+    styles[HAIR_STYLES.index("afro")] *= 0.2 + 8 * max(skin_tone - 0.4, 0)
+    style = int(rng.choice(len(styles), p=styles / styles.sum()))
+    name = HAIR_STYLES[style]
+    light, dark = (np.array(_HAIR_RATES[key], dtype=float) for key in ("light", "dark"))
+    share = float(np.clip((skin_tone - 0.15) / 0.4, 0, 1))
+    colours = light / light.sum() * (1 - share) + dark / dark.sum() * share
+    colours[_GREYS] *= 4 * greying
+    first = int(rng.choice(len(colours), p=colours / colours.sum()))
+    shade = 0.75 + 0.5 * u[0]
+    tint = 1 + 0.16 * (u[1] - 0.5) * np.array([1.0, 0.0, -1.0])
+    curly = name in ("curly", "afro")
+    flat = name in ("bald", "cropped", "bun")
+    return Look(
+        colour=_triple(HAIR_COLOURS[first] * shade * tint),
+        cloth=_triple(0.03 + 0.5 * u[2] ** 2 * (0.45 + 0.55 * rng.random(3))),
+        backdrop=(0.25, 0.25, 0.25),
+        hairline=(-0.45 if name == "fringe" else -0.22) + 0.38 * u[3],
+        sideburn=-0.35 + 0.6 * u[4],
+        nape=-0.2 + 0.5 * u[5],
+        tilt=0.24 * (u[6] - 0.5),
+        ragged=0.02 + 0.10 * u[7],
+        top=0.02 + 0.05 * u[8] if flat else 0.08 + 0.24 * u[8],
+        side=0.01 + 0.04 * u[9] if flat else 0.03 + 0.15 * u[9],
+        strands=0.25 + 0.45 * u[10],
+        pattern=int(u[11] * 2**31),
+        hair=style,
+        wave=0.6 + 0.4 * u[12] if curly else u[12] ** 2,
+        receding=0.8 * u[14] if gender < 0.4 and u[13] < 0.12 else 0.0,
+    )
+
+
+def _draw_facial_hair(rng: np.random.Generator, gender: float, colour: Colour) -> dict[str, Any]:
+    """Draw facial hair, which only masculine faces have."""
+    u = rng.random(7)
+    drawn: dict[str, Any] = {
+        "beard_colour": _triple(np.array(colour) * (0.6 + 0.4 * u[0]) * [1.0, 0.93, 0.88])
+    }
+    if gender >= 0.4 or u[1] < 0.42:
+        return drawn
+    cover = 0.65 + 0.35 * u[2]
+    if u[1] < 0.67:
+        drawn["stubble"] = 0.35 + 0.65 * u[2]
+    elif u[1] < 0.75:
+        drawn["moustache"] = cover
+    elif u[1] < 0.84:
+        drawn["goatee"] = cover
+        drawn["moustache"] = cover if u[3] < 0.7 else 0.0
+    elif u[1] < 0.88:
+        drawn["sideburns"] = cover
+    else:
+        drawn["beard"] = cover
+        drawn["sideburns"] = cover
+    if u[4] < 0.5:
+        drawn["stubble"] = max(drawn.get("stubble", 0.0), 0.5 * u[5])
+    return drawn
+
+
+def _draw_makeup(rng: np.random.Generator, gender: float, rate: float) -> dict[str, Any]:
+    """Draw makeup, which only feminine faces wear; ``rate`` scales how often."""
+    u = rng.random(8)
+    red, pink, plum = np.array([[0.40, 0.02, 0.03], [0.52, 0.13, 0.18], [0.16, 0.02, 0.05]])
+    base = red + u[0] * (pink - red) if u[1] < 0.75 else plum
+    drawn: dict[str, Any] = {"lipstick_colour": _triple(base)}
+    if gender > 0.6 and u[2] < 0.75 * rate:
+        drawn["lipstick"] = 0.5 + 0.5 * u[3] if u[4] < 0.8 else 0.0
+        drawn["eyeshadow"] = 0.3 + 0.7 * u[5] if u[6] < 0.7 else 0.0
+        drawn["rouge"] = u[7]
+    return drawn
+
+
+def _draw_glasses(rng: np.random.Generator, rate: float, sunglasses: float) -> dict[str, Any]:
+    """Draw glasses at a rate, of which a share are dark."""
+    u = rng.random(6)
+    metal = _METALS[int(3 * u[0])] * (0.4 + 0.4 * u[1])
+    horn = np.array([0.015, 0.012, 0.010]) + 0.12 * u[1] ** 3 * np.array([1.0, 0.45, 0.2])
+    return {
+        "glasses": 1 + int(FRAMES * u[2]) if u[3] < rate else 0,
+        "glasses_colour": _triple(horn if u[0] < 0.7 else metal),
+        "lens": 0.75 + 0.25 * u[5] if u[4] < sunglasses else 0.0,
+    }
+
+
+def _draw_trinkets(rng: np.random.Generator, earrings: float) -> dict[str, Any]:
+    """Draw earrings at a rate, and the metal of all trinkets."""
+    u = rng.random(3)
+    return {
+        "earrings": 1 + int(2 * u[0]) if u[1] < earrings else 0,
+        "trinket_colour": _triple(_METALS[int(3 * u[2])]),
+    }
 
 
 def skin_albedo(tone: float) -> NDArray[np.float64]:
     """Linear RGB reflectance of skin from its tone, 0 (light) to 1 (dark); shape (3,)."""
     anchors = np.array(
-        [[0.70, 0.42, 0.30], [0.56, 0.31, 0.20], [0.36, 0.18, 0.10], [0.12, 0.055, 0.032]]
+        [
+            [0.74, 0.49, 0.38],
+            [0.63, 0.37, 0.255],
+            [0.43, 0.225, 0.135],
+            [0.235, 0.112, 0.062],
+            [0.115, 0.054, 0.033],
+            [0.055, 0.028, 0.020],
+        ]
     )
     place = float(np.clip(tone, 0.0, 1.0)) * (len(anchors) - 1)
     low = min(int(place), len(anchors) - 2)
@@ -141,26 +320,39 @@ def skin_albedo(tone: float) -> NDArray[np.float64]:
 
 
 def skin_of(identity: Identity) -> Skin:
-    """The colours of an identity, from its traits."""
+    """The colours of an identity, from its traits; its pattern's number draws the small marks."""
     albedo = skin_albedo(identity.skin_tone)
     ruddy = 0.10 * identity.skin_redness
     albedo = albedo * np.array([1 + 0.5 * ruddy, 1 - ruddy, 1 - ruddy])
-    bare = albedo * np.array([0.86, 0.62, 0.64])
+    bare = albedo * np.array([0.84, 0.60, 0.62])
     red = np.array([0.42, 0.10, 0.10]) * (0.35 + 0.65 * albedo[0])
     lips = bare + 0.65 * identity.lip_redness * (red - bare)
     lips = lips * (1 - 0.35 * identity.lip_darkness)
-    fair, black = np.array([0.24, 0.14, 0.07]), np.array([0.012, 0.009, 0.008])
-    brows = np.minimum(fair + identity.brow_darkness**0.5 * (black - fair), 0.6 * albedo)
+    fair, black = np.array([0.15, 0.085, 0.04]), np.array([0.010, 0.008, 0.007])
+    brows = np.minimum(fair + identity.brow_darkness**0.5 * (black - fair), 0.5 * albedo)
+    rng = np.random.default_rng([_SKIN_STREAM, identity.pattern])
+    u = rng.random(9)
+    old = float(np.clip((identity.phenotype["age"] - 0.7) / 0.3, 0, 1))
+    freckled = identity.skin_tone < 0.4 and u[0] < 0.3
     return Skin(
         albedo=_triple(albedo),
         lips=_triple(lips),
         brows=_triple(brows),
         iris=_triple(np.asarray(identity.iris)),
         brow_height=identity.brow_thickness,
-        brow_density=identity.brow_density,
+        brow_density=0.5 + 0.5 * identity.brow_density,
         blotches=identity.unevenness,
         gloss=identity.gloss,
         pattern=identity.pattern,
+        flush=0.4 + 0.8 * u[1] + 0.3 * identity.skin_redness,
+        under_eye=0.15 + 0.45 * u[2] + 0.3 * old,
+        freckles=0.3 + 0.7 * u[3] if freckled else 0.0,
+        moles=0.12 * u[4],
+        wrinkles=old,
+        brow_arch=0.10 + 0.14 * u[5],
+        brow_slope=-0.05 + 0.12 * u[6],
+        brow_length=0.9 + 0.2 * u[7],
+        iris_ring=max(0.0, 1.4 * u[8] - 0.6),
     )
 
 

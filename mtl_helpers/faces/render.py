@@ -592,7 +592,14 @@ def render_identity(
     visible = np.empty((count[0], count[2], len(LANDMARKS_51)), dtype=bool)
     for place, name in enumerate(expressions):
         looks = [
-            draw_look(seed, identity.index, _camera_number(camera), EXPRESSIONS.index(name))
+            draw_look(
+                seed,
+                identity.index,
+                _camera_number(camera),
+                EXPRESSIONS.index(name),
+                gender=identity.phenotype["gender"],
+                skin_tone=identity.skin_tone,
+            )
             for camera in chosen_cameras
         ]
         renderer.set_face(faces[place])
