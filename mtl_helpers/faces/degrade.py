@@ -127,7 +127,7 @@ def jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
         raise ValueError(f"Expected a JPEG quality from 1 to 95, found {quality!r}; correct it.")
     file = io.BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=int(quality))
-    return np.asarray(Image.open(file))
+    return np.array(Image.open(file))
 
 
 def _line(length: float, angle_deg: float) -> NDArray[np.float32]:
