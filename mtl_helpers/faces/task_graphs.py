@@ -432,9 +432,10 @@ FACE_GROUPS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "facial hair": ("5_o_Clock_Shadow", "Mustache", "No_Beard", "Sideburns", "Goatee"),
     "cheeks": ("High_Cheekbones", "Rosy_Cheeks"),
-    "fat": ("Chubby", "Double_Chin"),
+    "fat": ("Chubby",),
 }
-"""The nine groups of Hand and Chellappa (2017), with CelebA's names, less Attractive."""
+"""The nine groups of Hand and Chellappa (2017), with CelebA's names, less Attractive and
+Double_Chin."""
 
 _FACE_BLOCKS: Final = (
     yes_or_no("Male", "identity", 0.5),
@@ -450,7 +451,6 @@ _FACE_BLOCKS: Final = (
     yes_or_no("Young", "identity", 0.6),
     yes_or_no("High_Cheekbones", "identity", 0.4),
     yes_or_no("Chubby", "identity", 0.3),
-    yes_or_no("Double_Chin", "identity", 0.25),
     yes_or_no("Smiling", "picture", 0.45),
     yes_or_no("Mouth_Slightly_Open", "picture", 0.4),
     yes_or_no("Wearing_Lipstick", "picture", 0.4),
@@ -517,14 +517,12 @@ _FACE_LINKS: Final = (
     Link("Smiling", "Mouth_Slightly_Open", 0.40),
     Link("Smiling", "High_Cheekbones", 0.30),
     Link("High_Cheekbones", "Chubby", -0.22),
-    Link("Chubby", "Double_Chin", 0.45),
     Link("Chubby", "Oval_Face", -0.25),
     Link("Big_Nose", "Pointy_Nose", -0.35),
     Link("Big_Nose", "Big_Lips", 0.22),
     Link("Young", "hair colour", -0.35),
     Link("Young", "Bags_Under_Eyes", -0.28),
     Link("Young", "Eyeglasses", -0.20),
-    Link("Young", "Double_Chin", -0.18),
     Link("Pale_Skin", "hair colour", 0.28),
     Link("Narrow_Eyes", "Bags_Under_Eyes", 0.25),
 )
