@@ -740,9 +740,11 @@ def _why_missing(
             return _other_config(other, wanted, read_record(other).config)
         except ResultsError:
             continue
+    name, _, data = preset.partition("-")
+    options = f"--preset {name}" + (f" --data {data} --root DIR" if data else "")
     return (
         f"There is no stored run {experiment}/{preset}/{path.name}; make it with "
-        f"'python -m mtl_helpers sweep {experiment} --preset {preset}'."
+        f"'python -m mtl_helpers sweep {experiment} {options}'."
     )
 
 

@@ -23,6 +23,8 @@ from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm.auto import tqdm
 
+from mtl_helpers.datasets import chosen_data
+from mtl_helpers.datasets.schema import RealSpec
 from mtl_helpers.errors import CourseError
 from mtl_helpers.presets import Preset
 from mtl_helpers.results import (
@@ -47,6 +49,7 @@ __all__ = [
     "Outcome",
     "SweepError",
     "SweepReport",
+    "on_chosen_data",
     "rerun_requested",
     "run_sweep",
     "stored_or_rerun",
@@ -91,12 +94,43 @@ class Experiment:
         Runs one configuration. It must depend on nothing else.
     prepare
         Called once before the workers start, for instance to build the corpus; may be absent.
+    on
+        Gives the same question on a real set; absent where it cannot be asked of one.
+    data
+        The real set that it is asked of; absent on the rendered corpora.
     """
 
     name: str
     configs: Callable[[Preset], Sequence[Any]]
     run: Callable[[Any], Outcome]
     prepare: Callable[[Preset], object] | None = None
+    on: Callable[[RealSpec], Experiment] | None = None
+    data: RealSpec | None = None
+
+    def place(self, preset: Preset) -> str:
+        """Return the name of the folder of a preset's runs, and what records call the preset.
+
+        Runs on a real set never lie among those on the rendered corpora: ``"laptop"``, but
+        ``"laptop-multipie"``.
+        """
+        return preset.name if self.data is None else f"{preset.name}-{self.data.name}"
+
+    def on_data(self, data: RealSpec | None) -> Experiment:
+        """Return the experiment on a real set, or itself where there is none.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be run on real sets, or not on this one.
+        """
+        if data is None:
+            return self
+        if self.on is None:
+            raise ValueError(
+                f"The experiment {self.name!r} runs on the rendered corpora only; leave out --data "
+                "and MTL_DATA."
+            )
+        return self.on(data)
 
 
 @dataclass(frozen=True)
@@ -128,6 +162,19 @@ class SweepReport:
         """Raise :class:`SweepError` if a run failed."""
         if self.failed:
             raise SweepError(f"A sweep should finish every run, but: {self}")
+
+
+def on_chosen_data(experiment: Experiment, preset: Preset) -> Experiment:
+    """Return the experiment on the real set that ``MTL_DATA`` chooses, or itself.
+
+    Raises
+    ------
+    DatasetError
+        If the set is missing or malformed.
+    ValueError
+        If ``MTL_DATA`` names no set, or the experiment cannot be run on it.
+    """
+    return experiment.on_data(chosen_data(preset.side, preset.channels))
 
 
 def rerun_requested() -> bool:
@@ -183,8 +230,9 @@ def run_sweep(
         rerun = rerun_requested()
     root = root or results_root()
     configs = list(experiment.configs(preset))
-    paths = _distinct_paths(experiment, preset, configs, root)
-    folder = root / experiment.name / preset.name
+    place = experiment.place(preset)
+    paths = _distinct_paths(experiment, place, configs, root)
+    folder = root / experiment.name / place
     with _only_sweep(folder):
         clean_leftovers(folder)
         if rerun:
@@ -211,13 +259,13 @@ def run_sweep(
         bar = tqdm(
             total=len(configs),
             initial=len(skipped),
-            desc=f"{experiment.name}/{preset.name}",
+            desc=f"{experiment.name}/{place}",
             unit="run",
             disable=not progress,
             smoothing=0,
         )
         with bar:
-            for outcome in _outcomes(experiment, preset, runnable(), processes, threads, root):
+            for outcome in _outcomes(experiment, place, runnable(), processes, threads, root):
                 if isinstance(outcome, StorageError):
                     full = full or outcome
                     bar.write(f"{outcome} Waiting for the runs in hand.", file=sys.stderr)
@@ -247,13 +295,14 @@ def stored_or_rerun(
     """
     if rerun_requested():
         run_sweep(experiment, preset, root=root, rerun=True).raise_for_failures()
-    return load_records(experiment.name, preset, experiment.configs(preset), root=root)
+    place = experiment.place(preset)
+    return load_records(experiment.name, place, experiment.configs(preset), root=root)
 
 
 def _distinct_paths(
-    experiment: Experiment, preset: Preset, configs: Sequence[Any], root: Path
+    experiment: Experiment, place: str, configs: Sequence[Any], root: Path
 ) -> list[Path]:
-    paths = [record_path(experiment.name, preset, config, root) for config in configs]
+    paths = [record_path(experiment.name, place, config, root) for config in configs]
     for position, path in enumerate(paths):
         if path in paths[:position]:
             raise ValueError(
@@ -301,7 +350,7 @@ def _only_sweep(folder: Path) -> Iterator[None]:
 
 def _outcomes(
     experiment: Experiment,
-    preset: Preset,
+    place: str,
     configs: Iterable[Any],
     processes: int,
     threads: int,
@@ -311,7 +360,7 @@ def _outcomes(
     # the parent's view of the code: workers load it now, whatever is edited while they run
     code = dict(code_version())
     calls = (
-        joblib.delayed(_run_one)(experiment, preset, config, threads, root, code)
+        joblib.delayed(_run_one)(experiment, place, config, threads, root, code)
         for config in configs
     )
     if processes == 1:
@@ -349,7 +398,7 @@ def _fresh_workers() -> Iterator[None]:
 
 def _run_one(
     experiment: Experiment,
-    preset: Preset,
+    place: str,
     config: Any,
     threads: int,
     root: Path,
@@ -363,7 +412,7 @@ def _run_one(
             seconds = time.perf_counter() - start
         return write_record(
             experiment.name,
-            preset,
+            place,
             config,
             metrics=outcome.metrics,
             curves=outcome.curves,

@@ -4,10 +4,14 @@ Each arm is trained on the same identities with the same batches; seeds are pair
 made on validation identities, which no network is trained on: phi_s, the total weight of the side
 tasks, and the factor of the penalty on x in "id+L2". What was chosen stands in :data:`CHOSEN`, and
 a test compares it with what the stored runs say.
+
+The question can be asked of a real set too (:func:`on`): one with a gallery and with labels of
+pose, illumination or expression, such as Multi-PIE.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +19,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mtl_helpers.datasets import chosen_data, open_real
+from mtl_helpers.datasets.schema import FaceCorpus, RealSpec
 from mtl_helpers.evaluation import identification_report
-from mtl_helpers.faces.pie import PieSpec, load_pie
+from mtl_helpers.faces.pie import PieCorpus, PieSpec, load_pie
 from mtl_helpers.presets import Preset, pick_device
 from mtl_helpers.results import Record, seed_values
 from mtl_helpers.sweep import Experiment, Outcome
@@ -29,8 +35,11 @@ __all__ = [
     "PHI_GRID",
     "SIDE_TASKS",
     "OneOrManyConfig",
+    "choice_at",
     "choose",
     "configs",
+    "load_corpus",
+    "on",
     "summary",
 ]
 
@@ -55,6 +64,21 @@ CHOSEN: Mapping[str, Choice] = {
 }
 
 
+# On a real set nothing has been chosen: the paper's phi_s, and the smallest factor of the grid.
+PUBLISHED = Choice(phi_s=0.1, feature_l2=1e-3)
+
+
+def choice_at(place: str) -> Choice:
+    """Return what was chosen at a preset, or the paper's choice on a real set.
+
+    Parameters
+    ----------
+    place
+        What records call the preset: ``"laptop"``, or ``"laptop-multipie"``.
+    """
+    return CHOSEN.get(place, PUBLISHED)
+
+
 @dataclass(frozen=True)
 class OneOrManyConfig:
     """One training run: an arm, a seed, the corpus and the training.
@@ -69,13 +93,13 @@ class OneOrManyConfig:
     phi_s
         Total weight of the side tasks; 0 where there is none or no main task.
     corpus, train
-        What was rendered and how the network was trained.
+        What was rendered, or which real set was read, and how the network was trained.
     """
 
     arm: str
     seed: int
     phi_s: float
-    corpus: PieSpec
+    corpus: PieSpec | RealSpec
     train: TrainConfig
 
 
@@ -98,7 +122,12 @@ def arm_name(tasks: Sequence[str], phi_s: float = 0.0, feature_l2: float = 0.0) 
 
 
 def _config(
-    preset: Preset, seed: int, tasks: tuple[str, ...], phi_s: float = 0.0, feature_l2: float = 0.0
+    preset: Preset,
+    corpus: PieSpec | RealSpec,
+    seed: int,
+    tasks: tuple[str, ...],
+    phi_s: float = 0.0,
+    feature_l2: float = 0.0,
 ) -> OneOrManyConfig:
     side = len(tasks) - 1
     weights = (1.0, *(phi_s / side,) * side) if side else (1.0,)
@@ -106,35 +135,57 @@ def _config(
         arm=arm_name(tasks, phi_s, feature_l2),
         seed=seed,
         phi_s=phi_s,
-        corpus=PieSpec.from_preset(preset),
+        corpus=corpus,
         train=TrainConfig.from_preset(preset, tasks, weights, feature_l2=feature_l2, seed=seed),
     )
 
 
-def configs(preset: Preset) -> list[OneOrManyConfig]:
-    """Return every run of the experiment, those that later choices depend on first."""
-    chosen = CHOSEN[preset.name]
+def configs(preset: Preset, data: RealSpec | None = None) -> list[OneOrManyConfig]:
+    """Return every run of the experiment, those that later choices depend on first.
+
+    Parameters
+    ----------
+    preset
+        Sizes and schedule.
+    data
+        A real set instead of the rendered corpus; its side tasks are those of ``SIDE_TASKS`` for
+        which it has at least two classes.
+    """
+    if data is None:
+        corpus: PieSpec | RealSpec = PieSpec.from_preset(preset)
+        chosen, side = CHOSEN[preset.name], list(SIDE_TASKS)
+    else:
+        corpus, chosen = data, PUBLISHED
+        side = [task for task in SIDE_TASKS if task in data.tasks]
+    config = functools.partial(_config, preset, corpus)
     runs: list[OneOrManyConfig] = []
     for seed in preset.seeds:
-        runs.append(_config(preset, seed, ("id",)))
-        runs += [_config(preset, seed, ("id", *SIDE_TASKS), phi_s=phi) for phi in PHI_GRID]
+        runs.append(config(seed, ("id",)))
+        runs += [config(seed, ("id", *side), phi_s=phi) for phi in PHI_GRID]
     for seed in preset.seeds:
-        runs += [_config(preset, seed, ("id",), feature_l2=factor) for factor in L2_GRID]
+        runs += [config(seed, ("id",), feature_l2=factor) for factor in L2_GRID]
     for seed in preset.seeds:
-        runs += [_config(preset, seed, (task,)) for task in SIDE_TASKS]
+        runs += [config(seed, (task,)) for task in side]
     for seed in preset.seeds:
-        runs += [_config(preset, seed, ("id", task), phi_s=chosen.phi_s) for task in SIDE_TASKS]
-    return runs
+        runs += [config(seed, ("id", task), phi_s=chosen.phi_s) for task in side]
+    # with a single side task, "that task" and "all of them" are the same run
+    return list(dict.fromkeys(runs))
 
 
 def run(config: OneOrManyConfig) -> Outcome:
-    """Train one arm and identify the faces of the validation and the test identities."""
-    corpus = load_pie(config.corpus, progress=False)
+    """Train one arm and identify the faces of the validation and the test identities.
+
+    Settings of real sets without validation identities are reported on test identities alone.
+    """
+    corpus = _open(config.corpus, progress=False)
+    splits = ["validation", "test"]
+    if isinstance(corpus, FaceCorpus):
+        splits = [split for split in splits if split in corpus.table.galleries]
     device = pick_device()
     result = fit(corpus, config.train, device=device, progress=False)
     metrics: dict[str, Any] = {
         split: identification_report(corpus, split, result.final, device=device, amp=result.amp)
-        for split in ("validation", "test")
+        for split in splits
     }
     metrics["training_seconds"] = result.seconds
     metrics["amp"] = result.amp
@@ -142,12 +193,54 @@ def run(config: OneOrManyConfig) -> Outcome:
     return Outcome(metrics=metrics, curves=curves, arrays={})
 
 
-def prepare(preset: Preset) -> None:
-    """Render the corpus before the workers start, so that none of them waits for it."""
-    load_pie(preset)
+def _open(spec: PieSpec | RealSpec, *, progress: bool) -> PieCorpus | FaceCorpus:
+    if isinstance(spec, RealSpec):
+        return open_real(spec, progress=progress)
+    return load_pie(spec, progress=progress)
 
 
-EXPERIMENT = Experiment(name="one_or_many", configs=configs, run=run, prepare=prepare)
+def load_corpus(preset: Preset) -> PieCorpus | FaceCorpus:
+    """Return the corpus of the experiment: a preset's, or the real set that ``MTL_DATA`` chooses.
+
+    Raises
+    ------
+    DatasetError
+        If the real set is missing or malformed.
+    CacheError
+        If the cache cannot be written or is damaged.
+    """
+    data = chosen_data(preset.side, preset.channels)
+    return _open(PieSpec.from_preset(preset) if data is None else data, progress=True)
+
+
+def prepare(preset: Preset, data: RealSpec | None = None) -> None:
+    """Render or decode the corpus before the workers start, so that none of them waits for it."""
+    _open(PieSpec.from_preset(preset) if data is None else data, progress=True)
+
+
+def on(data: RealSpec) -> Experiment:
+    """Return the experiment on a real set.
+
+    Raises
+    ------
+    ValueError
+        If the set has none of the side tasks.
+    """
+    if not set(SIDE_TASKS) & set(data.tasks):
+        raise ValueError(
+            f"The experiment 'one_or_many' needs a set with labels of {', '.join(SIDE_TASKS)}, but "
+            f"{data.name} has only: {', '.join(data.tasks)}; choose multipie."
+        )
+    return Experiment(
+        name=EXPERIMENT.name,
+        configs=functools.partial(configs, data=data),
+        run=run,
+        prepare=functools.partial(prepare, data=data),
+        data=data,
+    )
+
+
+EXPERIMENT = Experiment(name="one_or_many", configs=configs, run=run, prepare=prepare, on=on)
 
 
 def summary(records: Sequence[Record], arms: Mapping[str, str]) -> pd.DataFrame:

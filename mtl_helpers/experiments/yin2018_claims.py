@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from mtl_helpers.claims import Claim, Finding, compare_arms, find
 from mtl_helpers.experiments.one_or_many import (
-    CHOSEN,
     EXPERIMENT,
     PHI_GRID,
     SIDE_TASKS,
     arm_name,
+    choice_at,
 )
 from mtl_helpers.results import Record, seed_values
 from mtl_helpers.statistics import Interval, paired_difference
@@ -30,7 +30,7 @@ PROFILE = ("left", "right")
 
 def side_arms(records: Sequence[Record]) -> dict[str, str]:
     """Return the stored arm of each network with side tasks, at the chosen phi_s, by short name."""
-    phi_s = CHOSEN[records[0].preset].phi_s
+    phi_s = choice_at(records[0].preset).phi_s
     arms = {f"id+{task}": arm_name(("id", task), phi_s=phi_s) for task in SIDE_TASKS}
     return {**arms, "id+all": arm_name(("id", *SIDE_TASKS), phi_s=phi_s)}
 
@@ -81,7 +81,7 @@ def pose_then_light_then_expression(records: list[Record]) -> Finding:
 
 def l2_helps_less(records: list[Record]) -> Finding:
     """Y5: id+L2 minus id, and the best network with side tasks minus id+L2."""
-    l2 = arm_name(("id",), feature_l2=CHOSEN[records[0].preset].feature_l2)
+    l2 = arm_name(("id",), feature_l2=choice_at(records[0].preset).feature_l2)
     effects = {"id+L2 minus id": compare_arms(records, l2, "id", RANK1)}
     for name, arm in side_arms(records).items():
         effects[f"{name} minus id+L2"] = compare_arms(records, arm, l2, RANK1)
@@ -94,7 +94,7 @@ def interior_phi_is_best(records: list[Record]) -> Finding:
     The choice is made on validation identities and the effect is measured on test identities, so
     that picking the best of several does not count as an effect.
     """
-    phi_s = CHOSEN[records[0].preset].phi_s
+    phi_s = choice_at(records[0].preset).phi_s
     best = arm_name(("id", *SIDE_TASKS), phi_s=phi_s)
     effects: dict[str, Interval] = {
         f"phi_s = {phi_s:g} minus none": compare_arms(records, best, "id", RANK1)
