@@ -104,12 +104,12 @@ blue; linear RGB reflectances, shape (12, 3)."""
 GLASSES_RATE = 0.12
 """Share of a studio's pictures in which glasses are worn."""
 
-FRAMES = 4
+FRAMES = 3
 """How many styles of glasses there are; `Look.glasses` is 1 to this number."""
 
 _HAIR_RATES = {
-    "light": (3, 6, 8, 8, 7, 6, 4, 3, 3, 2, 1, 1),
-    "dark": (34, 10, 3, 0.5, 0, 0, 0, 2, 1.5, 1, 0.5, 0.5),
+    "light": (3, 6, 8, 8, 7, 6, 4, 3, 3, 2, 0.7, 0.3),
+    "dark": (34, 10, 3, 0.5, 0, 0, 0, 2, 1.5, 1, 0.3, 0.15),
     "masculine": (3, 9, 12, 3, 6, 4, 1, 0, 1, 0.3),
     "feminine": (0.2, 0.6, 2, 4, 4, 4, 1.5, 7, 9, 5),
 }
@@ -242,11 +242,18 @@ def _draw_hair(rng: np.random.Generator, gender: float, skin_tone: float, greyin
     )
 
 
+def _undyed(colour: Colour) -> NDArray[np.float64]:
+    """The natural colour nearest to a hair colour's darkness if it is dyed, else the colour."""
+    values = np.array(colour)
+    natural = values[0] >= values[1] >= values[2] and values[1] > 0.2 * values[0]
+    return values if natural else HAIR_COLOURS[1] + 0.1 * values.mean()
+
+
 def _draw_facial_hair(rng: np.random.Generator, gender: float, colour: Colour) -> dict[str, Any]:
     """Draw facial hair, which only masculine faces have."""
     u = rng.random(7)
     drawn: dict[str, Any] = {
-        "beard_colour": _triple(np.array(colour) * (0.6 + 0.4 * u[0]) * [1.0, 0.93, 0.88])
+        "beard_colour": _triple(_undyed(colour) * (0.6 + 0.4 * u[0]) * [1.0, 0.93, 0.88])
     }
     if gender >= 0.4 or u[1] < 0.42:
         return drawn
@@ -342,7 +349,7 @@ def skin_of(identity: Identity) -> Skin:
         brow_height=identity.brow_thickness,
         brow_density=0.5 + 0.5 * identity.brow_density,
         blotches=identity.unevenness,
-        gloss=identity.gloss,
+        gloss=identity.gloss * (0.35 + 0.65 * min(1.0, albedo[0] / 0.45)),
         pattern=identity.pattern,
         flush=0.4 + 0.8 * u[1] + 0.3 * identity.skin_redness,
         under_eye=0.15 + 0.45 * u[2] + 0.3 * old,

@@ -145,9 +145,9 @@ def fine_skin(q: wp.vec3, colour: wp.vec3, skin: SkinPaint, detail: float) -> wp
     if skin.freckles > 0.0:
         # most on the nose's bridge and the upper cheeks
         place = front * ramp(-1.2, -0.6, q[2]) * (1.0 - 0.75 * ramp(0.0, 0.5, q[2]))
-        spots = wp.noise(state + wp.uint32(2), q * 22.0) + 0.5 * wp.noise(state, q * 47.0)
-        dark = skin.freckles * place * ramp(0.22, 0.5, spots)
-        out = wp.cw_mul(out, wp.vec3(1.0 - 0.35 * dark, 1.0 - 0.5 * dark, 1.0 - 0.6 * dark))
+        spots = wp.noise(state + wp.uint32(2), q * 17.0) + 0.7 * wp.noise(state, q * 31.0)
+        dark = skin.freckles * place * ramp(0.25, 0.6, spots)
+        out = wp.cw_mul(out, wp.vec3(1.0 - 0.22 * dark, 1.0 - 0.36 * dark, 1.0 - 0.46 * dark))
 
     # at most one mole a cell of half an eye distance
     cell = q * 2.0
@@ -166,7 +166,7 @@ def fine_skin(q: wp.vec3, colour: wp.vec3, skin: SkinPaint, detail: float) -> wp
         lines = wp.float32(0.0)
         bend = wp.noise(state, q * 3.1)
         if q[2] > 0.5:
-            wave = wp.sin(44.0 * q[2] + 2.5 * bend - 5.0 * x * x)
+            wave = wp.sin(44.0 * q[2] + 4.5 * bend - 5.0 * x * x)
             window = (
                 (1.0 - ramp(0.5, 0.85, x)) * ramp(0.5, 0.6, q[2]) * (1.0 - ramp(0.9, 1.1, q[2]))
             )
@@ -182,7 +182,7 @@ def fine_skin(q: wp.vec3, colour: wp.vec3, skin: SkinPaint, detail: float) -> wp
             wave = wp.sin(48.0 * from_eye + 2.0 * bend)
             window = ramp(0.15, 0.19, from_eye) * (1.0 - ramp(0.28, 0.42, from_eye))
             lines = 0.7 * ramp(0.5, 1.0, wave) * window * ramp(0.06, 0.14, -q[2])
-        out = out * (1.0 - 0.28 * skin.wrinkles * front * lines)
+        out = out * (1.0 - 0.17 * skin.wrinkles * front * lines * (1.0 + 1.2 * bend))
     return out
 
 
@@ -263,8 +263,8 @@ def beard_zone(q: wp.vec3) -> float:
     if q[1] > 0.5:
         line = line + 0.7 * ramp(0.5, 0.7, q[1])
     under = ramp(-0.02, 0.14, line - q[2]) * ramp(-1.95, -1.72, q[2])
-    # the bare triangle beside the lower lip
-    bare = (1.0 - ramp(0.34, 0.44, x)) * ramp(-1.42, -1.34, q[2])
+    # the bare patch under the lower lip
+    bare = (1.0 - ramp(0.12, 0.36, x)) * ramp(-1.43, -1.33, q[2])
     return under * (1.0 - bare) * (1.0 - ramp(0.95, 1.08, q[1]))
 
 
@@ -341,16 +341,14 @@ def paint_worn(q: wp.vec3, material: int, look: LookPaint, detail: float) -> Sur
     out.shininess = 1
     state = wp.uint32(look.pattern)
     if material == HAIR:
-        bend = 0.5 * look.wave * wp.sin(8.0 * q[2] + 2.0 * q[1])
-        swirl = wp.vec3(
-            (q[0] + 0.2 * bend) * 11.0,
-            (q[1] + 0.2 * bend) * 11.0,
-            q[2] * (1.3 + 5.0 * look.wave * look.wave),
-        )
+        # a strand keeps its first two coordinates; the third runs from root to tip
+        bend = 0.10 * look.wave * wp.sin(16.0 * q[2] + 2.0 * q[0])
+        swirl = wp.vec3((q[0] + bend) * 9.0, (q[1] + bend) * 9.0, q[2] * (1.5 + 5.0 * look.wave))
         strand = wp.noise(state, swirl) + 0.5 * wp.noise(state, swirl * 2.6)
         if detail > FINE_DETAIL:
-            strand = strand + 0.6 * wp.noise(state, swirl * 7.0) * shown(detail, 77.0)
-        out.albedo = look.colour * wp.max(1.0 + 1.2 * look.strands * strand, 0.2)
+            strand = strand + 0.6 * wp.noise(state, swirl * 7.0) * shown(detail, 63.0)
+        tip = 0.8 + 0.3 * ramp(0.0, 0.6, q[2])
+        out.albedo = look.colour * wp.max(1.0 + 1.2 * look.strands * strand, 0.2) * tip
         out.gloss = 0.05 * (1.0 - 0.5 * look.wave) * wp.max(1.0 + strand, 0.0)
     elif material == CLOTH:
         weave = wp.noise(state, q * 5.0)
@@ -362,10 +360,13 @@ def paint_worn(q: wp.vec3, material: int, look: LookPaint, detail: float) -> Sur
         out.albedo = wp.vec3(0.03, 0.03, 0.035) * (1.2 - look.lens)
         out.gloss = 0.6
     elif material == HAT:
-        knit = wp.noise(state, wp.vec3(q[0] * 16.0, q[1] * 16.0, q[2] * 4.0))
-        out.albedo = look.hat_colour * (1.0 + 0.25 * knit)
+        # places on a hat: its angle, the way from top to rim, 0 on the dome
+        knit = wp.noise(state, wp.vec3(q[0] * 8.0, q[1] * 8.0, q[2]))
+        out.albedo = look.hat_colour * (1.0 + 0.2 * knit)
         if look.hat == 1:
-            out.albedo = out.albedo * (0.85 + 0.15 * wp.sin(40.0 * (q[0] + 0.6 * q[1])))
+            out.albedo = out.albedo * (0.85 + 0.15 * wp.sin(60.0 * q[0]))
+        elif look.hat == 3 and q[2] < 0.5 and q[1] > 0.8:
+            out.albedo = look.hat_colour * 0.35
     elif material == JEWEL:
         out.albedo = look.trinket_colour
         out.gloss = 0.9
@@ -427,7 +428,7 @@ def paint(
             rz = (q[2] + 0.52 - 0.5 * (x - 0.78)) * 4.2
             blush = look.rouge * wp.exp(-rx * rx - rz * rz)
             colour = wp.cw_mul(
-                colour, wp.vec3(1.0 + 0.02 * blush, 1.0 - 0.42 * blush, 1.0 - 0.34 * blush)
+                colour, wp.vec3(1.0 + 0.02 * blush, 1.0 - 0.30 * blush, 1.0 - 0.22 * blush)
             )
 
         # lids: a crease above, lashes at the rim, shadow and line of the makeup
@@ -442,9 +443,10 @@ def paint(
             if from_eye < 0.36:
                 crease = (from_eye - 0.315) * 40.0
                 colour = colour * (1.0 - 0.30 * ramp(0.04, 0.12, q[2]) * wp.exp(-crease * crease))
-                rim = 0.250 + 0.022 * upper + 0.012 * look.eyeshadow
-                lash = 1.0 - ramp(rim - 0.012, rim + 0.012, from_eye)
+                rim = 0.266 + 0.018 * upper + 0.008 * look.eyeshadow
+                lash = 1.0 - ramp(rim - 0.010, rim + 0.010, from_eye)
                 lash = lash * (0.35 + 0.45 * upper + 0.2 * look.eyeshadow)
+                lash = lash * (0.35 + 0.65 * ramp(rim - 0.05, rim - 0.02, from_eye))
                 colour = colour * (1.0 - lash)
 
     # lips: soft at the border, dark where they meet, the upper one a little darker
