@@ -5,11 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mtl_helpers.errors import CourseError
-from mtl_helpers.presets import PRESETS, get_preset
+from mtl_helpers.presets import PRESETS, Preset, get_preset
+
+if TYPE_CHECKING:
+    from mtl_helpers.results import Record
+    from mtl_helpers.sweep import Experiment
 
 __all__ = ["main"]
 
@@ -69,6 +75,13 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         default=None,
         help="compute stored runs again (as MTL_RERUN=1)",
+    )
+    sweep.add_argument(
+        "--data", metavar="NAME", help="a real set instead of the rendered corpus (or MTL_DATA)"
+    )
+    sweep.add_argument("--root", type=Path, help="the real set's folder (or MTL_DATA_ROOT)")
+    sweep.add_argument(
+        "--setting", help="which of the set's settings (or MTL_DATA_SETTING; default: its first)"
     )
     sweep.set_defaults(command=_sweep)
 
@@ -172,7 +185,7 @@ def _corpus(options: argparse.Namespace) -> int:
 
 def _sweep(options: argparse.Namespace) -> int:
     from mtl_helpers.experiments import EXPERIMENTS
-    from mtl_helpers.sweep import run_sweep
+    from mtl_helpers.sweep import on_chosen_data, run_sweep
 
     if options.experiment == "help":
         print("\n".join(EXPERIMENTS) or "No experiments are registered.")
@@ -181,16 +194,38 @@ def _sweep(options: argparse.Namespace) -> int:
     if options.experiment not in EXPERIMENTS:
         known = ", ".join(EXPERIMENTS) or "none"
         raise ValueError(f"Unknown experiment {options.experiment!r}; choose one of: {known}.")
-    report = run_sweep(
-        EXPERIMENTS[options.experiment],
-        preset,
-        processes=options.processes,
-        threads=options.threads,
-        root=options.results,
-        rerun=options.rerun,
-    )
+    # Workers find the set through the environment: a configuration says what it is, not where.
+    chosen = {
+        "MTL_DATA": options.data,
+        "MTL_DATA_ROOT": options.root and str(options.root.expanduser().absolute()),
+        "MTL_DATA_SETTING": options.setting,
+    }
+    with _environment({name: value for name, value in chosen.items() if value}):
+        report = run_sweep(
+            on_chosen_data(EXPERIMENTS[options.experiment], preset),
+            preset,
+            processes=options.processes,
+            threads=options.threads,
+            root=options.results,
+            rerun=options.rerun,
+        )
     print(report, file=sys.stderr if report.failed else sys.stdout)
     return 1 if report.failed else 0
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment for a while."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _ledger_text(options: argparse.Namespace) -> str:
@@ -232,8 +267,23 @@ def _stale(path: Path) -> str:
     return f"{path.name} {what} the stored runs; run 'python -m mtl_helpers ledger'."
 
 
-def _check(options: argparse.Namespace) -> int:
+def _asked(record: Record) -> tuple[Experiment, Preset]:
+    """Return the experiment and the preset behind a record, on the real set that it names."""
+    from mtl_helpers.datasets.schema import RealSpec
     from mtl_helpers.experiments import EXPERIMENTS
+
+    experiment = EXPERIMENTS[record.experiment]
+    name, _, data = record.preset.partition("-")
+    if data:
+        corpus = dict(record.config["corpus"])
+        experiment = experiment.on_data(RealSpec(**corpus | {"tasks": tuple(corpus["tasks"])}))
+    preset = PRESETS[name]
+    if record.preset != experiment.place(preset):
+        raise ValueError(record.preset)
+    return experiment, preset
+
+
+def _check(options: argparse.Namespace) -> int:
     from mtl_helpers.results import ResultsError, read_record, record_path, results_root
 
     root: Path = options.results or results_root()
@@ -247,13 +297,13 @@ def _check(options: argparse.Namespace) -> int:
             problems.append(str(error))
             continue
         place = f"{record.experiment}/{record.preset}"
-        experiment = EXPERIMENTS.get(record.experiment)
-        if experiment is None or record.preset not in PRESETS:
+        try:
+            experiment, preset = _asked(record)
+        except (LookupError, ValueError, TypeError):
             problems.append(f"The record {path.name} is of {place}, which is unknown; delete it.")
             continue
-        preset = PRESETS[record.preset]
         wanted = {
-            record_path(experiment.name, preset, config, root)
+            record_path(experiment.name, record.preset, config, root)
             for config in experiment.configs(preset)
         }
         if path not in wanted:
