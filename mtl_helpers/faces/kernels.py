@@ -12,7 +12,18 @@ from __future__ import annotations
 import warp as wp
 
 from mtl_helpers.faces.look import LookPaint, SkinPaint
-from mtl_helpers.faces.paint import backdrop, complexion, hair_thickness, paint
+from mtl_helpers.faces.paint import (
+    HAIR,
+    HAT,
+    LASH,
+    LENS,
+    above_hairline,
+    backdrop,
+    complexion,
+    hair_thickness,
+    paint,
+    ramp,
+)
 
 # The default flags compile for the CPU at hand, whose rounding differs from another's.
 wp.set_module_options({"cpu_compiler_flags": "", "enable_backward": False})
@@ -84,11 +95,13 @@ def cast_shadows(
     points: wp.array[wp.vec3],
     normals: wp.array[wp.vec3],
     directions: wp.array[wp.vec3],
+    first: int,
     offset: float,
     lit: wp.array2d[float],
 ):
-    """1 where a vertex faces a flash and nothing stands between, else 0."""
-    vertex, light = wp.tid()
+    """1 where a vertex from ``first`` on faces a flash and nothing stands between, else 0."""
+    index, light = wp.tid()
+    vertex = first + index
     n = normals[vertex]
     d = directions[light]
     lit[vertex, light] = 0.0
@@ -125,6 +138,97 @@ def see_points(
 
 
 @wp.kernel
+def find_surface(
+    mesh: wp.uint64,
+    origins: wp.array[wp.vec3],
+    directions: wp.array[wp.vec3],
+    face: wp.array[int],
+    weights: wp.array[wp.vec3],
+):
+    """The first triangle along each ray, -1 if there is none, and the place in it."""
+    ray = wp.tid()
+    query = wp.mesh_query_ray(mesh, origins[ray], directions[ray], 100.0)
+    face[ray] = -1
+    if query.result:
+        face[ray] = query.face
+        weights[ray] = wp.vec3(query.u, query.v, 1.0 - query.u - query.v)
+
+
+@wp.kernel
+def dress(
+    points: wp.array[wp.vec3],
+    anchors: wp.array2d[int],
+    weights: wp.array2d[float],
+    offsets: wp.array[wp.vec3],
+    first: int,
+):
+    """Place the wardrobe's vertices, which stand after the head's ``first`` ones."""
+    index = wp.tid()
+    p = offsets[index]
+    for corner in range(3):
+        p = p + points[anchors[index, corner]] * weights[index, corner]
+    points[first + index] = p
+
+
+@wp.func
+def below_hat(q: wp.vec3, look: LookPaint) -> float:
+    """Share by which a hat presses the short hair at a place on the template to the scalp."""
+    if look.hat == 0:
+        return 0.0
+    return ramp(-0.15, 0.0, q[2] - 0.80 + 0.20 * (q[1] + 0.4))
+
+
+@wp.func
+def raised(p: wp.vec3, n: wp.vec3, q: wp.vec3, ear: float, look: LookPaint) -> wp.vec3:
+    """A vertex of the head with its short hair; ears lie flat under hair that covers them."""
+    out = p
+    if ear > 0.0 and (look.hair == 7 or look.hair == 8):
+        beyond = wp.max(wp.abs(q[0]) - 1.08, 0.0) * ear * 0.75
+        out = out - wp.vec3(wp.sign(q[0]) * beyond, 0.0, 0.0)
+    if q[2] > -1.4 and (q[2] > 0.2 or q[1] > 0.7):
+        share = wp.float32(1.0)
+        if look.hair == 1:
+            share = wp.float32(0.35)
+        elif look.hair > 2:
+            share = wp.float32(0.2)
+        share = share * (1.0 - 0.9 * below_hat(q, look))
+        out = out + n * (share * hair_thickness(q, ear, look))
+    return out
+
+
+@wp.func
+def displaced(
+    p: wp.vec3,
+    n: wp.vec3,
+    swell: wp.vec3,
+    drop: wp.vec3,
+    under_hat: float,
+    t: float,
+    look: LookPaint,
+) -> wp.vec3:
+    """A vertex of the wardrobe as a look wants it: fuller, longer, wavy, under a hat."""
+    volume = 0.6 + 2.2 * look.top
+    if look.hat > 0:
+        volume = volume * (1.0 - 0.85 * under_hat)
+    length = 1.0 - 0.5 * look.nape
+    out = p + swell * (volume - 1.0) + drop * (length - 1.0)
+    if drop[2] < 0.0:
+        bend = wp.min(-drop[2], 1.0) * look.wave * wp.sin(20.0 * t)
+        out = out + n * (0.05 * bend)
+    return out
+
+
+@wp.func
+def pictured(
+    p: wp.vec3, axes: wp.mat33, target: wp.vec3, scale: float, centre: float, distance: float
+) -> wp.vec3:
+    """Picture coordinates and inverse depth of a point."""
+    c = axes * (p - target)
+    inverse = 1.0 / (c[2] + distance)
+    return wp.vec3(centre + scale * c[0] * inverse, centre + scale * c[1] * inverse, inverse)
+
+
+@wp.kernel
 def project_vertices(
     points: wp.array[wp.vec3],
     normals: wp.array[wp.vec3],
@@ -138,18 +242,103 @@ def project_vertices(
     distance: float,
     screen: wp.array2d[wp.vec3],
 ):
-    """Picture coordinates and inverse depth of every vertex, hair raised."""
+    """Picture coordinates and inverse depth of the head's vertices, hair raised."""
     view, vertex = wp.tid()
-    p = points[vertex]
-    q = places[vertex]
-    if q[2] > -1.4 and (q[2] > 0.2 or q[1] > 0.7):
-        p = p + normals[vertex] * hair_thickness(q, ears[vertex], looks[view])
-    c = axes[view] * (p - targets[view])
-    inverse = 1.0 / (c[2] + distance)
-    scale = scales[view]
-    screen[view, vertex] = wp.vec3(
-        centre + scale * c[0] * inverse, centre + scale * c[1] * inverse, inverse
+    p = raised(points[vertex], normals[vertex], places[vertex], ears[vertex], looks[view])
+    screen[view, vertex] = pictured(p, axes[view], targets[view], scales[view], centre, distance)
+
+
+@wp.func
+def run_place(runs: wp.array3d[int], view: int, slot: int, column: int) -> int:
+    """Number of the ``slot``-th element in a view's runs of (first, count), -1 past the end."""
+    left = slot
+    for run in range(runs.shape[1]):
+        count = runs[view, run, column + 1]
+        if left < count:
+            return runs[view, run, column] + left
+        left = left - count
+    return -1
+
+
+@wp.kernel
+def project_worn(
+    points: wp.array[wp.vec3],
+    normals: wp.array[wp.vec3],
+    places: wp.array[wp.vec3],
+    swell: wp.array[wp.vec3],
+    drop: wp.array[wp.vec3],
+    under_hat: wp.array[float],
+    first: int,
+    runs: wp.array3d[int],
+    axes: wp.array[wp.mat33],
+    targets: wp.array[wp.vec3],
+    scales: wp.array[float],
+    looks: wp.array[LookPaint],
+    centre: float,
+    distance: float,
+    screen: wp.array2d[wp.vec3],
+):
+    """Picture coordinates and inverse depth of the vertices that a view's look wears."""
+    view, slot = wp.tid()
+    index = run_place(runs, view, slot, 0)
+    if index < 0:
+        return
+    vertex = first + index
+    p = displaced(
+        points[vertex],
+        normals[vertex],
+        swell[index],
+        drop[index],
+        under_hat[index],
+        places[vertex][2],
+        looks[view],
     )
+    screen[view, vertex] = pictured(p, axes[view], targets[view], scales[view], centre, distance)
+
+
+@wp.kernel
+def stand_solid(
+    points: wp.array[wp.vec3],
+    normals: wp.array[wp.vec3],
+    places: wp.array[wp.vec3],
+    swell: wp.array[wp.vec3],
+    drop: wp.array[wp.vec3],
+    under_hat: wp.array[float],
+    first: int,
+    begin: int,
+    looks: wp.array[LookPaint],
+    solid: wp.array[wp.vec3],
+):
+    """Put a worn part where it stands, so that rays meet it."""
+    index = begin + wp.tid()
+    vertex = first + index
+    solid[vertex] = displaced(
+        points[vertex],
+        normals[vertex],
+        swell[index],
+        drop[index],
+        under_hat[index],
+        places[vertex][2],
+        looks[0],
+    )
+
+
+@wp.func
+def cut_away(q: wp.vec3, material: int, look: LookPaint) -> bool:
+    """Whether a sheet of hair or lashes has a hole here: its end is cut into strands."""
+    if material == HAIR:
+        if q[2] < 0.86:
+            return False
+        state = wp.uint32(look.pattern)
+        strand = wp.noise(state, wp.vec3(q[0] * 24.0, q[1] * 24.0, 0.5))
+        return q[2] > 0.955 + 0.13 * strand
+    if material == LASH:
+        if q[2] < 0.3:
+            return False
+        state = wp.uint32(look.pattern)
+        strand = wp.noise(state, wp.vec3(q[0] * 34.0, q[1] * 5.0, 0.5))
+        return q[2] > 0.72 + 0.9 * strand
+    return False
 
 
 @wp.kernel
@@ -190,6 +379,96 @@ def rasterise(
                 wp.atomic_min(hits, view, y * size + x, key)
 
 
+@wp.kernel
+def rasterise_worn(
+    screen: wp.array2d[wp.vec3],
+    faces: wp.array2d[int],
+    materials: wp.array[int],
+    places: wp.array[wp.vec3],
+    looks: wp.array[LookPaint],
+    runs: wp.array3d[int],
+    first: int,
+    size: int,
+    nearest: float,
+    steps: float,
+    hits: wp.array2d[wp.int64],
+):
+    """As `rasterise`, for the triangles that a view's look wears; these show both their sides."""
+    view, slot = wp.tid()
+    index = run_place(runs, view, slot, 2)
+    if index < 0:
+        return
+    face = first + index
+    i = faces[face, 0]
+    j = faces[face, 1]
+    k = faces[face, 2]
+    a = screen[view, i]
+    b = screen[view, j]
+    c = screen[view, k]
+    area = (c[0] - a[0]) * (b[1] - a[1]) - (b[0] - a[0]) * (c[1] - a[1])
+    if area == 0.0:
+        return
+    x0 = wp.max(int(wp.ceil(wp.min(wp.min(a[0], b[0]), c[0]) - 0.5)), 0)
+    x1 = wp.min(int(wp.floor(wp.max(wp.max(a[0], b[0]), c[0]) - 0.5)), size - 1)
+    y0 = wp.max(int(wp.ceil(wp.min(wp.min(a[1], b[1]), c[1]) - 0.5)), 0)
+    y1 = wp.min(int(wp.floor(wp.max(wp.max(a[1], b[1]), c[1]) - 0.5)), size - 1)
+    scale = 1.0 / area
+    for y in range(y0, y1 + 1):
+        py = float(y) + 0.5
+        for x in range(x0, x1 + 1):
+            px = float(x) + 0.5
+            u = ((c[0] - px) * (b[1] - py) - (b[0] - px) * (c[1] - py)) * scale
+            v = ((a[0] - px) * (c[1] - py) - (c[0] - px) * (a[1] - py)) * scale
+            w = 1.0 - u - v
+            if u >= -1.0e-5 and v >= -1.0e-5 and w >= -1.0e-5:
+                q = places[i] * u + places[j] * v + places[k] * w
+                if not cut_away(q, materials[face], looks[view]):
+                    inverse = u * a[2] + v * b[2] + w * c[2]
+                    key = wp.int64((nearest - inverse) * steps)
+                    key = key * wp.int64(65536) + wp.int64(face)
+                    wp.atomic_min(hits, view, y * size + x, key)
+
+
+@wp.kernel
+def uncover_points(
+    hits: wp.array2d[wp.int64],
+    screen: wp.array2d[wp.vec3],
+    materials: wp.array[int],
+    places: wp.array[wp.vec3],
+    looks: wp.array[LookPaint],
+    ids: wp.array[int],
+    first: int,
+    size: int,
+    nearest: float,
+    steps: float,
+    slack: float,
+    empty: wp.int64,
+    seen: wp.array2d[wp.uint8],
+):
+    """Take from the seen vertices those that hair, a hat or a dark lens covers."""
+    view, index = wp.tid()
+    vertex = ids[index]
+    q = places[vertex]
+    if q[1] < 0.6 and above_hairline(q, looks[view]) > 0.03:
+        seen[view, index] = wp.uint8(0)
+    s = screen[view, vertex]
+    x = int(wp.floor(s[0]))
+    y = int(wp.floor(s[1]))
+    if x < 0 or y < 0 or x >= size or y >= size:
+        return
+    key = hits[view, y * size + x]
+    if key == empty:
+        return
+    face = int(key % wp.int64(65536))
+    if face < first:
+        return
+    material = materials[face]
+    inverse = nearest - float(key / wp.int64(65536)) / steps
+    covers = material == HAIR or material == HAT or material == LENS
+    if covers and 1.0 / inverse < 1.0 / s[2] - slack:
+        seen[view, index] = wp.uint8(0)
+
+
 @wp.func
 def weights_at(a: wp.vec3, b: wp.vec3, c: wp.vec3, px: float, py: float) -> wp.vec3:
     """Perspective-correct barycentric weights of a picture point in a projected triangle."""
@@ -218,6 +497,8 @@ def shade_hits(
     skin: SkinPaint,
     looks: wp.array[LookPaint],
     details: wp.array[float],
+    axes: wp.array[wp.mat33],
+    first: int,
     side: int,
     supersample: int,
     empty: wp.int64,
@@ -265,6 +546,13 @@ def shade_hits(
             )
             albedo = surface.albedo * share
             gloss = surface.gloss * share
+            if face >= first:
+                forward = wp.vec3(axes[view][2, 0], axes[view][2, 1], axes[view][2, 2])
+                if wp.dot(n, forward) > 0.1:
+                    # the inner side of a sheet, which little light reaches
+                    n = -n
+                    albedo = albedo * 0.45
+                    gloss = 0.0
             open_sky = openness[i] * w[0] + openness[j] * w[1] + openness[k] * w[2]
             sky = open_sky * (0.7 + 0.3 * n[2])
             linear[view, pixel, 0] = linear[view, pixel, 0] + albedo * sky

@@ -55,17 +55,31 @@ from mtl_helpers.faces.kernels import (
     cast_shadows,
     complexions,
     develop_shots,
+    dress,
+    find_surface,
     inspect_hits,
     occlusion,
     project_vertices,
+    project_worn,
     rasterise,
+    rasterise_worn,
     see_points,
     shade_hits,
+    stand_solid,
+    uncover_points,
     vertex_normals,
 )
 from mtl_helpers.faces.landmarks import LANDMARKS_51, framing
 from mtl_helpers.faces.lights import Shot, get_shot
-from mtl_helpers.faces.paint import BACKDROP, CAVITY, CLOTH, MOUTH, SKIN, TEETH, TONGUE
+from mtl_helpers.faces.paint import BACKDROP, CAVITY, CLOTH, EYE, MOUTH, SKIN, TEETH, TONGUE
+from mtl_helpers.faces.wardrobe import (
+    CASTERS,
+    Template,
+    Wardrobe,
+    build_wardrobe,
+    glasses_front,
+    worn_parts,
+)
 
 wp.config.log_level = wp.LOG_ERROR  # a notebook should not show warp's greeting
 
@@ -81,6 +95,10 @@ SENSOR_NOISE = 1.5
 _EMPTY = (1 << 62) - 1
 _NEAREST, _DEPTH_STEPS = 1.0 / 8.0, 1.5e10
 _RAY_OFFSET = 0.012
+_PARKED = 1000.0
+"""Height at which parts that are not worn wait, out of the way of all rays."""
+_COVER = 0.05
+"""How far hair stands before a landmark to cover it."""
 _OCCLUSION_RAYS, _OCCLUSION_REACH = 40, 1.5
 
 # The neck ends under the jaw. Rings below continue it to a collar: scale in x and y about the
@@ -102,7 +120,7 @@ class HitRecord:
     ----------
     triangle
         Nearest triangle, shape (C, S, S), -1 on the backdrop. Numbers from ``len(head.faces)`` on
-        are the neck and collar that the renderer adds.
+        are the neck, collar and wardrobe that the renderer adds.
     material
         Index into `MATERIAL_NAMES`, shape (C, S, S).
     depth
@@ -165,59 +183,210 @@ class FaceRenderer:
         self.device = name
         faces = head.faces.cpu().numpy().astype(np.int64)
         materials = face_materials(head)
-        places = paint_coordinates(head)
-        self._rim, faces, materials = _add_collar(faces, materials, places.numpy())
-        places = self._with_collar(places)
-        extra = len(places) - len(head.template)
-        corner_face, first_corner = _corners(faces, len(places))
+        paint_places = paint_coordinates(head)
+        self._rim, faces, materials = _add_collar(faces, materials, paint_places.numpy())
+        skin = np.unique(faces[: len(head.faces)][materials[: len(head.faces)] == SKIN])
+        self._front = torch.from_numpy(glasses_front(paint_places.numpy(), skin))
+        self._front_depths = paint_places[self._front, 1]
+        self._nose = int(
+            (paint_places - torch.tensor([0.0, -0.45, 0.1])).square().sum(1).argmin().item()
+        )
+        self._nose_height = float(paint_places[self._nose, 2])
+        places = self._completed(paint_places)
+        first = len(places)
+        self._head_vertices, self._head_faces = first, len(faces)
+        corner_face, first_corner = _corners(faces, first)
 
+        self._points = self._array(places.numpy(), wp.vec3)
         self._faces = self._array(faces.astype(np.int32), int)
-        self._materials = self._array(materials, int)
-        self._places = self._array(places.numpy(), wp.vec3)
-        self._lips = self._array(np.pad(head.mask("lips").cpu().numpy(), (0, extra)), float)
-        self._ears = self._array(np.pad(head.mask("ears").cpu().numpy(), (0, extra)), float)
         self._first_corner = self._array(first_corner, int)
         self._corner_face = self._array(corner_face, int)
-        self._points = self._array(places.numpy(), wp.vec3)
-        self._normals = self._empty(len(places), wp.vec3)
-        self._mesh = wp.Mesh(self._points, self._array(faces.astype(np.int32).ravel(), int))
+        self._normals = self._empty(first, wp.vec3)
         self._update_normals()
-        self._tints = self._empty(len(places), wp.vec3)
+        ears = np.pad(head.mask("ears").cpu().numpy(), (0, first - len(head.template)))
+        wardrobe = self._build_wardrobe(places.numpy(), faces, materials, skin, ears)
+        self._wardrobe = wardrobe
+        extra = len(wardrobe.offsets)
+
+        self._anchors = self._array(wardrobe.anchors, int)
+        self._weights = self._array(wardrobe.weights, float)
+        self._offsets = self._array(wardrobe.offsets, wp.vec3)
+        self._swell = self._array(wardrobe.swell, wp.vec3)
+        self._drop = self._array(wardrobe.drop, wp.vec3)
+        self._under_hat = self._array(wardrobe.under_hat, float)
+        self._points = self._array(
+            np.concatenate([places.numpy(), np.zeros((extra, 3), dtype=np.float32)]), wp.vec3
+        )
+        self._dress()
+        self._normals = self._array(
+            np.concatenate([self._normals.numpy(), wardrobe.normals]), wp.vec3
+        )
+        self._places = self._array(np.concatenate([places.numpy(), wardrobe.places]), wp.vec3)
+        lips = np.pad(head.mask("lips").cpu().numpy(), (0, first - len(head.template)))
+        self._lips = self._array(np.pad(lips, (0, extra)), float)
+        self._ears = self._array(np.pad(ears, (0, extra)), float)
+        self._materials = self._array(np.concatenate([materials, wardrobe.materials]), int)
+        all_faces = np.concatenate([faces, wardrobe.faces + first]).astype(np.int32)
+        self._faces = self._array(all_faces, int)
+        self._tints = wp.zeros(first + extra, dtype=wp.vec3, device=self.device)
         self._tinted: Skin | None = None
+
+        solid = self._points.numpy().copy()
+        for place, part in enumerate(wardrobe.parts):
+            begin = first + part.first_vertex
+            solid[begin : begin + part.vertices, 2] += _PARKED + 20 * place
+        self._parked = solid
+        self._solid = self._array(solid, wp.vec3)
+        casting = [
+            all_faces[len(faces) + part.first_face :][: part.faces]
+            for part in wardrobe.parts
+            if part.name in CASTERS
+        ]
+        solid_faces = np.concatenate([faces.astype(np.int32), *casting])
+        self._mesh = wp.Mesh(self._solid, self._array(solid_faces.ravel(), int))
+        self._standing: tuple[str, ...] = ()
+        self._starts = self._points
         self._openness = self._bake_openness(faces, materials)
 
-    def set_face(self, vertices: Tensor) -> None:
-        """Place a face: framed vertices, shape (V, 3), in inter-ocular distances."""
-        points = self._with_collar(vertices.detach().to(torch.float32))
-        if self.device == "cpu":
-            self._points.assign(points.cpu().numpy())
-        else:
-            self._points.assign(wp.from_torch(points.contiguous(), dtype=wp.vec3))
-        self._mesh.refit()
-        self._update_normals()
+    def set_face(self, vertices: Tensor, look: Look | None = None) -> None:
+        """Place a face: framed vertices, shape (V, 3), in inter-ocular distances.
 
-    def bake(self, directions: NDArray[np.float64]) -> wp.array:
+        Parameters
+        ----------
+        vertices
+            The face.
+        look
+            What it wears. With it, its hair and hat cast shadows, for pictures that share no
+            shadows with others; without, nothing that is worn casts any.
+        """
+        points = self._completed(vertices.detach().to(torch.float32))
+        count = len(points)
+        if self.device == "cpu":
+            head = wp.array(points.cpu().numpy(), dtype=wp.vec3, device="cpu")
+        else:
+            head = wp.from_torch(points.contiguous(), dtype=wp.vec3)
+        wp.copy(self._points, head, count=count)
+        self._update_normals()
+        self._dress()
+        wp.copy(self._solid, head, count=count)
+        self._stand(look)
+        self._mesh.refit()
+
+    def _stand(self, look: Look | None) -> None:
+        """Bring what a look wears into the way of the rays, and park what was worn before."""
+        wardrobe, first = self._wardrobe, self._head_vertices
+        for name in self._standing:
+            part = wardrobe.part(name)
+            begin = first + part.first_vertex
+            parked = self._array(self._parked[begin : begin + part.vertices], wp.vec3)
+            wp.copy(self._solid, parked, dest_offset=begin, count=part.vertices)
+        self._starts = self._points if look is None else self._solid
+        self._standing = worn_parts(look) if look else ()
+        for name in self._standing:
+            part = wardrobe.part(name)
+            self._launch(
+                stand_solid,
+                part.vertices,
+                self._points,
+                self._normals,
+                self._places,
+                self._swell,
+                self._drop,
+                self._under_hat,
+                first,
+                part.first_vertex,
+                look_paints([look] if look else [], self.device),
+                self._solid,
+            )
+
+    def _dress(self) -> None:
+        self._launch(
+            dress,
+            len(self._offsets),
+            self._points,
+            self._anchors,
+            self._weights,
+            self._offsets,
+            self._head_vertices,
+        )
+
+    def _build_wardrobe(
+        self,
+        places: NDArray[np.float32],
+        faces: NDArray[np.int64],
+        materials: NDArray[np.int32],
+        skin: NDArray[np.int64],
+        ears: NDArray[np.float32],
+    ) -> Wardrobe:
+        outer = faces[materials == SKIN]
+        mesh = wp.Mesh(self._points, self._array(outer.astype(np.int32).ravel(), int))
+        kept = np.flatnonzero(materials == SKIN)
+
+        def cast(
+            origins: NDArray[np.float64], directions: NDArray[np.float64]
+        ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+            face, weights = self._empty(len(origins), int), self._empty(len(origins), wp.vec3)
+            self._launch(
+                find_surface,
+                len(origins),
+                mesh.id,
+                self._array(origins.astype(np.float32), wp.vec3),
+                self._array(directions.astype(np.float32), wp.vec3),
+                face,
+                weights,
+            )
+            return kept[face.numpy()], weights.numpy().astype(np.float64)
+
+        edges = _open_edges(outer, np.full(len(outer), SKIN))
+        rim = np.unique(edges[(places[edges, 2] > -0.5).all(1)])
+        right, left = (rim[places[rim, 0] * sign > 0] for sign in (-1, 1))
+        neck = self._rim.numpy()
+        collar = len(places) - 1 - len(_RINGS) * len(neck)
+        rings = (neck, *(collar + len(neck) * k + np.arange(len(neck)) for k in range(len(_RINGS))))
+        return build_wardrobe(
+            Template(
+                places=places.astype(np.float64),
+                normals=self._normals.numpy().astype(np.float64),
+                faces=faces,
+                skin=skin,
+                ears=ears.astype(np.float64),
+                lid_rims=(right, left),
+                rings=rings,
+                seat=len(places) - 1,
+                cast=cast,
+            )
+        )
+
+    def bake(self, directions: NDArray[np.float64], hits: Hits | None = None) -> wp.array:
         """Whether each vertex is free of shadow under each flash.
 
         Parameters
         ----------
         directions
             Unit vectors toward the flashes, shape (L, 3).
+        hits
+            Pictures that are to be lit: of the wardrobe, only what they show is baked. Without
+            it, only the head and the collar are.
 
         Returns
         -------
         wp.array
-            Shape (vertices with collar, L): 1 lit, 0 in a cast shadow or turned away.
+            Shape (vertices with collar and wardrobe, L): 1 lit, 0 in a cast shadow or turned away.
         """
         lit = self._empty((len(self._points), max(len(directions), 1)), float)
-        if len(directions):
+        runs = [(0, self._head_vertices)]
+        for name in hits.worn if hits else ():
+            part = self._wardrobe.part(name)
+            runs.append((self._head_vertices + part.first_vertex, part.vertices))
+        for first, count in runs if len(directions) else ():
             self._launch(
                 cast_shadows,
-                (len(self._points), len(directions)),
+                (count, len(directions)),
                 self._mesh.id,
-                self._points,
+                self._starts,
                 self._normals,
                 self._array(directions.astype(np.float32), wp.vec3),
+                first,
                 _RAY_OFFSET,
                 lit,
             )
@@ -242,35 +411,73 @@ class FaceRenderer:
         axes = self._array(np.stack([c.axes for c in cameras]).astype(np.float32), wp.mat33)
         scales = np.array([size * CAMERA_DISTANCE / c.field_width for c in cameras])
         packed = look_paints(list(looks), self.device)
+        targets = self._array(np.array([c.target for c in cameras], dtype=np.float32), wp.vec3)
+        sizes = self._array(scales.astype(np.float32), float)
         screen = self._empty((views, len(self._points)), wp.vec3)
+        lens = (axes, targets, sizes, packed, size / 2, CAMERA_DISTANCE)
         self._launch(
             project_vertices,
-            screen.shape,
+            (views, self._head_vertices),
             self._points,
             self._normals,
             self._places,
             self._ears,
-            axes,
-            self._array(np.array([c.target for c in cameras], dtype=np.float32), wp.vec3),
-            self._array(scales.astype(np.float32), float),
-            packed,
-            size / 2,
-            CAMERA_DISTANCE,
+            *lens,
+            screen,
+        )
+        worn, runs, most = self._wardrobe_runs(looks)
+        self._launch(
+            project_worn,
+            (views, most[0]),
+            self._points,
+            self._normals,
+            self._places,
+            self._swell,
+            self._drop,
+            self._under_hat,
+            self._head_vertices,
+            runs,
+            *lens,
             screen,
         )
         nearest = wp.full((views, size * size), _EMPTY, dtype=wp.int64, device=self.device)
+        depth = (size, _NEAREST, _DEPTH_STEPS, nearest)
+        self._launch(rasterise, (views, self._head_faces), screen, self._faces, *depth)
         self._launch(
-            rasterise,
-            (views, len(self._faces)),
+            rasterise_worn,
+            (views, most[1]),
             screen,
             self._faces,
-            size,
-            _NEAREST,
-            _DEPTH_STEPS,
-            nearest,
+            self._materials,
+            self._places,
+            packed,
+            runs,
+            self._head_faces,
+            *depth,
         )
         details = np.array([size / c.field_width for c in cameras], dtype=np.float32)
-        return Hits(nearest, screen, axes, packed, self._array(details, float), side, supersample)
+        return Hits(
+            nearest, screen, axes, packed, self._array(details, float), worn, side, supersample
+        )
+
+    def _wardrobe_runs(
+        self, looks: Sequence[Look]
+    ) -> tuple[tuple[str, ...], wp.array, tuple[int, int]]:
+        """Parts that any look wears; runs of vertices and faces a look; their largest totals."""
+        named = [worn_parts(look) for look in looks]
+        table = np.zeros((len(looks), max(map(len, named)), 4), dtype=np.int32)
+        for view, names in enumerate(named):
+            for place, name in enumerate(names):
+                part = self._wardrobe.part(name)
+                table[view, place] = (
+                    part.first_vertex,
+                    part.vertices,
+                    part.first_face,
+                    part.faces,
+                )
+        vertices, faces = table[..., 1].sum(1).max(), table[..., 3].sum(1).max()
+        worn = tuple(dict.fromkeys(name for names in named for name in names))
+        return worn, self._array(table, int), (int(vertices), int(faces))
 
     def shade(
         self, hits: Hits, skin: Skin, directions: NDArray[np.float64], lit: wp.array
@@ -313,6 +520,8 @@ class FaceRenderer:
             skin_paint(skin),
             hits.looks,
             hits.details,
+            hits.axes,
+            self._head_faces,
             hits.side,
             hits.supersample,
             wp.int64(_EMPTY),
@@ -370,9 +579,24 @@ class FaceRenderer:
         return images.numpy()
 
     def visible(
-        self, vertex_ids: NDArray[np.int64], cameras: Sequence[Camera]
+        self,
+        vertex_ids: NDArray[np.int64],
+        cameras: Sequence[Camera],
+        hits: Hits | None = None,
     ) -> NDArray[np.bool_]:
-        """Whether each vertex of the head is seen by each camera, shape (C, N), by ray casting."""
+        """Whether each vertex of the head is seen by each camera, shape (C, N), by ray casting.
+
+        Parameters
+        ----------
+        vertex_ids
+            Vertices of the head, shape (N,).
+        cameras
+            C cameras.
+        hits
+            What `trace` returned for them: a vertex that hair, a hat or a dark lens covers in its
+            picture is then not seen.
+        """
+        ids = self._array(np.asarray(vertex_ids, dtype=np.int32), int)
         seen = self._empty((len(cameras), len(vertex_ids)), wp.uint8)
         self._launch(
             see_points,
@@ -380,11 +604,29 @@ class FaceRenderer:
             self._mesh.id,
             self._points,
             self._normals,
-            self._array(np.asarray(vertex_ids, dtype=np.int32), int),
+            ids,
             self._array(np.stack([c.position for c in cameras]).astype(np.float32), wp.vec3),
             2 * _RAY_OFFSET,
             seen,
         )
+        if hits:
+            self._launch(
+                uncover_points,
+                seen.shape,
+                hits.nearest,
+                hits.screen,
+                self._materials,
+                self._places,
+                hits.looks,
+                ids,
+                self._head_faces,
+                hits.side * hits.supersample,
+                _NEAREST,
+                _DEPTH_STEPS,
+                _COVER,
+                wp.int64(_EMPTY),
+                seen,
+            )
         return seen.numpy().astype(bool)
 
     def inspect(self, hits: Hits, skin: Skin) -> HitRecord:
@@ -427,7 +669,15 @@ class FaceRenderer:
     @property
     def normals(self) -> NDArray[np.float32]:
         """Smooth unit normals of the present face's vertices, collar included, shape (V', 3)."""
-        return self._normals.numpy()
+        return self._normals.numpy()[: self._head_vertices]
+
+    def _completed(self, vertices: Tensor) -> Tensor:
+        """The face with its collar and, last, the point on which glasses sit."""
+        front = vertices[self._front.to(vertices.device), 1]
+        forward = (front - self._front_depths.to(vertices)).min()
+        lift = vertices[self._nose, 2] - self._nose_height
+        seat = torch.stack([torch.zeros_like(lift), forward, lift])
+        return torch.cat([self._with_collar(vertices), seat[None]])
 
     def _with_collar(self, vertices: Tensor) -> Tensor:
         rim = vertices[self._rim.to(vertices.device)]  # (R, 3)
@@ -441,7 +691,7 @@ class FaceRenderer:
     def _update_normals(self) -> None:
         self._launch(
             vertex_normals,
-            len(self._points),
+            self._head_vertices,
             self._points,
             self._faces,
             self._first_corner,
@@ -450,10 +700,10 @@ class FaceRenderer:
         )
 
     def _bake_openness(self, faces: NDArray[np.int64], materials: NDArray[np.int32]) -> wp.array:
-        openness = self._empty(len(self._points), float)
+        openness = self._empty(self._head_vertices, float)
         self._launch(
             occlusion,
-            len(self._points),
+            self._head_vertices,
             self._mesh.id,
             self._points,
             self._normals,
@@ -465,13 +715,16 @@ class FaceRenderer:
         values = openness.numpy().copy()
         inside = np.unique(faces[np.isin(materials, (CAVITY, MOUTH, TONGUE, TEETH))])
         values[inside] = np.maximum(values[inside], 0.35)
-        return self._array(values, float)
+        # and its lids cover more of the eyes than other faces' do
+        eyes = np.unique(faces[materials == EYE])
+        values[eyes] = np.maximum(values[eyes], 0.6)
+        return self._array(np.concatenate([values, self._wardrobe.openness]), float)
 
     def _complexion(self, skin: Skin) -> wp.array:
         if self._tinted != skin:
             self._launch(
                 complexions,
-                len(self._points),
+                self._head_vertices,
                 self._places,
                 self._ears,
                 skin_paint(skin),
@@ -500,13 +753,17 @@ class FaceRenderer:
 
 @dataclass(frozen=True)
 class Hits:
-    """The nearest triangle at every sample of every camera, on the renderer's device."""
+    """The nearest triangle at every sample of every camera, on the renderer's device.
+
+    ``worn`` names the parts of the wardrobe that any of the pictures shows.
+    """
 
     nearest: wp.array
     screen: wp.array
     axes: wp.array
     looks: wp.array
     details: wp.array
+    worn: tuple[str, ...]
     side: int
     supersample: int
 
@@ -604,7 +861,7 @@ def render_identity(
         ]
         renderer.set_face(faces[place])
         hits = renderer.trace(chosen_cameras, looks, side, supersample)
-        linear = renderer.shade(hits, skin, directions, renderer.bake(directions))
+        linear = renderer.shade(hits, skin, directions, renderer.bake(directions, hits))
         images[:, :, place] = renderer.develop(
             linear,
             chosen_shots,
@@ -613,7 +870,7 @@ def render_identity(
             noise=noise,
             noise_seeds=_noise_seeds(looks, chosen_shots),
         )
-        visible[:, place] = renderer.visible(LANDMARKS_51, chosen_cameras)
+        visible[:, place] = renderer.visible(LANDMARKS_51, chosen_cameras, hits)
     points = faces[:, torch.from_numpy(LANDMARKS_51)].cpu()  # (E, 51, 3)
     places = torch.stack([project(points, camera, side) for camera in chosen_cameras])
     shape = (*count, side, side) if channels == 1 else (*count, side, side, channels)
@@ -704,9 +961,10 @@ def render_vertices(
     chosen, chosen_shot = get_camera(camera), get_shot(shot)
     directions, buffers = _flashes([chosen_shot])
     renderer = get_renderer(head, device)
-    renderer.set_face(vertices)
-    hits = renderer.trace([chosen], [look or draw_look(0, 0, 0, 0)], side, supersample)
-    linear = renderer.shade(hits, skin, directions, renderer.bake(directions))
+    worn = look or draw_look(0, 0, 0, 0)
+    renderer.set_face(vertices, worn)
+    hits = renderer.trace([chosen], [worn], side, supersample)
+    linear = renderer.shade(hits, skin, directions, renderer.bake(directions, hits))
     image = renderer.develop(linear, [chosen_shot], buffers, channels)
     return image.reshape((side, side) if channels == 1 else (side, side, channels))
 
@@ -773,8 +1031,7 @@ def _add_collar(
     faces: NDArray[np.int64], materials: NDArray[np.int32], places: NDArray[np.float32]
 ) -> tuple[Tensor, NDArray[np.int64], NDArray[np.int32]]:
     """Close the open neck: its rim's vertex ids, and faces and materials with the collar's."""
-    edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    open_edges = edges[_once(np.sort(edges, axis=1)) & np.repeat(materials == SKIN, 3)]
+    open_edges = _open_edges(faces, materials)
     rim_edges = open_edges[(places[open_edges, 2] < -1).all(1)].tolist()
     rim = np.array(sorted({a for a, _ in rim_edges} | {b for _, b in rim_edges}))
     place = {vertex: index for index, vertex in enumerate(rim)}
@@ -790,6 +1047,12 @@ def _add_collar(
         np.concatenate([faces, np.array(added)]),
         np.concatenate([materials, np.array(added_materials, dtype=np.int32)]),
     )
+
+
+def _open_edges(faces: NDArray[np.int64], materials: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Edges of the skin that no other triangle of the head shares, (N, 2)."""
+    edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    return edges[_once(np.sort(edges, axis=1)) & np.repeat(materials == SKIN, 3)]
 
 
 def _once(edges: NDArray[np.int64]) -> NDArray[np.bool_]:

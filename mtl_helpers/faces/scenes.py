@@ -168,7 +168,7 @@ class SceneRenderer(FaceRenderer):
                 cast_seen_shadows,
                 (count, len(lights)),
                 self._mesh.id,
-                self._points,
+                self._starts,
                 self._normals,
                 seen,
                 self._array(directions.astype(np.float32), wp.vec3),
@@ -312,13 +312,13 @@ def render_scenes(
     visible = np.empty((count, len(points)), dtype=bool)
     records = []
     for place, scene in enumerate(scenes):
-        renderer.set_face(vertices[place])
+        renderer.set_face(vertices[place], scene.look)
         hits = renderer.trace([scene.camera], [scene.look], side, supersample)
         directions = np.array([light.direction for light in scene.lights]).reshape(-1, 3)
         lit = renderer.bake_seen(hits, scene.lights, directions)
         linear = renderer.shade(hits, scene.skin, directions, lit)  # (1, side * side, 1 + L)
         images[place] = renderer.develop_scene(linear, scene, channels)
-        visible[place] = renderer.visible(LANDMARKS_51, [scene.camera])[0]
+        visible[place] = renderer.visible(LANDMARKS_51, [scene.camera], hits)[0]
         landmarks[place] = project(vertices[place, points].cpu(), scene.camera, side).numpy()
         if record:
             records.append(renderer.inspect(hits, scene.skin))
