@@ -11,7 +11,7 @@ import functools
 import os
 from pathlib import Path
 
-from mtl_helpers.datasets import multipie
+from mtl_helpers.datasets import cavi, celeba, lfwa, multipie, webcaricature
 from mtl_helpers.datasets.files import DatasetError
 from mtl_helpers.datasets.schema import Adapter, FaceCorpus, RealSpec, SampleTable
 
@@ -25,7 +25,13 @@ __all__ = [
     "real_spec",
 ]
 
-_ADAPTERS: tuple[Adapter, ...] = (multipie.ADAPTER,)
+_ADAPTERS: tuple[Adapter, ...] = (
+    multipie.ADAPTER,
+    cavi.ADAPTER,
+    webcaricature.ADAPTER,
+    celeba.ADAPTER,
+    lfwa.ADAPTER,
+)
 
 DATASETS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ADAPTERS}
 """The adapters by name."""
