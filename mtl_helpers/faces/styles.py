@@ -19,19 +19,33 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mtl_helpers.faces.paint import BACKDROP, CAVITY, CLOTH, EYE, HAIR, MOUTH, SKIN, TEETH, TONGUE
+from mtl_helpers.faces.appearance import MATERIAL_NAMES
+from mtl_helpers.faces.paint import (
+    BACKDROP,
+    BEARD,
+    BROW,
+    CAVITY,
+    EYE,
+    LASH,
+    LIP,
+    MOUTH,
+    SKIN,
+    TONGUE,
+)
 
 __all__ = ["STYLES", "Sight", "draw"]
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 
 _STREAM: Final = 0x7374796C
+# Inter-ocular distances by which one thing must stand before another to have a contour.
+_JUMP: Final = 0.07
 
 
 @dataclass(frozen=True)
@@ -177,11 +191,14 @@ class _Board:
         Half of the distance of the skin's own lightness from a middle tone is taken out.
         """
         tone = self.luminance.copy()
-        if self.skin.any():
-            low, middle, high = np.percentile(tone[self.skin], (4, 50, 96))
+        if (self.material == SKIN).any():
+            low, middle, high = np.percentile(tone[self.material == SKIN], (4, 50, 96))
             level = middle + 0.6 * (0.72 - middle)
             spread = np.clip(0.5 / max(high - low, 0.05), 0.8, 2.2)
             stretched = level + spread * (tone - middle)
+            # hair on the face is as dark as it is, or fair brows would vanish
+            hairs = np.isin(self.material, (BROW, LASH, BEARD))
+            stretched = np.where(hairs, np.minimum(tone, stretched), stretched)
             soft = self.blur(self.skin.astype(np.float32), 0.006)
             tone = tone + soft * (stretched - tone)
         return np.clip(tone, 0, 1)
@@ -208,22 +225,29 @@ class _Board:
         """Where the figure, or a part of it, stands before something farther away."""
         depth = np.where(self.figure, self.depth, 40).astype(np.float32)
         found = np.zeros(depth.shape, dtype=bool)
-        step = 3.0 * 4 / self.size  # inter-ocular distances, a few samples' width
         for axis in (0, 1):
             ahead, behind = np.roll(depth, -1, axis), np.roll(depth, 1, axis)
+            # a jump bends the depth on both of its sides; the nearer one carries the line
             bend = ahead + behind - 2 * depth
-            # only the nearer side carries the line
-            found |= (bend > step) & (np.maximum(ahead, behind) - depth > step)
-        return found & self._inside
+            peak = (bend >= np.roll(bend, -1, axis)) & (bend >= np.roll(bend, 1, axis))
+            found |= (bend > _JUMP) & peak
+        return self._cleaned(found & self._inside)
+
+    def _cleaned(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """A mask without its specks, and with its small gaps closed."""
+        mask = ndimage.binary_closing(mask, np.ones((3, 3), dtype=bool), iterations=2)
+        parts, count = ndimage.label(mask, np.ones((3, 3)))
+        length = np.bincount(parts.ravel(), minlength=count + 1)
+        return mask & (length > 0.03 * self.size)[parts]
 
     @functools.cached_property
     def borders(self) -> NDArray[np.bool_]:
         """Where one kind of thing ends and another begins, as far as a line belongs there."""
-        group = _GROUPS[np.minimum(self.material, len(_GROUPS) - 1)]
+        group = _GROUPS[self.material]
         found = np.zeros(group.shape, dtype=bool)
         for axis in (0, 1):
             other = np.roll(group, 1, axis)
-            found |= (group != other) & (group > 0) & (other > 0)
+            found |= group != other
         return found & self._inside
 
     @functools.cached_property
@@ -232,15 +256,15 @@ class _Board:
         inside[2:-2, 2:-2] = True
         return inside
 
-    def sketch(self, sharpness: float = 14.0, threshold: float = 0.62) -> Array:
+    def sketch(self, sharpness: float = 7.0, threshold: float = 0.6) -> Array:
         """Ink of the lines inside the figure: folds and the picture's own dark lines (XDoG)."""
-        view = 0.55 * self.facing**0.7 + 0.45 * self.tone
+        view = 0.5 * np.sqrt(self.blur(self.facing, 0.007)) + 0.5 * self.tone
         view = np.where(self.figure, view, 1).astype(np.float32)
         sigma = 0.42 * self.width
         near, far = (ndimage.gaussian_filter(view, s) for s in (sigma, 1.6 * sigma))
         strength = 18.0
         response = (1 + strength) * near - strength * far
-        ink = -np.tanh(np.minimum(sharpness * (response - threshold), 0) / 4)
+        ink = -np.tanh(np.minimum(sharpness * (response - threshold), 0))
         return ink * self.figure
 
     def ink(self, inner: float = 1.0, outer: float = 1.4) -> Array:
@@ -257,30 +281,35 @@ class _Board:
     @functools.cached_property
     def paper(self) -> Array:
         """A sheet of paper, (S, S, 3)."""
-        tint = np.array([0.96, 0.94, 0.88]) + self.rng.uniform(-0.04, 0.04, 3) * [1, 0.6, 1]
+        tint = np.array([0.96, 0.94, 0.88]) + self.rng.uniform(-0.03, 0.03) * np.array(
+            [0.3, 0.5, 1.0]
+        )
         grain = 0.012 * self.noise(0.02) + 0.01 * self.noise(0.3)
         return (tint + grain[..., None]).astype(np.float32)
 
     def solid(self) -> Array:
         """Ink of what is drawn as a dark mass: brows, pupils, nostrils, dark hair."""
-        dark = np.clip((0.34 - self.tone) / 0.12, 0, 1)
+        dark = np.clip((0.30 - self.tone) / 0.05, 0, 1)
         return dark * self.figure
 
 
-# Materials that share the skin's modelling, and the kinds of things between which lines are drawn
-# (0: no line around it).
-_FLESH: Final = (SKIN,)
-_GROUPS: Final = np.array([0] * 32)
+# What lies on the face, with the skin's modelling and light.
+_FLESH: Final = (SKIN, LIP, BROW, BEARD, LASH, EYE)
 
 
 def _groups() -> NDArray[np.int64]:
-    groups = np.arange(1, 33)
-    groups[[CAVITY, MOUTH, TONGUE]] = 40
-    groups[[BACKDROP, HAIR, CLOTH, SKIN, EYE, TEETH]] = range(41, 47)
+    """Kinds of things between which a border is drawn, by material.
+
+    Brows, lashes and beards have no outline: they are dark on their own. Lips are drawn by the
+    line filter where they differ from the skin.
+    """
+    groups = np.arange(len(MATERIAL_NAMES))
+    groups[[LIP, BROW, BEARD, LASH]] = SKIN
+    groups[[CAVITY, TONGUE]] = MOUTH
     return groups
 
 
-_GROUPS = _groups()
+_GROUPS: Final = _groups()
 
 
 def _inked(ground: Array, ink: Array, colour: Array) -> Array:
@@ -309,17 +338,18 @@ def _posterised(board: _Board) -> Array:
 
 def _flat(board: _Board) -> Array:
     """One colour a thing with one tone of shadow, and a bold outline."""
-    image = board.blur(board.image, 0.006)
-    colours = image.copy()
+    colours = np.empty_like(board.image)
     for material in np.unique(board.material):
         here = board.material == material
         bright = board.luminance[here] >= np.percentile(board.luminance[here], 50)
-        colours[here] = image[here][bright].mean(0)
+        colours[here] = board.image[here][bright].mean(0)
     grey = colours.mean(-1, keepdims=True)
-    colours = np.clip(grey + 1.35 * (colours - grey), 0, 1) ** 0.85
-    shadow = board.blur(board.shade, 0.008) < 0.72
-    colours = np.where((shadow & board.figure)[..., None], colours * [0.66, 0.60, 0.68], colours)
-    return _inked(colours, board.ink(0.9, 1.7), np.array([0.06, 0.05, 0.07]))
+    colours = np.clip(grey + 1.4 * (colours - grey), 0, 1) ** 0.8
+    shadow = board.blur(board.shade, 0.008) < 0.74
+    colours = np.where(shadow[..., None], colours * [0.68, 0.60, 0.68], colours)
+    ground = _GROUNDS[board.rng.integers(len(_GROUNDS))]
+    colours = np.where(board.figure[..., None], colours, ground)
+    return _inked(colours, board.ink(0.9, 1.6), np.array([0.06, 0.05, 0.07]))
 
 
 def _line(board: _Board) -> Array:
@@ -348,7 +378,7 @@ def _hatched(board: _Board) -> Array:
     darkness = np.where(board.figure, darkness, 0)
     turn = board.rng.uniform(-0.2, 0.2)
     ink = board.ink(0.9, 1.3)
-    for angle, start, span in ((0.8, 0.22, 0.45), (-0.75, 0.45, 0.4), (0.05, 0.66, 0.3)):
+    for angle, start, span in ((0.8, 0.26, 0.45), (-0.75, 0.5, 0.4), (0.05, 0.72, 0.3)):
         layer = np.clip((darkness - start) / span, 0, 1)
         ink = np.maximum(ink, _hatch(board, np.sqrt(layer), angle + turn, period))
     return _inked(board.paper, ink, _ink_colour(board.rng))
@@ -356,46 +386,48 @@ def _hatched(board: _Board) -> Array:
 
 def _pencil(board: _Board) -> Array:
     """Soft graphite: tone rubbed in along one direction, and grey lines."""
-    grain = ndimage.rotate(
-        ndimage.gaussian_filter(
-            board.rng.standard_normal((2 * board.size,) * 2).astype(np.float32),
-            (0.004 * board.size, 0.03 * board.size),
-        ),
-        38,
-        reshape=False,
-        order=1,
-    )[board.size // 2 :, board.size // 2 :][: board.size, : board.size]
-    grain = grain / grain.std()
-    tone = np.where(board.figure, board.blur(board.tone, 0.005), 0.95)
-    wash = np.clip(0.95 - tone, 0, 1) ** 1.15 * (1 + 0.28 * grain)
-    lines = 0.8 * board.ink(0.7, 0.9) * np.clip(0.85 + 0.2 * board.noise(0.03), 0, 1)
-    ink = np.clip(np.maximum(0.95 * wash, lines), 0, 1)
-    return _inked(board.paper, ink, np.array([0.17, 0.17, 0.19]))
+    rows, columns = np.indices((board.size,) * 2, dtype=np.float32)
+    # noise that is long along the strokes: smoothed on a grid that lies along them
+    strokes = ndimage.gaussian_filter(
+        board.rng.standard_normal((board.size, 2 * board.size)).astype(np.float32),
+        (0.004 * board.size, 0.02 * board.size),
+        mode="wrap",
+    )
+    along, across = (columns - rows) / np.sqrt(2), (columns + rows) / np.sqrt(2)
+    grain = ndimage.map_coordinates(strokes, [across, along], order=1, mode="grid-wrap")
+    tone = np.where(board.figure, board.blur(board.tone, 0.004), 0.95)
+    wash = np.clip(0.93 - tone, 0, 1) ** 1.1 * (1 + 0.22 * grain / strokes.std())
+    lines = board.ink(0.6, 0.9) * np.clip(0.85 + 0.15 * board.noise(0.03), 0, 1)
+    ink = np.clip(np.maximum(0.85 * wash, lines), 0, 1)
+    return _inked(board.paper, ink, np.array([0.15, 0.15, 0.17]))
 
 
 def _watercolour(board: _Board) -> Array:
     """Thin washes with darker rims that run into each other, over pencil lines."""
+    away, nearest = ndimage.distance_transform_edt(~board.figure, return_indices=True)
+    spread = board.blur(board.image[nearest[0], nearest[1]], 0.012)
     loose = 0.012 * board.size * np.stack([board.noise(0.1), board.noise(0.1)])
     places = np.indices((board.size,) * 2) + loose
-    soft = board.blur(board.image, 0.012)
     wash = np.stack(
-        [ndimage.map_coordinates(soft[..., c], places, order=1, mode="nearest") for c in range(3)],
+        [
+            ndimage.map_coordinates(spread[..., channel], places, order=1, mode="nearest")
+            for channel in range(3)
+        ],
         axis=-1,
     )
     grey = wash.mean(-1, keepdims=True)
-    wash = np.clip(grey + 1.5 * (wash - grey), 0.02, 1) ** 0.7
-    level = np.round(4 * board.blur(wash.mean(-1), 0.01)) / 4
+    wash = np.clip(grey + 1.6 * (wash - grey), 0.02, 0.97) ** 0.6
+    level = np.round(5 * board.blur(wash.mean(-1), 0.01)) / 5
     rim = np.abs(level - board.blur(level, 0.012))
-    density = (
-        -np.log(wash) * (1.0 + 0.18 * board.noise(0.05) + 0.12 * board.noise(0.015))[..., None]
-    )
-    density = density * (1 + 1.8 * rim)[..., None]
-    away = ndimage.distance_transform_edt(~board.figure) / board.size
-    spill = np.clip(1 - (away - 0.05 - 0.035 * board.noise(0.12)) / 0.05, 0, 1)
-    density = density * spill[..., None]
+    grain = 1.0 + 0.16 * board.noise(0.09) + 0.07 * board.noise(0.015) + 2.2 * rim
+    # the wash ends a little outside or inside the figure, and dries darkest at its end
+    within = ndimage.distance_transform_edt(board.figure)
+    end = (away - within) / board.size + 0.007 * board.noise(0.12)
+    covered = np.clip(0.5 - end / 0.005, 0, 1)
+    drying = 1 + 0.6 * np.exp(-(((end + 0.012) / 0.008) ** 2))
+    density = -np.log(wash) * (grain * drying * covered)[..., None]
     painted = board.paper * np.exp(-np.clip(density, 0, None))
-    lines = 0.75 * board.ink(0.6, 0.8)
-    return _inked(painted, lines, np.array([0.22, 0.15, 0.13]))
+    return _inked(painted, 0.8 * board.ink(0.6, 0.7), np.array([0.22, 0.15, 0.13]))
 
 
 def _dotted(board: _Board) -> Array:
@@ -421,6 +453,18 @@ _PALETTES: Final = np.array(
         [[24, 40, 36], [40, 110, 96], [222, 152, 70], [248, 232, 196], [204, 84, 60]],
         [[40, 26, 22], [140, 74, 44], [214, 150, 96], [248, 226, 190], [120, 150, 176]],
         [[18, 18, 34], [64, 70, 150], [226, 132, 160], [252, 232, 214], [250, 202, 80]],
+    ],
+    dtype=np.float32,
+) / np.float32(255)
+
+_GROUNDS: Final = np.array(
+    [
+        [250, 206, 92],
+        [134, 196, 222],
+        [242, 150, 120],
+        [168, 208, 150],
+        [238, 226, 200],
+        [200, 176, 220],
     ],
     dtype=np.float32,
 ) / np.float32(255)
