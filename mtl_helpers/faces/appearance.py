@@ -155,7 +155,7 @@ def draw_look(
         look,
         backdrop=_triple((0.16 + 0.22 * rng.random()) * (0.94 + 0.12 * rng.random(3))),
         **_draw_facial_hair(rng, gender, look.colour),
-        **_draw_makeup(rng, gender, rate=0.5),
+        **_draw_makeup(rng, gender, skin_tone, rate=0.5),
         **_draw_glasses(rng, GLASSES_RATE, sunglasses=0.0),
         **_draw_trinkets(rng, earrings=0.03 + 0.09 * (gender > 0.6)),
     )
@@ -182,7 +182,7 @@ def draw_wild_look(
     old = float(np.clip((age - 0.75) / 0.25, 0, 1))
     look = _draw_hair(rng, gender, skin_tone, greying=0.1 + 1.6 * old)
     facial = _draw_facial_hair(rng, gender, look.colour)
-    makeup = _draw_makeup(rng, gender, rate=1.0)
+    makeup = _draw_makeup(rng, gender, skin_tone, rate=1.0)
     worn = {
         **_draw_glasses(rng, 0.15 + 0.15 * old, sunglasses=0.2),
         **_draw_trinkets(rng, earrings=0.05 + 0.35 * (gender > 0.6)),
@@ -275,12 +275,14 @@ def _draw_facial_hair(rng: np.random.Generator, gender: float, colour: Colour) -
     return drawn
 
 
-def _draw_makeup(rng: np.random.Generator, gender: float, rate: float) -> dict[str, Any]:
+def _draw_makeup(
+    rng: np.random.Generator, gender: float, skin_tone: float, rate: float
+) -> dict[str, Any]:
     """Draw makeup, which only feminine faces wear; ``rate`` scales how often."""
     u = rng.random(8)
     red, pink, plum = np.array([[0.40, 0.02, 0.03], [0.52, 0.13, 0.18], [0.16, 0.02, 0.05]])
     base = red + u[0] * (pink - red) if u[1] < 0.75 else plum
-    drawn: dict[str, Any] = {"lipstick_colour": _triple(base)}
+    drawn: dict[str, Any] = {"lipstick_colour": _triple(base * (1 - 0.6 * skin_tone))}
     if gender > 0.6 and u[2] < 0.75 * rate:
         drawn["lipstick"] = 0.5 + 0.5 * u[3] if u[4] < 0.8 else 0.0
         drawn["eyeshadow"] = 0.3 + 0.7 * u[5] if u[6] < 0.7 else 0.0

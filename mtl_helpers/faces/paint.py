@@ -53,6 +53,12 @@ def shown(detail: float, frequency: float) -> float:
 
 
 @wp.func
+def reflectance(colour: wp.vec3) -> wp.vec3:
+    """Keep a colour between black and white, which noise may leave."""
+    return wp.max(wp.min(colour, wp.vec3(1.0, 1.0, 1.0)), wp.vec3(0.0, 0.0, 0.0))
+
+
+@wp.func
 def above_hairline(q: wp.vec3, look: LookPaint) -> float:
     """Height of a place on the template above the hairline; negative where there is no hair."""
     if look.hair == 0:
@@ -111,7 +117,7 @@ def complexion(q: wp.vec3, ear: float, skin: SkinPaint) -> wp.vec3:
     chin = q[2] + 1.55
     flush = flush + 0.4 * front * wp.exp(-10.0 * (q[0] * q[0] + chin * chin)) + 0.25 * ruddy
     flush = flush * skin.flush
-    colour = wp.cw_mul(colour, wp.vec3(1.0 + 0.06 * flush, 1.0 - 0.20 * flush, 1.0 - 0.18 * flush))
+    colour = wp.cw_mul(colour, wp.vec3(1.0 + 0.05 * flush, 1.0 - 0.15 * flush, 1.0 - 0.13 * flush))
 
     # sockets are a little darker, the skin under the eyes is thin, the lids are warm
     socket = front * wp.exp(-10.0 * (ex * ex + 1.6 * q[2] * q[2]))
@@ -221,10 +227,10 @@ def moustache_zone(q: wp.vec3) -> float:
     x = wp.abs(q[0])
     if x > 0.55 or q[2] > -0.7 or q[2] < -1.25:
         return 0.0
-    top = -0.80 - 0.55 * x * x
+    top = -0.775 - 0.45 * x * x
     bottom = -0.99 - 0.35 * x
     return (
-        ramp(0.0, 0.06, top - q[2]) * ramp(-0.04, 0.03, q[2] - bottom) * (1.0 - ramp(0.4, 0.5, x))
+        ramp(0.0, 0.04, top - q[2]) * ramp(-0.04, 0.03, q[2] - bottom) * (1.0 - ramp(0.4, 0.5, x))
     )
 
 
@@ -236,12 +242,10 @@ def goatee_zone(q: wp.vec3) -> float:
         return 0.0
     chin = (1.0 - ramp(0.26, 0.38, x)) * ramp(0.0, 0.07, -1.4 - q[2] + 0.12 * x)
     tuft = (1.0 - ramp(0.05, 0.1, x)) * ramp(0.0, 0.05, -1.29 - q[2])
-    sides = ramp(0.36, 0.42, x) * (1.0 - ramp(0.48, 0.56, x)) * (1.0 - ramp(-1.0, -0.92, q[2]))
-    below = ramp(-1.95, -1.8, q[2])
-    return (
-        wp.max(wp.max(chin, tuft), sides * (1.0 - ramp(0.3, 0.45, x + 0.4 * (q[2] + 1.5) - 0.2)))
-        * below
-    )
+    # from the corners of the mouth inward to the chin
+    beside = wp.abs(x - 0.47 + 0.22 * wp.clamp((-1.05 - q[2]) / 0.45, 0.0, 1.0))
+    sides = (1.0 - ramp(0.05, 0.10, beside)) * (1.0 - ramp(-1.04, -0.94, q[2]))
+    return wp.max(wp.max(chin, tuft), sides) * ramp(-1.80, -1.68, q[2])
 
 
 @wp.func
@@ -249,7 +253,7 @@ def sideburn_zone(q: wp.vec3) -> float:
     """A strip before the ear."""
     if q[1] < 0.3 or q[1] > 1.1 or q[2] > 0.5 or q[2] < -0.85:
         return 0.0
-    return ramp(0.46, 0.58, q[1]) * (1.0 - ramp(0.95, 1.05, q[1])) * ramp(-0.72, -0.6, q[2])
+    return ramp(0.62, 0.74, q[1]) * (1.0 - ramp(0.95, 1.05, q[1])) * ramp(-0.72, -0.6, q[2])
 
 
 @wp.func
@@ -262,7 +266,7 @@ def beard_zone(q: wp.vec3) -> float:
     line = between(x, 0.42, -1.02, 1.1, -0.52)
     if q[1] > 0.5:
         line = line + 0.7 * ramp(0.5, 0.7, q[1])
-    under = ramp(-0.02, 0.14, line - q[2]) * ramp(-1.95, -1.72, q[2])
+    under = ramp(-0.02, 0.14, line - q[2]) * ramp(-1.88, -1.66, q[2])
     # the bare patch under the lower lip
     bare = (1.0 - ramp(0.12, 0.36, x)) * ramp(-1.43, -1.33, q[2])
     return under * (1.0 - bare) * (1.0 - ramp(0.95, 1.08, q[1]))
@@ -376,6 +380,7 @@ def paint_worn(q: wp.vec3, material: int, look: LookPaint, detail: float) -> Sur
         out.gloss = 0.04
     else:
         out.albedo = wp.vec3(0.012, 0.009, 0.008)
+    out.albedo = reflectance(out.albedo)
     return out
 
 
@@ -428,7 +433,7 @@ def paint(
             rz = (q[2] + 0.52 - 0.5 * (x - 0.78)) * 4.2
             blush = look.rouge * wp.exp(-rx * rx - rz * rz)
             colour = wp.cw_mul(
-                colour, wp.vec3(1.0 + 0.02 * blush, 1.0 - 0.30 * blush, 1.0 - 0.22 * blush)
+                colour, wp.vec3(1.0 + 0.02 * blush, 1.0 - 0.26 * blush, 1.0 - 0.18 * blush)
             )
 
         # lids: a crease above, lashes at the rim, shadow and line of the makeup
@@ -513,7 +518,7 @@ def paint(
             gloss = gloss * (1.0 - 0.4 * cover)
             if cover > 0.5:
                 out.material = HAIR
-    out.albedo = colour
+    out.albedo = reflectance(colour)
     out.gloss = gloss
     return out
 
