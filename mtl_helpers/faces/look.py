@@ -11,7 +11,9 @@ reflectances in [0, 1]. Only numbers and triples are allowed, for kernels know n
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, get_type_hints
 
 import numpy as np
@@ -215,8 +217,14 @@ def skin_paint(skin: Skin) -> Any:
 
 def look_paints(looks: list[Look], device: str) -> wp.array:
     """Pack `Look` records into an array of `LookPaint` on a device, one an element."""
-    table = np.zeros(len(looks), dtype=LookPaint.numpy_dtype())
-    for field in fields(Look):
-        column: Any = table[field.name]
-        column[:] = [getattr(look, field.name) for look in looks]
+    table = np.array([_LOOK_VALUES(look) for look in looks], dtype=_look_dtype())
     return wp.array(table, dtype=LookPaint, device=device)
+
+
+_LOOK_VALUES = attrgetter(*(field.name for field in fields(Look)))
+
+
+@functools.cache
+def _look_dtype() -> Any:
+    # warp builds the type anew at every call, which takes longer than drawing some pictures
+    return LookPaint.numpy_dtype()

@@ -282,6 +282,7 @@ class FaceRenderer:
             wp.copy(self._solid, parked, dest_offset=begin, count=part.vertices)
         self._starts = self._points if look is None else self._solid
         self._standing = worn_parts(look) if look else ()
+        packed = look_paints([look] if look else [], self.device)
         for name in self._standing:
             part = wardrobe.part(name)
             self._launch(
@@ -295,7 +296,7 @@ class FaceRenderer:
                 self._under_hat,
                 first,
                 part.first_vertex,
-                look_paints([look] if look else [], self.device),
+                packed,
                 self._solid,
             )
 
