@@ -326,7 +326,8 @@ class FaceRenderer:
         def cast(
             origins: NDArray[np.float64], directions: NDArray[np.float64]
         ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-            face, weights = self._empty(len(origins), int), self._empty(len(origins), wp.vec3)
+            face = self._empty(len(origins), int)
+            weights = wp.zeros(len(origins), dtype=wp.vec3, device=self.device)
             self._launch(
                 find_surface,
                 len(origins),
@@ -336,7 +337,8 @@ class FaceRenderer:
                 face,
                 weights,
             )
-            return kept[face.numpy()], weights.numpy().astype(np.float64)
+            found = face.numpy()
+            return np.where(found < 0, -1, kept[found]), weights.numpy().astype(np.float64)
 
         edges = _open_edges(outer, np.full(len(outer), SKIN))
         rim = np.unique(edges[(places[edges, 2] > -0.5).all(1)])

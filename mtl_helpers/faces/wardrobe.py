@@ -166,6 +166,7 @@ class _Piece:
     swell: Floats
     drop: Floats
     openness: Floats
+    normals: Floats | None = None
 
 
 def build_wardrobe(template: Template) -> Wardrobe:
@@ -190,7 +191,8 @@ def build_wardrobe(template: Template) -> Wardrobe:
         triangles = sum(len(piece.faces) for piece in group)
         parts.append(Part(name, vertex, vertices, face, triangles))
         for piece in group:
-            normals.append(_smooth_normals(piece.points, piece.faces))
+            own = piece.normals
+            normals.append(_smooth_normals(piece.points, piece.faces) if own is None else own)
             faces.append(piece.faces + vertex)
             vertex += len(piece.points)
         face += triangles
@@ -198,24 +200,27 @@ def build_wardrobe(template: Template) -> Wardrobe:
     points = np.concatenate([piece.points for piece in flat])
     anchors = np.concatenate([piece.anchors for piece in flat])
     weights = np.concatenate([piece.weights for piece in flat])
-    under_hat = np.concatenate([_under_hat(piece, template) for piece in flat])
+    pressed = [_under_hat(piece, template) for piece in flat]
     offsets = points - (weights[:, :, None] * template.places[anchors]).sum(1)  # (N, 3)
+
+    def floats(arrays: Sequence[Floats]) -> NDArray[np.float32]:
+        return np.concatenate(arrays).astype(np.float32)
+
     return Wardrobe(
         parts=tuple(parts),
         anchors=anchors.astype(np.int32),
         weights=weights.astype(np.float32),
         offsets=offsets.astype(np.float32),
-        swell=np.concatenate([piece.swell for piece in flat]).astype(np.float32),
-        drop=np.concatenate([piece.drop for piece in flat]).astype(np.float32),
-        normals=np.concatenate(normals).astype(np.float32),
-        places=np.concatenate([piece.places for piece in flat]).astype(np.float32),
-        openness=np.concatenate([piece.openness for piece in flat]).astype(np.float32),
-        under_hat=np.concatenate([_under_hat(piece, template) for piece in flat]).astype(
-            np.float32
-        ),
+        swell=floats([piece.swell for piece in flat]),
+        drop=floats([piece.drop for piece in flat]),
+        normals=floats(normals),
+        places=floats([piece.places for piece in flat]),
+        openness=floats([piece.openness for piece in flat]),
+        under_hat=floats(pressed),
         faces=np.concatenate(faces).astype(np.int32),
-        materials=np.concatenate(
-            [np.full(len(piece.faces), piece.material, dtype=np.int32) for piece in flat]
+        materials=np.repeat(
+            np.array([piece.material for piece in flat], dtype=np.int32),
+            [len(piece.faces) for piece in flat],
         ),
     )
 
@@ -251,27 +256,34 @@ def _columns(
 ) -> _Columns:
     """Columns that run down the scalp from the mid line at ``start_y`` to the height ``end``.
 
-    Each lies in the vertical plane through (0, start_y) of its azimuth, in degrees.
+    Each lies in the vertical plane through (0, start_y) of its azimuth, in degrees. Pairs, shape
+    (A, 2), turn and move that plane on the way down.
     """
-    angle = np.radians(np.asarray(azimuth, dtype=float))  # (A,)
-    inside = np.stack(
-        [np.zeros_like(angle), np.broadcast_to(start_y, angle.shape), np.full_like(angle, 0.45)],
-        axis=1,
-    )
+    turn = np.radians(np.asarray(azimuth, dtype=float).reshape(-1, 1 + (np.ndim(azimuth) > 1)))
+    angle, last_angle = turn[:, 0], turn[:, -1]  # (A,)
+    move = np.asarray(start_y, dtype=float)
+    move = move.reshape(-1, 2) if move.ndim > 1 else np.stack([move, move], axis=-1)
+    move = np.broadcast_to(move, (len(angle), 2))
 
     def shoot(polar: Floats) -> tuple[Ints, Floats, Floats]:
+        share = np.clip(polar / np.radians(95), 0, 1)
+        around = angle[:, None] + share * (last_angle - angle)[:, None]
         directions = np.stack(
             [
-                np.sin(polar) * np.sin(angle)[:, None],
-                -np.sin(polar) * np.cos(angle)[:, None],
+                np.sin(polar) * np.sin(around),
+                -np.sin(polar) * np.cos(around),
                 np.cos(polar),
             ],
             axis=2,
         )  # (A, T, 3)
-        origins = np.broadcast_to(inside[:, None], directions.shape)
+        origins = np.zeros_like(directions)
+        origins[..., 1] = move[:, :1] + share * (move[:, 1:] - move[:, :1])
+        origins[..., 2] = 0.45
         face, weights = template.cast(origins.reshape(-1, 3), directions.reshape(-1, 3))
         anchors = template.faces[face]
         hits = (weights[:, :, None] * template.places[anchors]).sum(1)
+        # a ray that leaves through the neck has passed every end
+        hits[face < 0] = [0.0, 0.0, -10.0]
         shape = polar.shape
         return (
             anchors.reshape(*shape, 3),
@@ -292,7 +304,7 @@ def _columns(
     anchors, weights, hits = shoot(stop[:, None] * np.linspace(0, 1, rows))
     normals = (weights[..., None] * template.normals[anchors]).sum(2)
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
-    return _Columns(hits, normals, anchors, weights, angle)
+    return _Columns(hits, normals, anchors, weights, last_angle)
 
 
 def _sheet(
@@ -305,12 +317,14 @@ def _sheet(
     hang_rows: int = 0,
     material: int = HAIR,
     closed: bool = False,
+    ends: ArrayLike = 1.0,
     openness: tuple[float, float] = (1.0, 1.0),
 ) -> _Piece:
     """Raise columns off the scalp by ``stand`` (A, R), then let them hang to ``tips`` (A,).
 
     ``path`` gives, for shares (H,) of the way down, how far the hanging hair stands outward of its
-    start: (A, H) or (H,). ``strands`` (A, 2) are the strand coordinates of the columns.
+    start: (A, H) or (H,). ``strands`` (A, 2) are the strand coordinates of the columns, and
+    ``ends`` (A,) how near their ends are to the tips of the hair: below 0.86 nothing is cut.
     """
     swell = columns.normals * stand[..., None]  # (A, R, 3)
     points = columns.hits + swell
@@ -336,7 +350,7 @@ def _sheet(
     along = np.linspace(0, 1, rows)
     places = np.empty_like(points)
     places[..., :2] = strands[:, None]
-    places[..., 2] = along
+    places[..., 2] = along * np.asarray(ends, dtype=float).reshape(-1, 1)
     light = openness[0] + (openness[1] - openness[0]) * along
     return _Piece(
         points=points.reshape(-1, 3),
@@ -406,7 +420,11 @@ def _fringe_hair(template: Template) -> list[_Piece]:
     # the fringe stands off the forehead, the sides lie close
     front = np.interp(np.abs(azimuth), [0, 45, 70, 180], [1, 1, 0, 0])[:, None]
     stand = 0.17 * (front * _edge(14, 0.5, 1.5).clip(0.45) + (1 - front) * _edge(14, 0.3))
-    return [_sheet(columns, stand, strands=_circle(azimuth), closed=True, openness=(1.0, 0.8))]
+    ends = np.interp(np.abs(azimuth), [0, 60, 75, 150, 165, 180], [1, 1, 0.84, 0.84, 1, 1])
+    return [
+        _sheet(columns, stand, strands=_circle(azimuth), closed=True, ends=ends,
+               openness=(1.0, 0.8))
+    ]  # fmt: skip
 
 
 def _swept_hair(template: Template) -> list[_Piece]:
@@ -418,29 +436,36 @@ def _swept_hair(template: Template) -> list[_Piece]:
     lift = 0.10 + 0.34 * front * np.exp(-(((along - 0.72) / 0.28) ** 2)) * (1 + 0.5 * np.sin(angle))
     lift = lift + 0.06 * np.maximum(np.sin(angle), 0) * (1 - along)
     stand = lift * _edge(14, 0.22)
-    turned = azimuth[:, None] + 55 * np.linspace(0, 1, 14) * front  # strands swept to one side
+    turned = np.radians(azimuth[:, None] + 55 * along * front)  # strands swept to one side
     piece = _sheet(columns, stand, strands=_circle(azimuth), closed=True)
     places = piece.places.reshape(60, 14, 3)
-    places[..., 0], places[..., 1] = np.cos(np.radians(turned)), np.sin(np.radians(turned))
+    places[..., 0], places[..., 1] = np.cos(turned), np.sin(turned)
     return [piece]
 
 
 def _curly_hair(template: Template) -> list[_Piece]:
-    azimuth = _round(72)
-    ends = _hairline(azimuth) - np.interp(
-        np.abs(azimuth), [0, 50, 75, 120, 180], [0, 0, 0.2, 0.2, 0.1]
-    )
-    columns = _columns(template, 0.9, azimuth, ends, 18)
-    lumps = _lumps(columns.hits, 7.0)
-    stand = (0.30 + 0.10 * lumps) * _edge(18, 0.25)
-    return [_sheet(columns, stand, strands=_circle(azimuth), closed=True, openness=(1.0, 0.75))]
+    azimuth = _round(90)
+    longer = np.interp(np.abs(azimuth), [0, 50, 75, 120, 180], [0, 0, 0.2, 0.2, 0.1])
+    ends = _hairline(azimuth) - longer + 0.05 * np.sin(np.radians(azimuth) * 13)
+    columns = _columns(template, 0.9, azimuth, ends, 24)
+    lumps = _lumps(columns.hits, 13.0)
+    higher = np.clip((columns.hits[..., 2] - 0.2) / 1.5, 0, 1)
+    stand = (0.16 + 0.22 * higher + 0.085 * lumps) * _edge(24, 0.22)
+    return [
+        _sheet(columns, stand, strands=_circle(azimuth), closed=True, ends=0.84,
+               openness=(1.0, 0.8))
+    ]  # fmt: skip
 
 
 def _afro_hair(template: Template) -> list[_Piece]:
     azimuth = _round(72)
-    columns = _columns(template, 0.9, azimuth, _hairline(azimuth), 18)
-    stand = (0.66 + 0.04 * _lumps(columns.hits, 11.0)) * _edge(18, 0.4)
-    return [_sheet(columns, stand, strands=_circle(azimuth), closed=True, openness=(1.0, 0.6))]
+    ends = _hairline(azimuth) + 0.03 * np.sin(np.radians(azimuth) * 17)
+    columns = _columns(template, 0.9, azimuth, ends, 20)
+    stand = (0.66 + 0.03 * _lumps(columns.hits, 17.0)) * _edge(20, 0.4)
+    return [
+        _sheet(columns, stand, strands=_circle(azimuth), closed=True, ends=0.84,
+               openness=(1.0, 0.7))
+    ]  # fmt: skip
 
 
 def _parted(template: Template, tips: tuple[float, float], curl: float) -> list[_Piece]:
@@ -448,19 +473,30 @@ def _parted(template: Template, tips: tuple[float, float], curl: float) -> list[
     pieces = []
     count, rows, hang = 24, 10, 10
     c = np.linspace(0, 1, count)
-    start_y = np.interp(c, [0, 0.3, 0.6, 1], [-0.12, 0.35, 0.85, 1.15])
-    ends = np.interp(c, [0, 0.3, 0.6, 1], [0.72, 0.5, 0.35, 0.3])
+    knots = [0, 0.3, 0.6, 1]
+    start_y = np.stack(
+        [
+            np.interp(c, knots, [-0.16, 0.35, 0.85, 1.15]),
+            np.interp(c, knots, [0.42, 0.62, 0.95, 1.15]),
+        ],
+        axis=1,
+    )
+    ends = np.interp(c, knots, [0.42, 0.40, 0.35, 0.3])
     tip = np.interp(c, [0, 0.3, 1], [tips[0], tips[0], tips[1]])
     for side in (-1, 1):
-        azimuth = side * np.interp(c, [0, 0.3, 0.6, 1], [64, 84, 115, 180])
+        azimuth = side * np.stack(
+            [np.interp(c, knots, [78, 84, 110, 180]), np.interp(c, knots, [84, 90, 118, 180])],
+            axis=1,
+        )
         columns = _columns(template, start_y, azimuth, ends, rows)
         full = np.interp(c, [0, 0.12, 1], [0.35, 1, 1])[:, None]
         crown = np.interp(np.linspace(0, 1, rows), [0, 0.15, 1], [0.55, 1, 1])
         stand = 0.17 * full * crown
 
         def path(down: Floats) -> Floats:
-            flare = np.interp(c, [0, 0.3, 1], [0.10, 0.10, 0.06])[:, None]
-            return flare * np.sin(np.pi * down.clip(0, 0.7) / 1.4) - curl * down**3
+            flare = np.interp(c, [0, 0.25, 0.5, 1], [0.10, 0.14, 0.18, 0.06])[:, None]
+            reach = (tip[:, None] - 0.4) * down  # how far below the start
+            return flare * np.sin(np.pi / 2 * (-reach / 0.7).clip(0, 1)) - curl * down**3
 
         strands = np.stack([2.6 * c, np.full_like(c, 3.0 * side)], axis=1)
         piece = _sheet(
@@ -487,7 +523,7 @@ def _bun_hair(template: Template) -> list[_Piece]:
         np.abs(azimuth), [0, 12, 25, 36, 50, 65, 90, 130, 180],
         [1.03, 1.0, 0.85, 0.6, 0.2, 0.15, 0.05, -0.6, -0.8]), 14)  # fmt: skip
     stand = np.broadcast_to(0.07 * _edge(14, 0.3), (60, 14))
-    cap = _sheet(columns, stand, strands=_circle(azimuth), closed=True)
+    cap = _sheet(columns, stand, strands=_circle(azimuth), closed=True, ends=0.84)
     knot = _columns(template, 1.5, np.zeros(1), np.zeros(1), 2)
     ball = _ball(np.array([0.0, 1.75, 2.05]), np.array([0.46, 0.42, 0.36]), 16, 9, HAIR)
     ball.anchors = np.repeat(knot.anchors[0, :1], len(ball.points), axis=0)
@@ -622,7 +658,12 @@ def _tube(path: Floats, radius: ArrayLike, closed: bool, sides: int = 5) -> tupl
             n = (s + 1) % sides
             p, q, u, v = a * sides + s, a * sides + n, b * sides + s, b * sides + n
             faces += [(p, q, u), (q, v, u)]
-    return points, np.array(faces, dtype=np.int64)
+    corners = np.array(faces, dtype=np.int64)
+    a, b, c = points[corners].transpose(1, 0, 2)
+    away = (a + b + c) / 3 - path[corners[:, 0] // sides]
+    inward = (np.cross(b - a, c - a) * away).sum(1) < 0
+    corners[inward] = corners[inward][:, [0, 2, 1]]
+    return points, corners
 
 
 def _ball(centre: Floats, radii: Floats, around: int, rows: int, material: int) -> _Piece:
@@ -755,10 +796,7 @@ def _glasses(template: Template, style: int) -> tuple[list[_Piece], list[_Piece]
     for side in (-1, 1):
         across = side * (0.5 + x)
         rim = np.stack([across, _wrap(across), z - 0.05], axis=1)
-        points, faces = _tube(rim, radius, closed=True)
-        if side > 0:
-            faces = faces[:, [0, 2, 1]]
-        frames.append((points, _outward(points, faces, rim.mean(0))))
+        frames.append(_tube(rim, radius, closed=True))
         centre = rim.mean(0)
         disc = np.concatenate([[centre], rim + (centre - rim) * 0.02])
         number = np.arange(30)
@@ -774,6 +812,16 @@ def _glasses(template: Template, style: int) -> tuple[list[_Piece], list[_Piece]
     frames.append(_tube(bridge, radius, closed=False))
     frame = _bind(_loose(*_join(frames), GLASSES), template.seat)
     glass = _bind(_loose(*_join(lenses), LENS), template.seat)
+    # lenses bulge, so that a flash leaves a spot and not a sheet of light
+    bulge = np.stack(
+        [
+            glass.points[:, 0] - 0.5 * np.sign(glass.points[:, 0]),
+            np.full(len(glass.points), -0.45),
+            glass.points[:, 2] + 0.05,
+        ],
+        axis=1,
+    )
+    glass.normals = bulge / np.linalg.norm(bulge, axis=1, keepdims=True)
     temples = [_temple(template, side, 0.5 + width, radius) for side in (-1, 1)]
     return [frame, *temples], [glass]
 
@@ -781,15 +829,6 @@ def _glasses(template: Template, style: int) -> tuple[list[_Piece], list[_Piece]
 def _wrap(x: Floats) -> Floats:
     """Depth of the glasses' front, which bends back a little toward the temples."""
     return np.asarray(GLASSES_Y + 0.14 * x**2)
-
-
-def _outward(points: Floats, faces: Ints, centre: Floats) -> Ints:
-    """Orient a ring's triangles so that those at its outer side face away from the centre."""
-    a, b, c = points[faces].transpose(1, 0, 2)
-    normal = np.cross(b - a, c - a)
-    away = (a + b + c) / 3 - centre
-    far = np.linalg.norm(away, axis=1) > np.median(np.linalg.norm(points - centre, axis=1))
-    return faces if (normal * away).sum(1)[far].sum() > 0 else faces[:, [0, 2, 1]]
 
 
 def _temple(template: Template, side: int, hinge: float, radius: float) -> _Piece:
@@ -806,7 +845,7 @@ def _temple(template: Template, side: int, hinge: float, radius: float) -> _Piec
         ]
     ) * [side, 1, 1]
     points, faces = _tube(path, radius * 0.9, closed=False, sides=4)
-    piece = _loose(points, faces if side > 0 else faces, GLASSES)
+    piece = _loose(points, faces, GLASSES)
     head_side = template.skin[
         (template.places[template.skin, 0] * side > 0.6) & (template.ears[template.skin] < 0.2)
     ]
@@ -835,8 +874,7 @@ def _earrings(template: Template, style: int) -> list[_Piece]:
                 [0.25 * side * 0.2 * np.cos(angle), 0.2 * np.sin(angle), 0.2 * np.cos(angle) - 0.2],
                 axis=1,
             )
-            points, faces = _tube(ring, 0.028, closed=True, sides=5)
-            piece = _loose(points, _outward(points, faces, ring.mean(0)), JEWEL)
+            piece = _loose(*_tube(ring, 0.026, closed=True), JEWEL)
         pieces.append(_bind(piece, lobe))
     return pieces
 
@@ -857,8 +895,8 @@ def _necklace(template: Template) -> _Piece:
     path, first, second = _ring_path(template, 0.9)
     centre = path.mean(0)
     path = path + 0.05 * (path - centre) / np.linalg.norm(path - centre, axis=1, keepdims=True)
-    points, faces = _tube(path, 0.035, closed=True, sides=5)
-    piece = _loose(points, _outward(points, faces, centre), JEWEL)
+    points, faces = _tube(path, 0.035, closed=True)
+    piece = _loose(points, faces, JEWEL)
     ids = np.repeat(first, 5)
     piece.anchors = np.stack([ids, ids, np.repeat(second, 5)], axis=1)
     piece.weights = np.tile([0.5, 0.5, 0.0], (len(points), 1))
