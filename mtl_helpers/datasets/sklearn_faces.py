@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable, Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +220,8 @@ def _fetch(
     home = None if data_home is None else str(data_home)
     try:
         return fetch(data_home=home, download_if_missing=download, **options)
-    except OSError as error:  # no network, a server's refusal, a wrong hash, a full disk
+    # no network, a server's refusal, a wrong hash, a full disk, a broken transfer or copy
+    except (OSError, HTTPException, EOFError) as error:
         asked = "be fetched or read" if download else "be found, and download=False forbids a fetch"
         raise DatasetError(
             f"Expected {source.title} to {asked} by scikit-learn in {get_data_home(home)}, found: "
