@@ -11,7 +11,17 @@ import functools
 import os
 from pathlib import Path
 
-from mtl_helpers.datasets import cavi, celeba, lfwa, multipie, webcaricature
+from mtl_helpers.datasets import (
+    casia_webface,
+    cavi,
+    celeba,
+    cfp,
+    ijba,
+    lfw,
+    lfwa,
+    multipie,
+    webcaricature,
+)
 from mtl_helpers.datasets.files import DatasetError
 from mtl_helpers.datasets.schema import Adapter, FaceCorpus, RealSpec, SampleTable
 
@@ -27,6 +37,10 @@ __all__ = [
 
 _ADAPTERS: tuple[Adapter, ...] = (
     multipie.ADAPTER,
+    casia_webface.ADAPTER,
+    lfw.ADAPTER,
+    cfp.ADAPTER,
+    ijba.ADAPTER,
     cavi.ADAPTER,
     webcaricature.ADAPTER,
     celeba.ADAPTER,

@@ -1,0 +1,378 @@
+"""IARPA Janus Benchmark A, IJB-A (Klare et al., 2015).
+
+The unit of comparison is a *template*: stills and video frames of one person, described by one
+feature (:func:`mtl_helpers.verification.pool_templates`). Ten splits, each with its own training
+people. Verification (1:1) compares listed templates; identification (1:N) looks for the probe
+templates in a gallery from which some of the people are missing.
+
+A sample is a face: a file with a box, for a frame may show several people. Template numbers mean
+something only within the list that they stand in; the same number in the training list is another
+template.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mtl_helpers.datasets.files import Row, Source, Tree
+from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
+from mtl_helpers.verification import (
+    cosine_matrix,
+    identity_ranks,
+    pool_templates,
+    tar_at_far,
+    tpir_at_fpir,
+)
+
+__all__ = [
+    "ADAPTER",
+    "Comparisons",
+    "Search",
+    "TemplateSet",
+    "identification_rates",
+    "search",
+    "verification",
+    "verification_rates",
+]
+
+SOURCE = Source(
+    name="ijba",
+    title="IJB-A",
+    url="https://www.nist.gov/programs-projects/face-challenges (requests are closed; holders of a "
+    "copy may use it)",
+    licence="For research, on NIST's terms; pictures under their own Creative Commons licences.",
+    layout="images/img/1.jpg and images/frame/1_00001.png, "
+    "IJB-A_11_sets/split1/{train_1,verify_metadata_1,verify_comparisons_1}.csv and "
+    "IJB-A_1N_sets/split1/{train_1,search_gallery_1,search_probe_1}.csv",
+)
+
+SPLITS = tuple(f"split{number}" for number in range(1, 11))
+
+_COLUMNS = (
+    *("TEMPLATE_ID", "SUBJECT_ID", "FILE", "MEDIA_ID"),
+    *("FACE_X", "FACE_Y", "FACE_WIDTH", "FACE_HEIGHT"),
+)
+_POINTS = (
+    ("RIGHT_EYE_X", "RIGHT_EYE_Y"),
+    ("LEFT_EYE_X", "LEFT_EYE_Y"),
+    ("NOSE_BASE_X", "NOSE_BASE_Y"),
+)
+# The list that gives each split of the table.
+_LISTS = {
+    "train": ("11", "train"),
+    "verify": ("11", "verify_metadata"),
+    "search_train": ("1N", "train"),
+    "gallery": ("1N", "search_gallery"),
+    "probe": ("1N", "search_probe"),
+}
+
+
+@dataclass(frozen=True)
+class _Face:
+    """What makes a face the same in two lists."""
+
+    file: str
+    subject: str
+    box: tuple[float, float, float, float] | None
+
+
+@dataclass(frozen=True, eq=False)
+class TemplateSet:
+    """The templates of one list.
+
+    Attributes
+    ----------
+    sample : ndarray
+        (R,) number of each row's face in the table.
+    template, media : ndarray
+        (R,) the row's template and medium, as the list numbers them.
+    ids : ndarray
+        (T,) the templates, ascending.
+    subject : ndarray
+        (T,) identity of each.
+    """
+
+    sample: NDArray[np.int64]
+    template: NDArray[np.int64]
+    media: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    subject: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Return the number of templates."""
+        return len(self.ids)
+
+    def pool(self, features: ArrayLike) -> NDArray[np.float64]:
+        """Return a feature (T, D) for each template, media first.
+
+        Parameters
+        ----------
+        features
+            (N, D), a row for each face of the table.
+        """
+        rows = np.asarray(features)[self.sample]  # (R, D)
+        return pool_templates(rows, self.template, self.media)[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparisons:
+    """The 1:1 protocol of a split.
+
+    Attributes
+    ----------
+    templates : TemplateSet
+        T templates.
+    first, second : ndarray
+        (C,) places of the compared templates in ``templates``.
+    same : ndarray
+        (C,) whether both are of one person.
+    """
+
+    templates: TemplateSet
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    same: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """The 1:N protocol of a split: gallery and probe templates."""
+
+    gallery: TemplateSet
+    probe: TemplateSet
+
+
+@dataclass(frozen=True)
+class _List:
+    faces: list[_Face]
+    rows: list[Row]
+    points: list[list[float]]
+
+
+def _file(kind: str, name: str, split: str) -> str:
+    number = split.removeprefix("split")
+    return f"IJB-A_{kind}_sets/{split}/{name}_{number}.csv"
+
+
+def _read_list(tree: Tree, kind: str, name: str, split: str, base: str) -> _List:
+    found = _List([], [], [])
+    owner: dict[int, str] = {}
+    for row in tree.table(_file(kind, name, split), _COLUMNS, "table of templates"):
+        for column in ("SUBJECT_ID", "FILE"):
+            if not row.cells[column]:
+                raise row.line.error(f"something in the column {column}")
+        template, subject = row.integer("TEMPLATE_ID", 0), str(row.integer("SUBJECT_ID", 0))
+        row.integer("MEDIA_ID", 0)
+        if owner.setdefault(template, subject) != subject:
+            raise row.line.error(
+                f"one person in a template ({template} is of subject {owner[template]} before)"
+            )
+        box = [row.optional_number(column) for column in _COLUMNS[4:]]
+        whole = bool(np.isfinite(box).all())
+        if whole and min(box[2:]) <= 0:
+            raise row.line.error("a FACE_WIDTH and FACE_HEIGHT above 0")
+        corners = (box[0], box[1], box[0] + box[2], box[1] + box[3]) if whole else None
+        found.faces.append(_Face(row.line.path(base + row.cells["FILE"]), subject, corners))
+        found.rows.append(row)
+        found.points.append(
+            [row.optional_number(c) if c in row.cells else np.nan for pair in _POINTS for c in pair]
+        )
+    return found
+
+
+def _base(tree: Tree) -> str:
+    """Return the folder below which the lists' paths start: ``images``, else the root."""
+    return "images/" if tree.path("images").is_dir() else ""
+
+
+def _read_lists(tree: Tree, split: str) -> dict[str, _List]:
+    """Return the lists that are there: of verification, of identification, or of both."""
+    kinds = [kind for kind in ("11", "1N") if tree.path(f"IJB-A_{kind}_sets").is_dir()]
+    if not kinds:
+        raise tree.error(
+            f"Expected a folder IJB-A_11_sets or IJB-A_1N_sets in {tree.root}, found none."
+        )
+    base = _base(tree)
+    return {
+        name: _read_list(tree, kind, list_name, split, base)
+        for name, (kind, list_name) in _LISTS.items()
+        if kind in kinds
+    }
+
+
+def _number(lists: dict[str, _List]) -> dict[_Face, int]:
+    """Number the different faces of all lists of a split in the order of file, person and box."""
+    faces = {face for found in lists.values() for face in found.faces}
+    order = sorted(faces, key=lambda face: (face.file, int(face.subject), face.box or ()))
+    return {face: number for number, face in enumerate(order)}
+
+
+def _read(tree: Tree, split: str) -> SampleTable:
+    lists = _read_lists(tree, split)
+    number = _number(lists)
+    faces = list(number)
+    sizes: dict[str, int] = {}
+    landmarks = np.full((len(faces), len(_POINTS), 2), np.nan, dtype=np.float32)
+    splits = {}
+    for name, found in lists.items():
+        places = [number[face] for face in found.faces]
+        splits[name] = np.unique(np.array(places, dtype=np.int64))
+        for place, face, row, points in zip(
+            places, found.faces, found.rows, found.points, strict=True
+        ):
+            landmarks[place] = np.reshape(points, (len(_POINTS), 2))
+            if face.file not in sizes:
+                line = row.line
+                sizes[face.file] = tree.size(face.file, f"{line.file}, line {line.number}")
+    train = {faces[place].subject for n in ("train", "search_train") for place in splits.get(n, ())}
+    identity, identities = number_identities([face.subject for face in faces], train)
+    strangers = np.concatenate([index for n, index in splits.items() if not n.endswith("train")])
+    shared = np.intersect1d(identity[strangers], np.arange(len(train)))
+    if len(shared):
+        raise tree.error(
+            f"Expected other people to test on than to train on in {split}, found subject "
+            f"{identities[shared[0]]} in both."
+        )
+    if "train" not in splits:
+        splits["train"] = splits["search_train"]
+    nowhere = (np.nan,) * 4
+    return SampleTable(
+        source=tree.source,
+        files=tuple(face.file for face in faces),
+        sizes=np.array([sizes[face.file] for face in faces], dtype=np.int64),
+        identity=identity,
+        identities=identities,
+        splits=splits,
+        landmarks=landmarks,
+        boxes=np.array([nowhere if face.box is None else face.box for face in faces]),
+    )
+
+
+ADAPTER = Adapter(source=SOURCE, read=_read, settings=SPLITS)
+"""Splits of a table: ``"train"``, ``"verify"``, ``"search_train"``, ``"gallery"``, ``"probe"``.
+The landmarks are the right eye, the left eye and the base of the nose."""
+
+
+def _templates(found: _List, number: dict[_Face, int], table: SampleTable) -> TemplateSet:
+    sample = np.array([number[face] for face in found.faces], dtype=np.int64)
+    template = np.array([row.integer("TEMPLATE_ID") for row in found.rows], dtype=np.int64)
+    media = np.array([row.integer("MEDIA_ID") for row in found.rows], dtype=np.int64)
+    ids, first = np.unique(template, return_index=True)
+    return TemplateSet(sample, template, media, ids, table.identity[sample[first]])
+
+
+def verification(root: str | os.PathLike[str], split: str = "split1") -> Comparisons:
+    """Return the 1:1 protocol of a split; faces are numbered as in the split's table.
+
+    Parameters
+    ----------
+    root
+        The set's folder.
+    split
+        ``"split1"`` to ``"split10"``.
+
+    Raises
+    ------
+    DatasetError
+        If a list is missing or malformed, or compares a template that ``verify_metadata`` lacks.
+    """
+    table, tree = ADAPTER.index(root, split), Tree(root, SOURCE)
+    lists = _read_lists(tree, split)
+    if "verify" not in lists:
+        raise tree.error(f"Expected the folder IJB-A_11_sets in {tree.root}, found none.")
+    templates = _templates(lists["verify"], _number(lists), table)
+    place = {int(name): number for number, name in enumerate(templates.ids)}
+    rows = []
+    for line in tree.lines(_file("11", "verify_comparisons", split), "list of comparisons"):
+        names = [
+            line.integer(text, "a template", 0)
+            for text in line.fields(2, "two templates with a comma between", ",")
+        ]
+        if not all(name in place for name in names):
+            raise line.error("templates of verify_metadata")
+        rows.append([place[name] for name in names])
+    first, second = np.array(rows, dtype=np.int64).T
+    return Comparisons(
+        templates, first, second, templates.subject[first] == templates.subject[second]
+    )
+
+
+def search(root: str | os.PathLike[str], split: str = "split1") -> Search:
+    """Return the 1:N protocol of a split; faces are numbered as in the split's table.
+
+    Parameters
+    ----------
+    root, split
+        As for :func:`verification`.
+
+    Raises
+    ------
+    DatasetError
+        If a list is missing or malformed.
+    """
+    table, tree = ADAPTER.index(root, split), Tree(root, SOURCE)
+    lists = _read_lists(tree, split)
+    if "gallery" not in lists:
+        raise tree.error(f"Expected the folder IJB-A_1N_sets in {tree.root}, found none.")
+    number = _number(lists)
+    return Search(
+        _templates(lists["gallery"], number, table), _templates(lists["probe"], number, table)
+    )
+
+
+def verification_rates(
+    features: ArrayLike, comparisons: Comparisons, fars: Sequence[float] = (0.01, 0.001)
+) -> dict[str, float]:
+    """Return TAR at each FAR of a split's 1:1 comparisons, by cosine of pooled features.
+
+    Parameters
+    ----------
+    features
+        (N, D), a row for each face of the split's table.
+    comparisons
+        From :func:`verification`.
+    fars
+        False accept rates.
+
+    Returns
+    -------
+    dict
+        ``"TAR@FAR=0.01"`` and so on, in 0 .. 1. IJB-A's figures are means over the ten splits.
+    """
+    pooled = comparisons.templates.pool(features)  # (T, D)
+    scores = np.einsum("cd,cd->c", pooled[comparisons.first], pooled[comparisons.second])
+    return {f"TAR@FAR={far:g}": tar_at_far(scores, comparisons.same, far) for far in fars}
+
+
+def identification_rates(
+    features: ArrayLike, protocol: Search, fpirs: Sequence[float] = (0.01, 0.1)
+) -> dict[str, float]:
+    """Return the identification rates of a split, by cosine of pooled features.
+
+    Parameters
+    ----------
+    features
+        (N, D), a row for each face of the split's table.
+    protocol
+        From :func:`search`.
+    fpirs
+        Rates of false alarms.
+
+    Returns
+    -------
+    dict
+        ``"rank-1"``, ``"rank-5"`` and ``"rank-10"`` over the probes whose person is in the gallery
+        (closed set), and ``"TPIR@FPIR=0.01"`` and so on over all (open set), in 0 .. 1.
+    """
+    similarity = cosine_matrix(protocol.probe.pool(features), protocol.gallery.pool(features))
+    people = protocol.gallery.subject, protocol.probe.subject
+    ranks = identity_ranks(similarity, *people)
+    inside = ranks[ranks > 0]
+    rates = {f"rank-{k}": float(np.mean(inside <= k)) for k in (1, 5, 10)}
+    rates |= {f"TPIR@FPIR={f:g}": tpir_at_fpir(similarity, *people, f) for f in fpirs}
+    return rates

@@ -1,0 +1,208 @@
+"""Labeled Faces in the Wild (Huang et al., 2007).
+
+View 2 is reported on: ten folds of pairs in ``pairs.txt``, of people whom ``people.txt`` lists.
+View 1 is for choosing settings: ``pairsDevTrain.txt``, ``pairsDevTest.txt``,
+``peopleDevTrain.txt`` and ``peopleDevTest.txt``.
+
+Note
+----
+The pictures have 250 pixels, most of them background; the middle 60 % are taken unless a
+``boxes.csv`` says otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtl_helpers.datasets.files import Line, Source, Tree
+from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
+from mtl_helpers.verification import PairList
+
+__all__ = ["ADAPTER", "pairs"]
+
+SOURCE = Source(
+    name="lfw",
+    title="LFW",
+    url="http://vis-www.cs.umass.edu/lfw/ (pictures also at "
+    "https://ndownloader.figshare.com/files/5976015, lists through scikit-learn)",
+    licence="Collected for research; the photographs belong to others.",
+    layout="lfw_funneled/NAME/NAME_0001.jpg (or lfw, lfw-deepfunneled), pairs.txt and people.txt",
+)
+
+_FOLDERS = ("lfw_funneled", "lfw-deepfunneled", "lfw")
+_MIDDLE = 0.6
+
+View = Literal["view2", "dev-train", "dev-test"]
+_LISTS = {
+    "view2": "pairs.txt",
+    "dev-train": "pairsDevTrain.txt",
+    "dev-test": "pairsDevTest.txt",
+}
+
+
+def _read(tree: Tree, setting: str) -> SampleTable:
+    folder = next((name for name in _FOLDERS if tree.path(name).is_dir()), None)
+    if folder is None:
+        raise tree.error(
+            f"Expected the pictures in {tree.root} in a folder {' or '.join(_FOLDERS)}, found none."
+        )
+    sizes: dict[str, int] = {}
+    for person in tree.subfolders(folder):
+        sizes |= tree.scan(f"{folder}/{person}", (".jpg",), deep=False)
+    if not sizes:
+        raise tree.error(f"Expected a folder for each person in {folder}, found none.")
+    people = [name.split("/")[1] for name in sizes]
+    count = _counts(people)
+    groups: dict[str, list[str]] = {}
+    if setting == "view1":
+        groups["train"] = _people(tree, "peopleDevTrain.txt", count)[0]
+        groups["test"] = _people(tree, "peopleDevTest.txt", count)[0]
+    elif tree.path("people.txt").is_file():
+        for number, names in enumerate(_people(tree, "people.txt", count), start=1):
+            groups[f"fold{number}"] = names
+    identity, identities = number_identities(people, *groups.values())
+    owner = np.array(people)
+    splits = {name: np.flatnonzero(np.isin(owner, names)) for name, names in groups.items()}
+    if setting == "view2":
+        splits["all"] = np.arange(len(people))
+    return SampleTable(
+        source=tree.source,
+        files=tuple(sizes),
+        sizes=np.array(list(sizes.values()), dtype=np.int64),
+        identity=identity,
+        identities=identities,
+        splits=splits,
+        middle=_MIDDLE,
+    )
+
+
+def _counts(people: Sequence[str]) -> dict[str, int]:
+    names, counts = np.unique(np.array(people), return_counts=True)
+    return dict(zip(names.tolist(), counts.tolist(), strict=True))
+
+
+def _people(tree: Tree, name: str, count: dict[str, int]) -> list[list[str]]:
+    """Return the people of each fold of a list.
+
+    The list begins with the number of folds where there are several, and each fold with the number
+    of its people.
+    """
+    lines = tree.lines(name, "list of people")
+    folds = 1
+    start = 0
+    if len(_split(lines[0])) == 1 and len(lines) > 1 and len(_split(lines[1])) == 1:
+        folds, start = lines[0].integer(lines[0].text, "the number of folds", 1), 1
+    groups: list[list[str]] = []
+    seen: set[str] = set()
+    for _ in range(folds):
+        if start >= len(lines):
+            raise lines[-1].error(f"{folds} folds, each with a count before it, but the list ends")
+        size = lines[start].integer(lines[start].text, "the number of people that follow", 1)
+        rows = lines[start + 1 : start + 1 + size]
+        if len(rows) < size:
+            raise lines[-1].error(f"{size} people after line {lines[start].number}, but it ends")
+        groups.append([])
+        for line in rows:
+            fields = _split(line)
+            if len(fields) != 2:
+                raise line.error("a name and a number of pictures")
+            if count.get(fields[0]) != line.integer(fields[1], "the number of pictures", 1):
+                raise line.error(
+                    f"a person with that many pictures (there are {count.get(fields[0], 0)})"
+                )
+            if fields[0] in seen:
+                raise line.error("each person once")
+            seen.add(fields[0])
+            groups[-1].append(fields[0])
+        start += 1 + size
+    if start < len(lines):
+        raise lines[start].error(f"the end of the list after {folds} folds")
+    return groups
+
+
+def _split(line: Line) -> list[str]:
+    """Split at tabs, as the lists are written; at blanks where a copy has lost its tabs."""
+    return [part.strip() for part in line.text.split("\t" if "\t" in line.text else None)]
+
+
+ADAPTER = Adapter(source=SOURCE, read=_read, settings=("view2", "view1"))
+"""``"view2"`` has the split ``"all"``, and ``"fold1"`` and so on where there is a ``people.txt``;
+``"view1"`` has ``"train"`` and ``"test"``."""
+
+
+def pairs(root: str | os.PathLike[str], view: View = "view2") -> PairList:
+    """Return LFW's pairs; the numbers are those of the pictures in the setting ``"view2"``.
+
+    Parameters
+    ----------
+    root
+        The set's folder.
+    view
+        ``"view2"``: ten folds of 300 same and 300 different pairs, to report on with
+        :func:`mtl_helpers.verification.ten_fold_accuracy`; ``"dev-train"`` and ``"dev-test"``:
+        View 1, one fold each.
+
+    Raises
+    ------
+    DatasetError
+        If a list is missing, malformed, too short or too long, or names a picture that is not
+        there.
+    """
+    tree = Tree(root, SOURCE)
+    table = ADAPTER.index(root)
+    folder = table.files[0].split("/")[0]
+    name = _LISTS[view]
+    lines = tree.lines(name, "list of pairs")
+    head = _split(lines[0])
+    if len(head) != (2 if view == "view2" else 1):
+        raise lines[0].error(
+            "the number of folds and of pairs of each kind"
+            if view == "view2"
+            else "the number of pairs of each kind"
+        )
+    folds = lines[0].integer(head[0], "the number of folds", 1) if view == "view2" else 1
+    each = lines[0].integer(head[-1], "the number of pairs of each kind", 1)
+    rows = lines[1:]
+    if len(rows) < 2 * folds * each:
+        raise lines[-1].error(f"{2 * folds * each} pairs, but the list ends after {len(rows)}")
+    if len(rows) > 2 * folds * each:
+        raise rows[2 * folds * each].error(f"the end of the list after {2 * folds * each} pairs")
+    found = np.zeros((len(rows), 2), dtype=np.int64)
+    for place, line in enumerate(rows):
+        same = place % (2 * each) < each
+        found[place] = _pair(line, same, folder, table)
+    place = np.arange(len(rows))
+    return PairList(
+        first=found[:, 0],
+        second=found[:, 1],
+        same=place % (2 * each) < each,
+        fold=place // (2 * each),
+    )
+
+
+def _pair(line: Line, same: bool, folder: str, table: SampleTable) -> NDArray[np.int64]:
+    fields = _split(line)
+    if same and len(fields) == 3:
+        named = [(fields[0], fields[1]), (fields[0], fields[2])]
+    elif not same and len(fields) == 4 and fields[0] != fields[2]:
+        named = [(fields[0], fields[1]), (fields[2], fields[3])]
+    else:
+        raise line.error(
+            "a name and two numbers (a same pair)"
+            if same
+            else "a name, a number, another name and a number (a different pair)"
+        )
+    numbers = []
+    for name, text in named:
+        path = line.path(
+            f"{folder}/{name}/{name}_{line.integer(text, 'a picture', 1, 9999):04d}.jpg"
+        )
+        if path not in table.position:
+            raise line.error(f"pictures of the set (there is no {path})")
+        numbers.append(table.position[path])
+    return np.array(numbers, dtype=np.int64)
