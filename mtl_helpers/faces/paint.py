@@ -353,16 +353,17 @@ def paint_worn(q: wp.vec3, material: int, look: LookPaint, detail: float) -> Sur
             strand = strand + 0.6 * wp.noise(state, swirl * 7.0) * shown(detail, 63.0)
         tip = 0.8 + 0.3 * ramp(0.0, 0.6, q[2])
         out.albedo = look.colour * wp.max(1.0 + 1.2 * look.strands * strand, 0.2) * tip
-        out.gloss = 0.05 * (1.0 - 0.5 * look.wave) * wp.max(1.0 + strand, 0.0)
+        out.gloss = 0.022 * (1.0 - 0.5 * look.wave) * wp.max(1.0 + strand, 0.0)
     elif material == CLOTH:
         weave = wp.noise(state, q * 5.0)
         out.albedo = look.cloth * (1.0 + 0.15 * weave)
     elif material == GLASSES:
         out.albedo = look.glasses_colour
-        out.gloss = 0.35
+        out.gloss = 0.06
     elif material == LENS:
         out.albedo = wp.vec3(0.03, 0.03, 0.035) * (1.2 - look.lens)
-        out.gloss = 0.6
+        out.gloss = 0.9
+        out.shininess = 2
     elif material == HAT:
         # places on a hat: its angle, the way from top to rim, 0 on the dome
         knit = wp.noise(state, wp.vec3(q[0] * 8.0, q[1] * 8.0, q[2]))
@@ -372,8 +373,8 @@ def paint_worn(q: wp.vec3, material: int, look: LookPaint, detail: float) -> Sur
         elif look.hat == 3 and q[2] < 0.5 and q[1] > 0.8:
             out.albedo = look.hat_colour * 0.35
     elif material == JEWEL:
-        out.albedo = look.trinket_colour
-        out.gloss = 0.9
+        out.albedo = look.trinket_colour * 0.6
+        out.gloss = 0.3
     elif material == TIE:
         stripe = wp.sin(14.0 * (q[0] + q[2]) + float(look.pattern % 7))
         out.albedo = look.hat_colour * (1.0 + 0.35 * ramp(0.2, 0.5, stripe))
