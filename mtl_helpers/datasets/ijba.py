@@ -229,17 +229,22 @@ def _read(tree: Tree, split: str) -> SampleTable:
             if face.file not in sizes:
                 line = row.line
                 sizes[face.file] = tree.size(face.file, f"{line.file}, line {line.number}")
-    train = {faces[place].subject for n in ("train", "search_train") for place in splits.get(n, ())}
-    identity, identities = number_identities([face.subject for face in faces], train)
-    strangers = np.concatenate([index for n, index in splits.items() if not n.endswith("train")])
-    shared = np.intersect1d(identity[strangers], np.arange(len(train)))
-    if len(shared):
-        raise tree.error(
-            f"Expected other people to test on than to train on in {split}, found subject "
-            f"{identities[shared[0]]} in both."
-        )
     if "train" not in splits:
         splits["train"] = splits["search_train"]
+    train = {faces[place].subject for place in splits["train"]}
+    identity, identities = number_identities([face.subject for face in faces], train)
+    for learnt, asked in (
+        ("train", "verify"),
+        ("search_train", "gallery"),
+        ("search_train", "probe"),
+    ):
+        if learnt in splits and asked in splits:
+            shared = np.intersect1d(identity[splits[learnt]], identity[splits[asked]])
+            if len(shared):
+                raise tree.error(
+                    f"Expected other people in {_file(*_LISTS[asked], split)} than those who are "
+                    f"trained on, found subject {identities[shared[0]]} in both."
+                )
     nowhere = (np.nan,) * 4
     return SampleTable(
         source=tree.source,

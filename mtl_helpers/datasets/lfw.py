@@ -173,9 +173,8 @@ def pairs(root: str | os.PathLike[str], view: View = "view2") -> PairList:
     if len(rows) > 2 * folds * each:
         raise rows[2 * folds * each].error(f"the end of the list after {2 * folds * each} pairs")
     found = np.zeros((len(rows), 2), dtype=np.int64)
-    for place, line in enumerate(rows):
-        same = place % (2 * each) < each
-        found[place] = _pair(line, same, folder, table)
+    for number, line in enumerate(rows):
+        found[number] = _pair(line, number % (2 * each) < each, folder, table)
     place = np.arange(len(rows))
     return PairList(
         first=found[:, 0],
