@@ -803,7 +803,7 @@ def _draw_camera(vertices: Tensor, rng: np.random.Generator, photo: bool) -> Cam
     face = vertices[_above_chin()].numpy().astype(np.float64)
     seen = face @ axes.T  # (V, 3), right, down, forward
     low, high = seen.min(0), seen.max(0)
-    width = float(max(high[:2] - low[:2]) * rng.uniform(1.12, 1.28))
+    width = float(max(high[:2] - low[:2]) * rng.uniform(1.0, 1.15))
     middle = (low + high) / 2
     middle[:2] += 0.03 * width * np.clip(rng.standard_normal(2), -2, 2)
     target = middle @ axes

@@ -115,6 +115,12 @@ def _limits() -> Tensor:
     return limits
 
 
+@functools.lru_cache(maxsize=64)
+def _mean(*phenotype: tuple[str, float]) -> Tensor:
+    """The mean of a phenotype's like, (K,); a corpus asks for an identity's many times."""
+    return expected_coefficients(dict(phenotype))
+
+
 def region_factors(amount: float | Mapping[str, float], elsewhere: float = 1.0) -> dict[str, float]:
     """Return the factor ``a`` of every region.
 
@@ -191,7 +197,7 @@ def exaggerate(
     identity.
     """
     factors = region_factors(amount, elsewhere)
-    mean = expected_coefficients(identity.phenotype)  # (K,)
+    mean = _mean(*identity.phenotype.items())  # (K,)
     by_region = torch.tensor([*factors.values(), 1.0])  # the last is for facial actions, at -1
     factor = by_region[torch.from_numpy(region_of_coefficients().copy())]  # (K,)
     own = identity.coefficients.to("cpu", torch.float32)
@@ -238,7 +244,7 @@ def distinctness(identity: Identity) -> NDArray[np.float64]:
     The root mean square of the deviations of a region's coefficients, each in units of its own
     spread over identities, so that 1 is usual. It is what a caricaturist would look for.
     """
-    deviation = (identity.coefficients - expected_coefficients(identity.phenotype)).numpy()
+    deviation = (identity.coefficients - _mean(*identity.phenotype.items())).numpy()
     spread = _spreads()
     regions = region_of_coefficients()
     found = np.zeros(len(REGIONS))
@@ -256,8 +262,7 @@ def _spreads() -> NDArray[np.float64]:
     cut at 0, has mean s / sqrt(2 pi) and variance s^2 (1/2 - 1/(2 pi)). Clipping at 1 is left out.
     The phenotype's rows are left out too, for gender, age and ancestry move them most.
     """
-    flat = {"age": 0.7, "african": 1.0, "asian": 1.0, "caucasian": 1.0}
-    mean = expected_coefficients({"gender": 0.5, **flat}).numpy().astype(np.float64)
+    mean = expected_coefficients({"gender": 0.5, "age": 0.7}).numpy().astype(np.float64)
     personal = [name.startswith(("change:", "shape:")) for name in _names()]
     spread = mean * math.sqrt(2 * math.pi) * math.sqrt(0.5 - 1 / (2 * math.pi))
     return np.where(personal, spread, 0.0)

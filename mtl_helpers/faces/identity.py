@@ -306,11 +306,10 @@ def expected_coefficients(phenotype: Mapping[str, float]) -> Tensor:
     head = _head()
     row = torch.zeros(len(head.coefficient_names))
     # the phenotype's rows are linear in the weights of the three anchors of muscle and of weight
-    for muscle, muscle_share in _expected_anchors(_MUSCLE):
-        for weight, weight_share in _expected_anchors(_WEIGHT):
-            numbers = dict(phenotype) | {"muscle": muscle, "weight": weight}
-            rows = head.phenotype_coefficients(numbers)[0]
-            row[: len(rows)] += muscle_share * weight_share * rows
+    grid = [(*m, *w) for m in _expected_anchors(_MUSCLE) for w in _expected_anchors(_WEIGHT)]
+    muscle, muscle_share, weight, weight_share = torch.tensor(grid).T  # (9,) each
+    rows = head.phenotype_coefficients(dict(phenotype) | {"muscle": muscle, "weight": weight})
+    row[: rows.shape[1]] = (muscle_share * weight_share) @ rows  # (9,) x (9, 72)
     for names, spread in _changes():
         sd = math.hypot(spread, _ASYMMETRY) if len(names) == 2 else spread
         for name in names:

@@ -17,6 +17,7 @@ rendering of 3-D shapes", SIGGRAPH 1990.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -148,7 +149,7 @@ class _Board:
 
     def _wobbled(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows and columns seen through an unsteady hand."""
-        reach = 0.004 * self.size
+        reach = 0.003 * self.size
         shift = reach * np.stack([self.noise(0.06), self.noise(0.06)])
         grid = np.indices((self.size, self.size)) + shift
         places = np.clip(np.rint(grid).astype(np.int64), 0, self.size - 1)
@@ -156,10 +157,10 @@ class _Board:
 
     def noise(self, scale: float) -> Array:
         """Smooth noise of mean 0 and standard deviation 1, with waves of ``scale`` sides."""
-        count = max(int(2.0 / scale), 2)
+        count = min(math.ceil(8 / scale), self.size)
         coarse = self.rng.standard_normal((count, count)).astype(np.float32)
+        coarse = ndimage.gaussian_filter(coarse, 0.25 * scale * count, mode="wrap", truncate=2.5)
         fine = ndimage.zoom(coarse, self.size / count, order=1, mode="grid-wrap", grid_mode=True)
-        fine = ndimage.gaussian_filter(fine, 0.25 * scale * self.size, truncate=2.5)
         return fine / max(float(fine.std()), 1e-6)
 
     def blur(self, values: Array, share: float) -> Array:
