@@ -94,14 +94,14 @@ def test_a_picture_does_not_depend_on_the_pictures_beside_it(head, face, scene):
 
 
 def test_shadows_of_seen_vertices_are_those_of_all_vertices(head, face, scene):
-    """The shortcut of `bake_seen` changes no picture."""
+    """Baking only the vertices that a picture shows changes no picture."""
     renderer = SceneRenderer(head)
     renderer.set_face(face[0])
     hits = renderer.trace([scene.camera], [scene.look], SIDE, 2)
     hard = tuple(dataclasses.replace(light, hard=True) for light in scene.lights)
     directions = np.array([light.direction for light in hard])
     every = renderer.bake(directions)
-    some = renderer.bake_seen(hits, hard, directions)
+    some = renderer.bake(directions, hits, [light.hard for light in hard])
     pictures = [renderer.shade(hits, scene.skin, directions, lit).numpy() for lit in (every, some)]
     np.testing.assert_array_equal(*pictures)
     assert some.numpy().sum() < 0.8 * every.numpy().sum()

@@ -90,25 +90,48 @@ def complexions(
 
 
 @wp.kernel
+def mark_seen(
+    hits: wp.array2d[wp.int64],
+    faces: wp.array2d[int],
+    empty: wp.int64,
+    seen: wp.array[wp.uint8],
+):
+    """Mark the vertices of every triangle that some sample shows."""
+    view, sample = wp.tid()
+    key = hits[view, sample]
+    if key == empty:
+        return
+    face = int(key % wp.int64(65536))
+    for corner in range(3):
+        seen[faces[face, corner]] = wp.uint8(1)
+
+
+@wp.kernel
 def cast_shadows(
     mesh: wp.uint64,
     points: wp.array[wp.vec3],
     normals: wp.array[wp.vec3],
+    seen: wp.array[wp.uint8],
     directions: wp.array[wp.vec3],
-    first: int,
+    hard: wp.array[wp.uint8],
     offset: float,
     lit: wp.array2d[float],
 ):
-    """1 where a vertex from ``first`` on faces a flash and nothing stands between, else 0."""
-    index, light = wp.tid()
-    vertex = first + index
+    """1 where a marked vertex faces a light and, if the light is hard, nothing stands between."""
+    vertex = wp.tid()
+    marked = seen[vertex]
     n = normals[vertex]
-    d = directions[light]
-    lit[vertex, light] = 0.0
-    if wp.dot(n, d) <= 0.0:
-        return
-    if not wp.mesh_query_ray_anyhit(mesh, points[vertex] + n * offset, d, 100.0):
-        lit[vertex, light] = 1.0
+    for light in range(directions.shape[0]):
+        free = wp.float32(0.0)
+        if marked != wp.uint8(0):
+            d = directions[light]
+            if wp.dot(n, d) > 0.0:
+                free = wp.float32(1.0)
+                if hard[light] != wp.uint8(0) and wp.mesh_query_ray_anyhit(
+                    mesh, points[vertex] + n * offset, d, 100.0
+                ):
+                    free = wp.float32(0.0)
+        lit[vertex, light] = free
 
 
 @wp.kernel
@@ -429,6 +452,16 @@ def rasterise_worn(
                     wp.atomic_min(hits, view, y * size + x, key)
 
 
+@wp.func
+def hides(material: int) -> bool:
+    """Whether nothing is seen through a material of the wardrobe."""
+    if material == HAIR:
+        return True
+    if material == HAT:
+        return True
+    return material == LENS
+
+
 @wp.kernel
 def uncover_points(
     hits: wp.array2d[wp.int64],
@@ -462,10 +495,8 @@ def uncover_points(
     face = int(key % wp.int64(65536))
     if face < first:
         return
-    material = materials[face]
     inverse = nearest - float(key / wp.int64(65536)) / steps
-    covers = material == HAIR or material == HAT or material == LENS
-    if covers and 1.0 / inverse < 1.0 / s[2] - slack:
+    if hides(materials[face]) and 1.0 / inverse < 1.0 / s[2] - slack:
         seen[view, index] = wp.uint8(0)
 
 

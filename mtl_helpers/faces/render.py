@@ -24,6 +24,7 @@ import sys
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,6 +59,7 @@ from mtl_helpers.faces.kernels import (
     dress,
     find_surface,
     inspect_hits,
+    mark_seen,
     occlusion,
     project_vertices,
     project_worn,
@@ -261,10 +263,11 @@ class FaceRenderer:
         """
         points = self._completed(vertices.detach().to(torch.float32))
         count = len(points)
-        if self.device == "cpu":
-            head = wp.array(points.cpu().numpy(), dtype=wp.vec3, device="cpu")
-        else:
-            head = wp.from_torch(points.contiguous(), dtype=wp.vec3)
+        head: Any = (
+            wp.array(points.cpu().numpy(), dtype=wp.vec3, device="cpu")
+            if self.device == "cpu"
+            else wp.from_torch(points.contiguous(), dtype=wp.vec3)
+        )
         wp.copy(self._points, head, count=count)
         self._update_normals()
         self._dress()
@@ -360,7 +363,12 @@ class FaceRenderer:
             )
         )
 
-    def bake(self, directions: NDArray[np.float64], hits: Hits | None = None) -> wp.array:
+    def bake(
+        self,
+        directions: NDArray[np.float64],
+        hits: Hits | None = None,
+        hard: Sequence[bool] | None = None,
+    ) -> wp.array:
         """Whether each vertex is free of shadow under each flash.
 
         Parameters
@@ -368,28 +376,38 @@ class FaceRenderer:
         directions
             Unit vectors toward the flashes, shape (L, 3).
         hits
-            Pictures that are to be lit: of the wardrobe, only what they show is baked. Without
-            it, only the head and the collar are.
+            Pictures that are to be lit: only the vertices that they show are baked. Without it,
+            all vertices are.
+        hard
+            Whether each flash casts shadows, L values; all do without it. A soft one only fades
+            where a surface turns away.
 
         Returns
         -------
         wp.array
-            Shape (vertices with collar and wardrobe, L): 1 lit, 0 in a cast shadow or turned away.
+            Shape (vertices with collar and wardrobe, L): 1 lit; 0 in a cast shadow, turned away,
+            or not in the pictures.
         """
-        lit = self._empty((len(self._points), max(len(directions), 1)), float)
-        runs = [(0, self._head_vertices)]
-        for name in hits.worn if hits else ():
-            part = self._wardrobe.part(name)
-            runs.append((self._head_vertices + part.first_vertex, part.vertices))
-        for first, count in runs if len(directions) else ():
+        count = len(self._points)
+        if hits:
+            seen = wp.zeros(count, dtype=wp.uint8, device=self.device)
+            self._launch(
+                mark_seen, hits.nearest.shape, hits.nearest, self._faces, wp.int64(_EMPTY), seen
+            )
+        else:
+            seen = wp.ones(count, dtype=wp.uint8, device=self.device)
+        lit = self._empty((count, max(len(directions), 1)), float)
+        if len(directions):
+            cast = np.ones(len(directions)) if hard is None else np.array(hard)
             self._launch(
                 cast_shadows,
-                (count, len(directions)),
+                count,
                 self._mesh.id,
                 self._starts,
                 self._normals,
+                seen,
                 self._array(directions.astype(np.float32), wp.vec3),
-                first,
+                self._array(cast.astype(np.uint8), wp.uint8),
                 _RAY_OFFSET,
                 lit,
             )

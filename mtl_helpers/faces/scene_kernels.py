@@ -1,7 +1,6 @@
-"""Warp kernels of pictures that each have a face, a camera and lights of their own.
+"""Warp kernel of pictures that each have lights of their own: a developer for coloured lights.
 
-They stand beside `mtl_helpers.faces.kernels`, whose words they use: shadow rays for the vertices
-that a picture shows, and a developer for several coloured lights.
+It stands beside `mtl_helpers.faces.kernels`, whose words it uses.
 """
 
 # Kernels are written in warp's language, whose arrays, loops and numbers mypy does not know.
@@ -15,50 +14,6 @@ from mtl_helpers.faces.kernels import level, tone
 
 # As for the renderer's own kernels: the same rounding on every machine.
 wp.set_module_options({"cpu_compiler_flags": "", "enable_backward": False})
-
-
-@wp.kernel
-def mark_seen(
-    hits: wp.array2d[wp.int64],
-    faces: wp.array2d[int],
-    empty: wp.int64,
-    seen: wp.array[wp.uint8],
-):
-    """Mark the vertices of every triangle that some sample shows."""
-    view, sample = wp.tid()
-    key = hits[view, sample]
-    if key == empty:
-        return
-    face = int(key % wp.int64(65536))
-    for corner in range(3):
-        seen[faces[face, corner]] = wp.uint8(1)
-
-
-@wp.kernel
-def cast_seen_shadows(
-    mesh: wp.uint64,
-    points: wp.array[wp.vec3],
-    normals: wp.array[wp.vec3],
-    seen: wp.array[wp.uint8],
-    directions: wp.array[wp.vec3],
-    hard: wp.array[wp.uint8],
-    offset: float,
-    lit: wp.array2d[float],
-):
-    """1 where a marked vertex faces a light and, if the light is hard, nothing stands between."""
-    vertex, light = wp.tid()
-    lit[vertex, light] = 0.0
-    if seen[vertex] == wp.uint8(0):
-        return
-    n = normals[vertex]
-    d = directions[light]
-    if wp.dot(n, d) <= 0.0:
-        return
-    if hard[light] == wp.uint8(0):
-        lit[vertex, light] = 1.0
-        return
-    if not wp.mesh_query_ray_anyhit(mesh, points[vertex] + n * offset, d, 100.0):
-        lit[vertex, light] = 1.0
 
 
 @wp.kernel

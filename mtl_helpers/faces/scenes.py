@@ -23,16 +23,13 @@ from mtl_helpers.faces.cameras import Camera, project
 from mtl_helpers.faces.head import HeadModel
 from mtl_helpers.faces.landmarks import LANDMARKS_51, framing
 from mtl_helpers.faces.render import (
-    _EMPTY,
-    _RAY_OFFSET,
     EXPOSURE,
     GAMMA,
     FaceRenderer,
     HitRecord,
-    Hits,
     _check_sizes,
 )
-from mtl_helpers.faces.scene_kernels import cast_seen_shadows, develop_scene, mark_seen
+from mtl_helpers.faces.scene_kernels import develop_scene
 
 __all__ = ["Light", "RenderedScenes", "Scene", "SceneRenderer", "framed_vertices", "render_scenes"]
 
@@ -139,44 +136,6 @@ class RenderedScenes:
 
 class SceneRenderer(FaceRenderer):
     """A `FaceRenderer` whose pictures each have lights of their own."""
-
-    def bake_seen(
-        self, hits: Hits, lights: Sequence[Light], directions: NDArray[np.float64]
-    ) -> wp.array:
-        """Whether each vertex that the picture shows is lit by each light.
-
-        Parameters
-        ----------
-        hits
-            From `trace`.
-        lights, directions
-            The scene's lights and their directions, shape (L, 3).
-
-        Returns
-        -------
-        wp.array
-            Shape (vertices, L): 1 lit; 0 in a cast shadow, turned away, or not in the picture.
-        """
-        count = len(self._points)
-        seen = wp.zeros(count, dtype=wp.uint8, device=self.device)
-        self._launch(
-            mark_seen, hits.nearest.shape, hits.nearest, self._faces, wp.int64(_EMPTY), seen
-        )
-        lit = self._empty((count, max(len(lights), 1)), float)
-        if lights:
-            self._launch(
-                cast_seen_shadows,
-                (count, len(lights)),
-                self._mesh.id,
-                self._starts,
-                self._normals,
-                seen,
-                self._array(directions.astype(np.float32), wp.vec3),
-                self._array(np.array([light.hard for light in lights], dtype=np.uint8), wp.uint8),
-                _RAY_OFFSET,
-                lit,
-            )
-        return lit
 
     def develop_scene(self, linear: wp.array, scene: Scene, channels: int) -> NDArray[np.uint8]:
         """Sum a scene's lights, apply the tone curve, add noise, round to bytes.
@@ -315,7 +274,7 @@ def render_scenes(
         renderer.set_face(vertices[place], scene.look)
         hits = renderer.trace([scene.camera], [scene.look], side, supersample)
         directions = np.array([light.direction for light in scene.lights]).reshape(-1, 3)
-        lit = renderer.bake_seen(hits, scene.lights, directions)
+        lit = renderer.bake(directions, hits, hard=[light.hard for light in scene.lights])
         linear = renderer.shade(hits, scene.skin, directions, lit)  # (1, side * side, 1 + L)
         images[place] = renderer.develop_scene(linear, scene, channels)
         visible[place] = renderer.visible(LANDMARKS_51, [scene.camera], hits)[0]
