@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from mtl_helpers.claims import Claim
-from mtl_helpers.experiments import factor_probes, one_or_many, yin2018_claims
+from mtl_helpers.experiments import (
+    factor_probes,
+    one_or_many,
+    pose_estimator,
+    yin2018_claims,
+)
 from mtl_helpers.sweep import Experiment
 
 __all__ = ["CLAIMS", "EXPERIMENTS"]
 
 EXPERIMENTS: dict[str, Experiment] = {
-    experiment.name: experiment for experiment in (one_or_many.EXPERIMENT, factor_probes.EXPERIMENT)
+    experiment.name: experiment
+    for experiment in (one_or_many.EXPERIMENT, factor_probes.EXPERIMENT, pose_estimator.EXPERIMENT)
 }
 CLAIMS: dict[str, Claim] = dict(yin2018_claims.CLAIMS)
