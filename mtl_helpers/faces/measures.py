@@ -35,8 +35,8 @@ from mtl_helpers.faces.appearance import MATERIAL_NAMES, paint_coordinates
 from mtl_helpers.faces.cameras import Camera, project
 from mtl_helpers.faces.head import HeadModel
 from mtl_helpers.faces.landmarks import LANDMARKS_51, normalise_framing
-from mtl_helpers.faces.render import EXPOSURE, GAMMA
 from mtl_helpers.faces.look import Look, Skin
+from mtl_helpers.faces.render import EXPOSURE, GAMMA
 from mtl_helpers.faces.scenes import Light, RenderedScenes, Scene, render_scenes
 
 __all__ = [
@@ -80,9 +80,6 @@ MEASURES: Final[dict[str, Measure]] = {
     "Big_Nose": Measure("width across the wings x length, area", "shape", 0.42, 0.48),
     "Pointy_Nose": Measure("how far the tip stands out / width of the tip", "shape", 1.0, 1.2),
     "Big_Lips": Measure("height of the upper lip + that of the lower one", "shape", 0.37, 0.42),
-    "Bags_Under_Eyes": Measure(
-        "how far the skin below the lid stands out from lid and cheek", "shape", 0.0, 0.012
-    ),
     "Narrow_Eyes": Measure("width of the eye / its opening", "shape", 3.35, 3.75),
     "Oval_Face": Measure("width at the temples / width at the jaw", "shape", 1.33, 1.39),
     "High_Cheekbones": Measure(
@@ -90,20 +87,23 @@ MEASURES: Final[dict[str, Measure]] = {
     ),
     "Chubby": Measure("width of the lower cheeks", "shape", 1.80, 1.88),
     "Arched_Eyebrows": Measure(
-        "height of the brow's arch above the chord of its ends", "portrait", 0.05, 0.08
+        "height of the brow's arch above the chord of its ends", "portrait", 0.035, 0.055
     ),
-    "Bushy_Eyebrows": Measure("area of the brows", "portrait", 0.1, 0.14),
-    "Pale_Skin": Measure("reflectance of the face's skin (luminance)", "portrait", 0.30, 0.36),
+    "Bags_Under_Eyes": Measure(
+        "darkness of the skin under the eyes against the cheeks, log ratio", "portrait", 0.01, 0.035
+    ),
+    "Bushy_Eyebrows": Measure("area of the brows", "portrait", 0.14, 0.205),
+    "Pale_Skin": Measure("reflectance of the face's skin (luminance)", "portrait", 0.335, 0.375),
     "Smiling": Measure("rise of the mouth's corners + half its widening", "motion", 0.04, 0.08),
-    "Mouth_Slightly_Open": Measure("gap between the lips", "motion", 0.03, 0.08),
+    "Mouth_Slightly_Open": Measure("gap between the lips", "motion", 0.08, 0.11),
     "Wearing_Lipstick": Measure(
-        "redness of the lips less that of the skin, log ratio", "picture", 0.5, 0.8
+        "redness of the lips less that of the skin, log ratio", "picture", 0.32, 0.5
     ),
     "Heavy_Makeup": Measure(
-        "darkness of the skin over the eyes against the face, log ratio", "picture", 0.3, 0.5
+        "darkness of the skin over the eyes against the face, log ratio", "picture", 0.7, 0.95
     ),
     "Rosy_Cheeks": Measure(
-        "redness of the cheeks less that of the face, log ratio", "picture", 0.12, 0.2
+        "redness of the cheeks less that of the face, log ratio", "picture", 0.18, 0.25
     ),
     "Eyeglasses": Measure("area of frame and lenses", "picture", 0.02, 0.08),
     "Blurry": Measure("share of the fine detail that is lost", "picture", 0.25, 0.45),
@@ -113,23 +113,21 @@ MEASURES: Final[dict[str, Measure]] = {
     "Gray_Hair": Measure("nearness of the hair's colour to gray", "picture", -0.1, 0.1),
     "Bald": Measure("share of bare skin on top of the head", "picture", 0.5, 0.8),
     "Receding_Hairline": Measure(
-        "share of bare skin at the temples, times that of hair on top", "picture", 0.3, 0.5
+        "share of bare skin at the temples, times that of hair on top", "picture", 0.33, 0.45
     ),
     "Bangs": Measure("share of the forehead under hair", "picture", 0.25, 0.45),
-    "Straight_Hair": Measure("evenness of the strands", "picture", 0.3, 0.6),
-    "Wavy_Hair": Measure("unevenness of the strands", "picture", 0.3, 0.6),
-    "Wearing_Earrings": Measure("area of jewels above the chin", "picture", 0.001, 0.005),
+    "Wearing_Earrings": Measure("area of jewels above the chin", "picture", 0.004, 0.01),
     "Wearing_Necklace": Measure("area of jewels below the chin", "picture", 0.01, 0.03),
     "Wearing_Hat": Measure("area of the hat", "picture", 0.1, 0.4),
     "Wearing_Necktie": Measure("area of the tie", "picture", 0.01, 0.04),
     "5_o_Clock_Shadow": Measure(
-        "darkness of the bare skin of the jaw against the face, log ratio", "picture", 0.25, 0.45
+        "darkness of the bare skin of the jaw against the face, log ratio", "picture", 0.33, 0.43
     ),
     "Mustache": Measure("share of beard between nose and mouth", "picture", 0.2, 0.5),
     "Goatee": Measure("share of beard on the chin", "picture", 0.2, 0.5),
     "Sideburns": Measure("share of beard before the ear, better side", "picture", 0.2, 0.5),
     "No_Beard": Measure(
-        "1 - the largest share of beard or shadow on any part", "picture", 0.5, 0.8
+        "1 - the largest share of beard or shadow on any part", "picture", 0.75, 0.9
     ),
 }
 """Every attribute's measure; the order is that of the sources."""
@@ -167,8 +165,6 @@ _UPPER_LIP, _LOWER_LIP = (34, 45), (40, 49)  # outer and inner edge
 
 # Vertices that are no landmarks, the subject's right and left; chosen on the template.
 _TIP_SIDES: Final = (277, 2416)
-_BAGS: Final = ((191, 139, 1604), (2337, 2287, 3661))
-_BELOW_BAGS: Final = (1488, 3552)
 _TEMPLES: Final = (1918, 3964)
 _JAW: Final = (740, 2830)
 _CHEEKBONES: Final = (1531, 3592)
@@ -200,11 +196,6 @@ def shape_measures(head: HeadModel, neutral: Tensor) -> dict[str, Array]:
     def between(a: int, b: int) -> Array:
         return _length(marks[:, a], marks[:, b])
 
-    bags = np.mean([points[:, list(side), 1].mean(1) for side in _BAGS], axis=0)
-    rims = [
-        (marks[:, eye[5], 1] + points[:, below, 1]) / 2
-        for eye, below in zip(_EYES, _BELOW_BAGS, strict=True)
-    ]
     opening = [
         (between(eye[1], eye[5]) + between(eye[2], eye[4])) / 2 / between(eye[0], eye[3])
         for eye in _EYES
@@ -218,7 +209,6 @@ def shape_measures(head: HeadModel, neutral: Tensor) -> dict[str, Array]:
         "Pointy_Nose": (marks[:, list(_WINGS), 1].mean(1) - marks[:, _NOSE_TIP, 1])
         / across(*_TIP_SIDES),
         "Big_Lips": between(*_UPPER_LIP) + between(*_LOWER_LIP),
-        "Bags_Under_Eyes": np.mean(rims, axis=0) - bags,
         "Narrow_Eyes": 1 / np.mean(opening, axis=0),
         "Oval_Face": across(*_TEMPLES) / across(*_JAW),
         "High_Cheekbones": across(*_CHEEKBONES) / across(*_HOLLOWS),
@@ -247,8 +237,9 @@ def motion_measures(vertices: Tensor, neutral: Tensor) -> dict[str, Array]:
     )  # (B, 51, 3)
 
     def rise(marks: Array) -> Array:
-        # above the middle of the upper lip, so that an opening jaw counts for nothing
-        return np.asarray(marks[:, list(_CORNERS), 2].mean(1) - marks[:, _UPPER_LIP[0], 2])
+        # above the middle of the lips, so that an opening jaw counts for little
+        middle = [_UPPER_LIP[0], _LOWER_LIP[0]]
+        return np.asarray(marks[:, list(_CORNERS), 2].mean(1) - marks[:, middle, 2].mean(1))
 
     def width(marks: Array) -> Array:
         return _length(marks[:, _CORNERS[0]], marks[:, _CORNERS[1]])
@@ -383,7 +374,13 @@ def portrait_measures(
         area[place] = len(rows) * pixel**2
         out = (columns + 0.5) * pixel - _PORTRAIT_CAMERA.field_width / 2
         arch[place] = np.mean([_sagitta(out[s], -rows[s] * pixel) for s in (out < 0, out > 0)])
-    return {"Pale_Skin": skin, "Bushy_Eyebrows": area, "Arched_Eyebrows": arch}
+    bags = _dark(readings.colour(("under eye",), "skin"), readings.colour(("cheek",), "skin"))
+    return {
+        "Pale_Skin": skin,
+        "Bags_Under_Eyes": bags,
+        "Bushy_Eyebrows": area,
+        "Arched_Eyebrows": arch,
+    }
 
 
 def _sagitta(across: Array, up: Array) -> float:
@@ -396,7 +393,8 @@ def _sagitta(across: Array, up: Array) -> float:
 
 # -- pictures -------------------------------------------------------------------------------------
 
-_SHADE = 0.9  # stubble at full strength darkens the jaw by this much, log ratio
+# A bare jaw lies in this much shade, and stubble darkens it by about as much again: log ratios.
+_BARE, _SHADE = 0.3, 0.5
 
 
 def picture_measures(
@@ -433,12 +431,13 @@ def picture_measures(
     moustache, chin = (read.share((zone,), "beard") for zone in ("moustache", "chin"))
     jaws = read.share(("jaw",), "beard")
     sideburns = read.better_side("sideburn", "beard")
-    most = np.max([moustache, chin, jaws, sideburns, np.clip(shadow / _SHADE, 0, 1)], axis=0)
+    most = np.max(
+        [moustache, chin, jaws, sideburns, np.clip((shadow - _BARE) / _SHADE, 0, 1)], axis=0
+    )
     hat = read.area("hat")
     top = np.where(hat > 0.1, 0.0, read.share(("crown",), "skin"))
     temples = np.where(hat > 0.1, 0.0, read.share(("temple",), "skin"))
-    jewels = read.material == _M["jewel"]
-    above = read.rows < read.chin[:, None, None]
+    earrings, necklace = read.jewels()
     return {
         "Wearing_Lipstick": _red(read.colour(("lips",), "lip")) - _red(face),
         "Heavy_Makeup": _dark(read.colour(("lids",), "skin", "lens"), face),
@@ -449,8 +448,8 @@ def picture_measures(
         "Bald": top,
         "Receding_Hairline": temples * (1 - top),
         "Bangs": read.share(("forehead",), "hair"),
-        "Wearing_Earrings": (jewels & above).sum((1, 2)) * read.pixel**2,
-        "Wearing_Necklace": (jewels & ~above).sum((1, 2)) * read.pixel**2,
+        "Wearing_Earrings": earrings,
+        "Wearing_Necklace": necklace,
         "Wearing_Hat": hat,
         "Wearing_Necktie": read.area("tie"),
         "5_o_Clock_Shadow": shadow,
@@ -491,14 +490,14 @@ def _dark(colour: Array, against: Array) -> Array:
     return np.asarray(np.log((against @ _LUMINANCE) / (colour @ _LUMINANCE)))
 
 
-# Luminance (log) and yellowness (log of green over blue) of the four colours and of red hair,
-# which has no name among CelebA's.
+# Luminance (log) and warmth (log of red over blue) of the four colours and of red hair, which has no
+# name among CelebA's: what the renderer shows of the colours that are drawn.
 _HAIR_PROTOTYPES: Final[dict[str, tuple[float, float]]] = {
-    "Black_Hair": (-4.4, 0.1),
-    "Brown_Hair": (-3.0, 0.7),
-    "Blond_Hair": (-1.5, 0.8),
-    "Gray_Hair": (-1.4, 0.03),
-    "": (-2.6, 1.3),
+    "Black_Hair": (-3.75, 0.3),
+    "Brown_Hair": (-2.85, 1.3),
+    "Blond_Hair": (-1.45, 1.2),
+    "Gray_Hair": (-1.25, 0.05),
+    "": (-2.6, 2.2),
 }
 
 
@@ -506,11 +505,10 @@ def _hair_colours(read: _Readings, bald: NDArray[np.bool_]) -> dict[str, Array]:
     """For each colour: distance to the nearest other prototype less that to its own."""
     colour = read.hair()  # (N, 3)
     tone = np.stack(
-        [np.log(colour @ _LUMINANCE), np.log(colour[:, 1] / colour[:, 2])], axis=1
+        [np.log(colour @ _LUMINANCE), np.log(colour[:, 0] / colour[:, 2])], axis=1
     )  # (N, 2)
     prototypes = np.array(list(_HAIR_PROTOTYPES.values()))  # (5, 2)
-    scale = np.array([1.0, 1.5])
-    distance = np.linalg.norm((tone[:, None] - prototypes) * scale, axis=2)  # (N, 5)
+    distance = np.linalg.norm(tone[:, None] - prototypes, axis=2)  # (N, 5)
     found = {}
     for place, name in enumerate(_HAIR_PROTOTYPES):
         if name:
@@ -550,14 +548,14 @@ class _Readings:
         spot = np.clip(places.astype(np.int64), 0, size - 1)
         picture = np.arange(count)[:, None]
         self._found = record.material[picture, spot[..., 1], spot[..., 0]]  # (N, M)
+        self._pure = _pure(record.material, side)[picture, spot[..., 1], spot[..., 0]]  # (N, M)
         normal = record.normal[picture, spot[..., 1], spot[..., 0]]  # (N, M, 3)
         pixels = spot * side // size
         values = rendered.images[picture, pixels[..., 1], pixels[..., 0]]  # (N, M, 3)
         self._scenes = scenes
         self._colours = self._reflectance(values, normal, np.arange(count))
         self._record, self._images = record, rendered.images
-        self.rows = np.arange(size)[None, :, None]
-        self.chin = places[:, self._regions["chin tip"], 1].mean(1)  # (N,)
+        self._lobes = [places[:, self._regions[f"{side} lobe"]].mean(1) for side in _SIDES]
 
     def share(self, regions: Sequence[str], material: str) -> Array:
         """Share of the regions' vertices where the picture shows the material, (N,)."""
@@ -571,14 +569,30 @@ class _Readings:
         )
 
     def colour(self, regions: Sequence[str], *materials: str) -> Array:
-        """Mean reflectance where the regions show one of the materials, (N, 3); NaN if nowhere."""
+        """Mean reflectance where the regions show one of the materials, (N, 3); NaN if nowhere.
+
+        Pixels that show nothing else are preferred to those at a border.
+        """
         members = np.concatenate([self._regions[name] for name in regions])
         wanted = np.isin(self._found[:, members], [_M[name] for name in materials])  # (N, m)
+        whole = wanted & self._pure[:, members]
+        wanted = np.where(whole.sum(1, keepdims=True) >= _ENOUGH, whole, wanted)
         return _mean(self._colours[:, members], wanted)
 
     def area(self, material: str) -> Array:
         """Area of a material in the picture, (N,)."""
         return np.asarray((self.material == _M[material]).sum((1, 2)) * self.pixel**2)
+
+    def jewels(self) -> tuple[Array, Array]:
+        """Areas of the jewels near an ear lobe and of all others, (N,) each."""
+        near, far = np.zeros((2, len(self.material)))
+        for place, jewels in enumerate(self.material == _M["jewel"]):
+            spots = np.argwhere(jewels)[:, ::-1] + 0.5  # (J, 2), x and y
+            gaps = [np.linalg.norm(spots - lobe[place], axis=1) for lobe in self._lobes]
+            inside = np.min(gaps, axis=0) * self.pixel[place] < _EARRING_REACH
+            near[place] = inside.sum() * self.pixel[place] ** 2
+            far[place] = (~inside).sum() * self.pixel[place] ** 2
+        return near, far
 
     def hair(self) -> Array:
         """Mean reflectance of the hair, (N, 3); NaN where there is next to none."""
@@ -613,7 +627,17 @@ class _Readings:
         return np.asarray(np.maximum(radiance / light, 1e-4))
 
 
-_LEAST_HAIR = 0.15
+_ENOUGH = 4
+_LEAST_HAIR, _EARRING_REACH = 0.15, 0.7
+_SIDES: Final = ("right", "left")
+
+
+def _pure(material: NDArray[np.int32], side: int) -> NDArray[np.bool_]:
+    """Whether each sample (N, S, S) lies in a pixel whose samples all hit the same material."""
+    each = material.shape[1] // side
+    blocks = material.reshape(len(material), side, each, side, each)
+    same = (blocks == blocks[:, :, :1, :, :1]).all((2, 4))  # (N, side, side)
+    return np.asarray(same.repeat(each, 1).repeat(each, 2))
 
 
 def _mean(values: Array, wanted: NDArray[np.bool_]) -> Array:
@@ -634,6 +658,7 @@ def _regions(head: HeadModel) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.
     skin = np.zeros(len(places), dtype=bool)
     skin[head.faces.cpu().numpy()[head.face_segments.cpu().numpy() == 0].ravel()] = True
     from_eye = np.sqrt((x - 0.5) ** 2 + y**2 + z**2)
+    lobe = (head.mask("ears").cpu().numpy() > 0.5) & (z < -0.45)
     before_ear = (y > 0.5) & (y < 0.95) & (z > -0.55) & (z < 0.05) & (x > 0.9)
     boxes = {
         "forehead": (x < 0.5) & (z > 0.5) & (z < 0.85) & (y < 0),
@@ -641,19 +666,18 @@ def _regions(head: HeadModel) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.
         "cheek": (x > 0.25) & (x < 0.6) & (z > -0.75) & (z < -0.4) & (y < -0.2),
         "blush": ((x - 0.78) ** 2 + (z + 0.52) ** 2 < 0.02) & (y < 0.2),
         "lids": (from_eye > 0.26) & (from_eye < 0.34) & (z > 0.08) & (z < 0.3) & (y < 0),
+        "under eye": (x > 0.3) & (x < 0.7) & (z > -0.36) & (z < -0.2) & (y < 0),
         "lips": head.mask("lips").cpu().numpy() > 0.7,
         "moustache": (x < 0.28) & (z > -0.95) & (z < -0.84) & (y < -0.3),
         "chin": (x < 0.24) & (z > -1.75) & (z < -1.5) & (y < 0),
         "jaw": (x > 0.45) & (x < 0.95) & (z > -1.5) & (z < -1.1) & (y < 0.45),
         "right sideburn": before_ear & (places[:, 0] < 0),
         "left sideburn": before_ear & (places[:, 0] > 0),
-        "temple": (x > 0.3) & (x < 0.75) & (z > 0.95) & (z < 1.3) & (y < 0.35),
+        "temple": (x > 0.2) & (x < 0.85) & (z > 0.92) & (z < 1.4) & (y < 0.5),
         "crown": (x < 0.8) & (z > 1.4) & (y < 0.7),
-        "chin tip": (np.arange(len(x)) == _CHIN_TIP),
+        "right lobe": lobe & (places[:, 0] < 0),
+        "left lobe": lobe & (places[:, 0] > 0),
     }
     members = {name: np.flatnonzero(box & skin) for name, box in boxes.items()}
     ids = np.unique(np.concatenate(list(members.values())))
     return {name: np.searchsorted(ids, found) for name, found in members.items()}, ids
-
-
-_CHIN_TIP = 1580

@@ -427,15 +427,14 @@ FACE_GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "face": ("Blurry", "Oval_Face", "Pale_Skin", "Young", "Heavy_Makeup"),
     "around head": (
         *("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair", "Bald", "Receding_Hairline"),
-        *("Bangs", "Straight_Hair", "Wavy_Hair"),
-        *("Wearing_Earrings", "Wearing_Hat", "Wearing_Necklace", "Wearing_Necktie"),
+        *("Bangs", "Wearing_Earrings", "Wearing_Hat", "Wearing_Necklace", "Wearing_Necktie"),
     ),
     "facial hair": ("5_o_Clock_Shadow", "Mustache", "No_Beard", "Sideburns", "Goatee"),
     "cheeks": ("High_Cheekbones", "Rosy_Cheeks"),
     "fat": ("Chubby",),
 }
-"""The nine groups of Hand and Chellappa (2017), with CelebA's names, less Attractive and
-Double_Chin."""
+"""The nine groups of Hand and Chellappa (2017), with CelebA's names, less four
+attributes: see :mod:`mtl_helpers.faces.attributes`."""
 
 _FACE_BLOCKS: Final = (
     yes_or_no("Male", "identity", 0.5),
@@ -476,12 +475,6 @@ _FACE_BLOCKS: Final = (
         (0.22, 0.42, 0.14, 0.09, 0.13),
     ),
     Block(
-        "wave",
-        "picture",
-        (("Straight_Hair",), (), ("Wavy_Hair",)),
-        (0.36, 0.28, 0.36),
-    ),
-    Block(
         "beard",
         "picture",
         (
@@ -505,7 +498,6 @@ _FACE_LINKS: Final = (
     Link("Male", "Heavy_Makeup", -0.18),
     Link("Male", "Wearing_Earrings", -0.22),
     Link("Male", "crown", 0.22),
-    Link("Male", "wave", -0.20),
     Link("Male", "Big_Nose", 0.20),
     Link("Male", "Bushy_Eyebrows", 0.22),
     Link("Wearing_Lipstick", "Heavy_Makeup", 0.35),
@@ -528,6 +520,7 @@ _FACE_LINKS: Final = (
 )
 
 
+@functools.cache
 def face_graph(strength: float = 1.0) -> TaskGraph:
     """Return the task graph of the ``attributes`` corpus.
 
@@ -552,6 +545,6 @@ def face_graph(strength: float = 1.0) -> TaskGraph:
         _FACE_BLOCKS,
         _FACE_LINKS,
         strength=strength,
-        hidden={"Bald": ("hair colour", "wave")},
+        hidden={"Bald": ("hair colour",)},
         groups=FACE_GROUPS,
     )
