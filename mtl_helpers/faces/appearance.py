@@ -349,7 +349,7 @@ def skin_of(identity: Identity) -> Skin:
         brows=_triple(brows),
         iris=_triple(np.asarray(identity.iris)),
         brow_height=identity.brow_thickness,
-        brow_density=0.5 + 0.5 * identity.brow_density,
+        brow_density=0.6 + 0.4 * identity.brow_density,
         blotches=identity.unevenness,
         gloss=identity.gloss * (0.35 + 0.65 * min(1.0, albedo[0] / 0.45)),
         pattern=identity.pattern,
@@ -361,7 +361,7 @@ def skin_of(identity: Identity) -> Skin:
         brow_arch=0.10 + 0.14 * u[5],
         brow_slope=-0.05 + 0.12 * u[6],
         brow_length=0.9 + 0.2 * u[7],
-        iris_ring=max(0.0, 1.4 * u[8] - 0.6),
+        iris_ring=max(0.0, 1.4 * u[8] - 0.6) if identity.iris[2] > identity.iris[0] / 2 else 0.0,
     )
 
 

@@ -344,7 +344,7 @@ def _draw_colours(rng: np.random.Generator, phenotype: Mapping[str, float]) -> _
     greying = max(0.0, (phenotype["age"] - 0.8) / 0.2)
     darkness = 1.0 - caucasian * 0.7 * rng.random() - 0.4 * greying * rng.random()
     light_eyes = caucasian > 0.5 and rng.random() < 0.5
-    brown = np.array([0.16, 0.075, 0.03]) * (0.25 + 0.9 * rng.random())
+    brown = np.array([0.15, 0.068, 0.026]) * (0.12 + 0.75 * rng.random() ** 1.5)
     blue, green = np.array([0.16, 0.27, 0.42]), np.array([0.20, 0.26, 0.13])
     mix = rng.random()
     pale = (mix * blue + (1 - mix) * green) * (0.6 + 0.6 * rng.random())

@@ -209,7 +209,7 @@ def brow_cover(q: wp.vec3, skin: SkinPaint, detail: float) -> float:
         strokes = wp.noise(state, wp.vec3(u * 60.0, q[0], q[2] * 7.0))
         strokes = strokes + 0.5 * wp.noise(state, wp.vec3(u * 120.0, q[0], q[2] * 12.0))
         ragged = 0.35 * strokes
-        hairs = wp.clamp(0.82 + 0.6 * strokes, 0.0, 1.0)
+        hairs = wp.clamp(0.95 + 0.55 * strokes, 0.0, 1.0)
     ends = ramp(-0.09 - 0.06 * ragged, 0.14, t) * (1.0 - ramp(0.82, 1.08, t + 0.1 * ragged))
     edge = 1.0 - ramp(0.5, 1.25, wp.abs(across) + ragged)
     return skin.brow_density * ends * edge * hairs
@@ -245,7 +245,8 @@ def goatee_zone(q: wp.vec3) -> float:
     # from the corners of the mouth inward to the chin
     beside = wp.abs(x - 0.47 + 0.22 * wp.clamp((-1.05 - q[2]) / 0.45, 0.0, 1.0))
     sides = (1.0 - ramp(0.05, 0.10, beside)) * (1.0 - ramp(-1.04, -0.94, q[2]))
-    return wp.max(wp.max(chin, tuft), sides) * ramp(-1.80, -1.68, q[2])
+    sides = sides * ramp(-1.62, -1.5, q[2])
+    return wp.max(wp.max(chin, tuft), sides) * ramp(-1.74, -1.62, q[2])
 
 
 @wp.func
@@ -483,7 +484,7 @@ def paint(
     if has_beard(look) and q[2] < 0.5:
         moustache = moustache_zone(q)
         full = beard_zone(q)
-        free = 1.0 - ramp(0.1, 0.4, lip)
+        free = 1.0 - ramp(0.3, 0.65, lip)
         cover = wp.max(look.moustache * moustache, look.goatee * goatee_zone(q))
         cover = wp.max(cover, look.sideburns * sideburn_zone(q))
         cover = wp.max(cover, look.beard * wp.max(full, moustache))
@@ -496,7 +497,7 @@ def paint(
                 detail, 78.0
             )
             shadow = shadow * (1.0 + 0.6 * wp.noise(state, q * 70.0) * shown(detail, 70.0))
-        cover = free * (1.0 - ear) * wp.clamp(cover * (1.25 + 0.9 * strand), 0.0, 1.0)
+        cover = free * (1.0 - ear) * wp.clamp(cover * (1.4 + 0.75 * strand), 0.0, 1.0)
         shadow = free * (1.0 - ear) * wp.clamp(shadow, 0.0, 1.0)
         colour = colour + (look.beard_colour - colour) * shadow
         hairs = look.beard_colour * wp.max(1.0 + 0.7 * strand, 0.25)
