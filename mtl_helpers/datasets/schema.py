@@ -136,7 +136,8 @@ class SampleTable:
     source
         The set.
     files
-        (N,) paths below the root, with slashes, each once.
+        (N,) paths below the root, with slashes; a file may stand there more than once with
+        different boxes.
     sizes
         (N,) bytes of each file; part of the fingerprint, so that an exchanged file is noticed.
     identity
@@ -227,7 +228,7 @@ class SampleTable:
 
     @cached_property
     def position(self) -> Mapping[str, int]:
-        """Number of each picture by its path."""
+        """Number of each picture by its path, for sets with one face a file."""
         return {name: number for number, name in enumerate(self.files)}
 
     @cached_property
