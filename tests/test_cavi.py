@@ -36,6 +36,12 @@ def test_it_is_registered():
     assert DATASETS["cavi"] is ADAPTER
 
 
+def test_modalities_are_numbered_as_in_the_rendered_corpus():
+    from mtl_helpers.faces.caricature import MODALITIES as RENDERED
+
+    assert MODALITIES == RENDERED
+
+
 def test_every_picture_is_found_once_with_person_and_modality(root):
     table = ADAPTER.index(root)
     assert len(table) == len(CAVI_PEOPLE) * 2 * 6

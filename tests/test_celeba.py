@@ -45,6 +45,12 @@ def test_it_is_registered_and_names_celebas_attributes():
     assert len(set(ATTRIBUTES)) == 40
 
 
+def test_rendered_attributes_go_by_the_same_names():
+    from mtl_helpers.faces.attributes import ATTRIBUTES as RENDERED
+
+    assert set(RENDERED) < set(module.ATTRIBUTES)
+
+
 @pytest.mark.parametrize("official", [True, False])
 def test_attributes_are_those_of_the_list(tmp_path, official):
     table = ADAPTER.index(build_celeba(tmp_path, official=official))
