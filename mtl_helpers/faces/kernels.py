@@ -356,11 +356,11 @@ def cut_away(q: wp.vec3, material: int, look: LookPaint) -> bool:
         strand = wp.noise(state, wp.vec3(q[0] * 24.0, q[1] * 24.0, 0.5))
         return q[2] > 0.955 + 0.13 * strand
     if material == LASH:
-        if q[2] < 0.3:
-            return False
         state = wp.uint32(look.pattern)
-        strand = wp.noise(state, wp.vec3(q[0] * 34.0, q[1] * 5.0, 0.5))
-        return q[2] > 0.72 + 0.9 * strand
+        strand = wp.noise(state, wp.vec3(q[0] * 40.0, q[1] * 5.0, 0.5))
+        if q[1] > 1.5:  # the lower lid's are sparse
+            return strand < 0.18 or q[2] > 0.3 + strand
+        return q[2] > 0.42 + 1.1 * strand
     return False
 
 

@@ -345,6 +345,11 @@ class FaceRenderer:
 
         edges = _open_edges(outer, np.full(len(outer), SKIN))
         rim = np.unique(edges[(places[edges, 2] > -0.5).all(1)])
+        # the skin ends inside the lids; their front edge, where lashes grow, is three rings on
+        inside = rim
+        for _ in range(3):
+            ring = np.unique(outer[np.isin(outer, rim).any(1)])
+            inside, rim = np.union1d(inside, ring), np.setdiff1d(ring, inside)
         right, left = (rim[places[rim, 0] * sign > 0] for sign in (-1, 1))
         neck = self._rim.numpy()
         collar = len(places) - 1 - len(_RINGS) * len(neck)

@@ -133,7 +133,7 @@ class Template:
     ears
         Soft mask of the ears, (V,).
     lid_rims
-        Vertex numbers along the rim of the subject's right and left lids.
+        Vertex numbers along the front edge of the subject's right and left lids.
     rings
         Vertex numbers of the neck's rim and of the collar's rings below it, each (R,).
     seat
@@ -747,17 +747,17 @@ def _lashes(template: Template) -> list[_Piece]:
             p = q[chosen]
             across = (np.abs(p[:, 0]) - np.abs(q[inner, 0])) / np.ptp(np.abs(q[:, 0]))  # 0 to 1
             reach = np.interp(across, [0, 0.3, 0.8, 1], [0.2, 0.7, 1.0, 0.9])
-            length = (0.105 if upper else 0.045) * reach
+            length = (0.095 if upper else 0.045) * reach
             direction = np.stack(
                 [
-                    side * np.interp(across, [0, 1], [-0.25, 0.75]),
-                    np.full(len(p), -0.75 if upper else -0.6),
-                    np.full(len(p), 0.55 if upper else -0.5),
+                    side * np.interp(across, [0, 0.6, 1], [-0.2, 0.2, 0.75]),
+                    np.full(len(p), -0.70),
+                    np.full(len(p), 0.55 if upper else -0.6),
                 ],
                 axis=1,
             )
             direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-            root = p - [0.0, 0.004, 0.0]
+            root = p - [0.0, 0.006, 0.0]
             tip = root + length[:, None] * direction
             count = len(p)
             piece = _loose(
@@ -775,12 +775,12 @@ def _lashes(template: Template) -> list[_Piece]:
 _FRAMES = {
     1: (0.375, 0.270, 3.2, 0.034),  # a broad, nearly rectangular rim
     2: (0.330, 0.310, 2.0, 0.020),  # a thin, round one
-    3: (0.390, 0.320, 2.5, 0.022),  # a large one, lower outside
+    3: (0.410, 0.350, 2.5, 0.022),  # a large one, lower outside
     4: (0.360, 0.230, 3.0, 0.026),  # a narrow one
 }
 """Half width and half height of a lens, exponent of its superellipse, radius of the rim."""
 
-GLASSES_Y = -0.60
+GLASSES_Y = -0.55
 """Depth of the lenses on the template; `glasses_shift` brings them before any other face."""
 
 
@@ -837,11 +837,10 @@ def _temple(template: Template, side: int, hinge: float, radius: float) -> _Piec
         [
             [hinge, float(_wrap(np.array(hinge))), 0.06],
             [1.02, -0.10, 0.07],
-            [1.14, 0.35, 0.08],
-            [1.22, 0.75, 0.09],
-            [1.25, 1.05, 0.10],
-            [1.27, 1.30, 0.0],
-            [1.25, 1.45, -0.2],
+            [1.13, 0.35, 0.08],
+            [1.20, 0.75, 0.09],
+            [1.21, 1.05, 0.10],
+            [1.21, 1.18, 0.07],
         ]
     ) * [side, 1, 1]
     points, faces = _tube(path, radius * 0.9, closed=False, sides=4)
@@ -850,7 +849,7 @@ def _temple(template: Template, side: int, hinge: float, radius: float) -> _Piec
         (template.places[template.skin, 0] * side > 0.6) & (template.ears[template.skin] < 0.2)
     ]
     near = _nearest(template, np.repeat(path, 4, axis=0), head_side)
-    share = np.repeat(np.array([0.0, 0.25, 0.6, 1, 1, 1, 1]), 4)
+    share = np.repeat([0.0, 0.3, 0.65, 1.0, 1.0, 1.0], 4)
     piece.anchors = np.stack([np.full(len(near), template.seat), near, near], axis=1)
     piece.weights = np.stack([1 - share, share / 2, share / 2], axis=1)
     return piece
