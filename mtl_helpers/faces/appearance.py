@@ -189,7 +189,7 @@ def draw_wild_look(
     }
     u = rng.random(9)
     feminine = gender > 0.5
-    wall = 0.02 + 0.5 * rng.random((2, 1)) ** 1.5 * (0.55 + 0.45 * rng.random((2, 3)))
+    wall = 0.01 + 0.5 * rng.random((2, 1)) ** 2 * (0.4 + 0.6 * rng.random((2, 3)))
     return dataclasses.replace(
         look,
         hat=1 + int(3 * u[0]) if u[1] < 0.12 else 0,
