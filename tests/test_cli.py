@@ -107,7 +107,7 @@ def test_sweep_help_lists_the_experiments(capsys: pytest.CaptureFixture[str]) ->
         (["sweep", "toy", "--preset", "labtop"], "Unknown preset 'labtop'"),
         (["ledger", "--preset", "labtop"], "Unknown preset 'labtop'"),
         (["corpus", "--preset", "labtop"], "Unknown preset 'labtop'"),
-        (["corpus", "--corpus", "tame"], "Unknown corpus 'tame'; choose one of: pie, wild"),
+        (["corpus", "--corpus", "tame"], "Unknown corpus 'tame'; choose one of: pie, wild, "),
     ],
 )
 def test_wrong_names_end_in_a_sentence(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from mtl_helpers.faces.attributes import AttributesSpec
+from mtl_helpers.faces.caricature import CaricatureSpec
 from mtl_helpers.faces.corpora import CORPORA, kind_of, load_corpus
 from mtl_helpers.faces.pie import PieSpec
 from mtl_helpers.faces.stream import RenderedStream, sample_of
@@ -15,7 +19,13 @@ from mtl_helpers.presets import PRESETS
 
 WILD = WildSpec(3, 1, 1, pictures=8, side=16, channels=3)
 PIE = PieSpec(2, 0, 1, ("05_1", "20_0", "19_1"), (7, 0), ("smile", "neutral"), side=16)
-SPECS = {"wild": WILD, "pie": PIE}
+FEW = {"train_identities": 2, "validation_identities": 0, "test_identities": 1}
+SPECS = {
+    "wild": WILD,
+    "pie": PIE,
+    "caricature": dataclasses.replace(CaricatureSpec.from_preset(PRESETS["smoke"]), side=24, **FEW),
+    "attributes": AttributesSpec(**FEW, pictures=3, side=32, starved={"Male": 2}),
+}
 
 
 @pytest.fixture(scope="module", params=SPECS, ids=SPECS.keys())
@@ -97,7 +107,7 @@ def test_samples_outlive_their_part():
 
 
 def test_corpora_are_found_by_their_specifications():
-    assert list(CORPORA)[:2] == ["pie", "wild"]
+    assert list(CORPORA) == ["pie", "wild", "caricature", "attributes"]
     for name, kind in CORPORA.items():
         spec = kind.from_preset(PRESETS["smoke"], seed=3)
         assert kind_of(spec) is kind

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtl_helpers.faces import pie, wild
+from mtl_helpers.faces import attributes, caricature, pie, wild
 from mtl_helpers.faces.cache import Layout
 from mtl_helpers.presets import Preset
 
@@ -129,14 +129,37 @@ class CorpusKind:
 CORPORA: Mapping[str, CorpusKind] = {
     kind.name: kind
     for kind in (
-        CorpusKind("pie", pie.PieSpec, pie.PieCorpus, pie.load_pie, pie.make_part, pie.PIE_VERSION),
         CorpusKind(
-            "wild",
-            wild.WildSpec,
-            wild.WildCorpus,
-            wild.load_wild,
-            wild.make_part,
-            wild.WILD_VERSION,
+            name="pie",
+            spec=pie.PieSpec,
+            corpus=pie.PieCorpus,
+            load=pie.load_pie,
+            make_part=pie.make_part,
+            version=pie.PIE_VERSION,
+        ),
+        CorpusKind(
+            name="wild",
+            spec=wild.WildSpec,
+            corpus=wild.WildCorpus,
+            load=wild.load_wild,
+            make_part=wild.make_part,
+            version=wild.WILD_VERSION,
+        ),
+        CorpusKind(
+            name="caricature",
+            spec=caricature.CaricatureSpec,
+            corpus=caricature.CaricatureCorpus,
+            load=caricature.load_caricature,
+            make_part=caricature.make_part,
+            version=caricature.CARICATURE_VERSION,
+        ),
+        CorpusKind(
+            name="attributes",
+            spec=attributes.AttributesSpec,
+            corpus=attributes.AttributesCorpus,
+            load=attributes.load_attributes,
+            make_part=attributes.make_part,
+            version=attributes.ATTRIBUTES_VERSION,
         ),
     )
 }
