@@ -450,9 +450,9 @@ def paint(
             if from_eye < 0.36:
                 crease = (from_eye - 0.315) * 40.0
                 colour = colour * (1.0 - 0.30 * ramp(0.04, 0.12, q[2]) * wp.exp(-crease * crease))
-                rim = 0.266 + 0.018 * upper + 0.008 * look.eyeshadow
-                lash = 1.0 - ramp(rim - 0.010, rim + 0.010, from_eye)
-                lash = lash * (0.35 + 0.45 * upper + 0.2 * look.eyeshadow)
+                rim = 0.267 + 0.022 * upper + 0.004 * look.eyeshadow
+                lash = 1.0 - ramp(rim - 0.005, rim + 0.005, from_eye)
+                lash = lash * (0.3 + 0.5 * upper + 0.2 * look.eyeshadow)
                 lash = lash * (0.35 + 0.65 * ramp(rim - 0.05, rim - 0.02, from_eye))
                 colour = colour * (1.0 - lash)
 
