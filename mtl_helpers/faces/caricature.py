@@ -1,9 +1,9 @@
 """The ``caricature`` corpus: every identity in photographs and in drawn caricatures.
 
-It serves the protocols of Ming, Burie and Luqman (2021): those of CaVI (Garg et al., "Deep
-CaricaturEshop: CaVINet", ACM Multimedia 2018), which has 10 to 15 pictures of each modality for an
-identity, and those of WebCaricature (Huo et al., "WebCaricature: a benchmark for caricature
-recognition", BMVC 2018), which has 252 people.
+It serves the protocols of Ming, Burie and Luqman (2021): those of CaVI (Garg et al., "Deep cross
+modal learning for caricature verification and identification", ACM Multimedia 2018), which has 10
+to 15 pictures of each modality for an identity, and those of WebCaricature (Huo et al.,
+"WebCaricature: a benchmark for caricature recognition", BMVC 2018), which has 252 people.
 
 An identity's pictures are numbered one after the other, photographs first. A photograph shows the
 person in a pose of up to 40 degrees, a light, an expression and a look of its own. A caricature
@@ -339,9 +339,9 @@ class CaricatureSpec:
         ValueError
             If the split is unknown or has fewer than two identities.
         """
-        key = [_PAIR_STREAM, self.seed, 1 + get_args(Split).index(split) if split else 0]
         members = np.array(self.identity_range(split))
-        columns = _fold_pairs(self, self.split(split), members, count, np.random.default_rng(key))
+        rng = np.random.default_rng([_PAIR_STREAM, self.seed, 1 + get_args(Split).index(split)])
+        columns = _fold_pairs(self, self.split(split), members, count, rng)
         return PairList(*columns, np.zeros(len(columns[0]), dtype=np.int64))
 
     # -- WebCaricature's form -----------------------------------------------------------------
