@@ -95,7 +95,7 @@ def _people(tree: Tree, name: str, count: dict[str, int]) -> list[list[str]]:
     lines = tree.lines(name, "list of people")
     folds = 1
     start = 0
-    if len(_split(lines[0])) == 1 and len(lines) > 1 and len(_split(lines[1])) == 1:
+    if lines[0].text.isdigit() and len(lines) > 1 and lines[1].text.isdigit():
         folds, start = lines[0].integer(lines[0].text, "the number of folds", 1), 1
     groups: list[list[str]] = []
     seen: set[str] = set()
