@@ -28,6 +28,7 @@ from mtl_helpers.faces.degrade import blur, sensor_noise
 from mtl_helpers.faces.head import HeadModel
 from mtl_helpers.faces.identity import Identity, sample_identities
 from mtl_helpers.faces.landmarks import LANDMARKS_51, framing, normalise_framing
+from mtl_helpers.faces.look import EARRINGS
 from mtl_helpers.faces.measures import (
     label,
     motion_measures,
@@ -73,7 +74,7 @@ class _Target:
 
 
 _TARGETS: Final[dict[str, _Target]] = {
-    "Male": _Target((-0.15, 0.2), (0.8, 1.15)),
+    "Male": _Target((-0.45, -0.05), (1.05, 1.45)),
     "Young": _Target((-0.1, 0.3), (0.75, 1.1)),
     "Big_Nose": _Target(
         (0.30, 0.39),
@@ -111,11 +112,11 @@ _TARGETS: Final[dict[str, _Target]] = {
         {"lr-eye-height1-incr": -0.9, "lr-eye-height2-incr": -0.9, "lr-eye-height3-incr": -0.9},
     ),
     "Oval_Face": _Target(
-        (1.17, 1.29), (1.43, 1.56), shapes={"head-oval": 1.0}, opposite={"head-square": 0.8}
+        (1.22, 1.31), (1.43, 1.56), shapes={"head-oval": 1.0}, opposite={"head-square": 0.5}
     ),
     "High_Cheekbones": _Target(
-        (1.13, 1.20),
-        (1.32, 1.46),
+        (1.13, 1.21),
+        (1.37, 1.50),
         {"lr-cheek-bones-incr": 1.0, "lr-cheek-inner-incr": -0.4, "lr-cheek-volume-incr": -0.2},
     ),
     "Chubby": _Target(
@@ -128,7 +129,7 @@ _TARGETS: Final[dict[str, _Target]] = {
 _BAGS: Final = {
     f"{side}-eye-{change}-incr": amount
     for side in ("l", "r")
-    for change, amount in (("bag", 1.0), ("bag-height", 0.5))
+    for change, amount in (("bag", 1.2), ("bag-height", 0.4))
 }
 _STEPS, _PROBE, _REACH, _LARGEST = 10, 0.08, 2.2, 1.5
 
@@ -212,7 +213,7 @@ def _draw_skin(rng: np.random.Generator, wish: Wish, person: Identity, bags: flo
         brow_slope=0.02 * (u[4] - 0.5),
         brow_length=1.0,
         flush=0.3 + 0.4 * u[5],
-        under_eye=bags,
+        under_eye=1.5 * bags,
         freckles=0.0,
         moles=0.04 * u[6],
     )
@@ -255,7 +256,7 @@ class _Solver:
     def coefficients(self, drivers: NDArray[np.float64]) -> Tensor:
         """Coefficients (B, K) of driver values (B, D)."""
         row = np.zeros((len(drivers), len(self._head.coefficient_names)))
-        gender, youth = (np.clip(drivers[:, i], -0.35, 1.35) for i in (0, 1))
+        gender, youth = (np.clip(drivers[:, i], -low, 1 + low) for i, low in ((0, 0.8), (1, 0.35)))
         weights = np.einsum(
             "ib,jb->bij", np.stack([1 - gender, gender]), np.stack([1 - youth, youth])
         )
@@ -407,15 +408,15 @@ def draw_look(rng: np.random.Generator, wish: Wish, skin: Skin) -> Look:
         goatee=float(cover) if wish["Goatee"] else 0.0,
         sideburns=float(cover) if wish["Sideburns"] else 0.0,
         beard_colour=_colour(np.minimum(0.5 * np.array(hair), 0.25 * np.array(skin.albedo))),
-        lipstick=strength("Wearing_Lipstick", 1, 0.8, 1.0, 0.4),
+        lipstick=strength("Wearing_Lipstick", 1, 0.8, 1.0, 0.3),
         lipstick_colour=_colour(lipstick),
         eyeshadow=strength("Heavy_Makeup", 2, 0.8, 1.0, 0.4),
-        rouge=strength("Rosy_Cheeks", 3, 0.8, 1.0, 0.4),
+        rouge=strength("Rosy_Cheeks", 3, 0.8, 1.0, 0.5),
         glasses=1 + int(FRAMES * u[37]) if wish["Eyeglasses"] else 0,
         glasses_colour=(0.02, 0.018, 0.016) if u[38] < 0.7 else (0.2, 0.15, 0.08),
         hat=1 + int(3 * u[39]) if wish["Wearing_Hat"] else 0,
         hat_colour=_colour(rng.uniform(0.02, 0.5) * rng.uniform(0.2, 1.0, 3)),
-        earrings=1 + int(rng.integers(2)) if wish["Wearing_Earrings"] else 0,
+        earrings=EARRINGS.index("hoops") if wish["Wearing_Earrings"] else 0,
         necklace=int(wish["Wearing_Necklace"]),
         necktie=int(wish["Wearing_Necktie"]),
         trinket_colour=metals[int(rng.integers(2))],
@@ -477,8 +478,8 @@ def _draw_scene(rng: np.random.Generator, look: Look, skin: Skin) -> Scene:
         float(pitch),
         0,
         roll_deg=float(roll),
-        field_width=_amount(rng, 4.8, 5.0),
-        target=(0.0, -0.5, -0.25 + 0.05 * float(rng.standard_normal())),
+        field_width=_amount(rng, 4.95, 5.15),
+        target=(0.0, -0.5, -0.3 + 0.05 * float(rng.standard_normal())),
     )
     key = Light(
         float(yaw) + _amount(rng, -40, 40),

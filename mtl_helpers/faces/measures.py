@@ -75,22 +75,22 @@ class Measure:
 
 
 MEASURES: Final[dict[str, Measure]] = {
-    "Male": Measure("share of the shape that only the gender control explains", "shape", 0.4, 0.6),
-    "Young": Measure("share of the shape that only the age control explains", "shape", 0.45, 0.6),
+    "Male": Measure("share of the shape that only the gender control explains", "shape", 0.3, 0.7),
+    "Young": Measure("share of the shape that only the age control explains", "shape", 0.42, 0.64),
     "Big_Nose": Measure("width across the wings x length, area", "shape", 0.42, 0.48),
     "Pointy_Nose": Measure("how far the tip stands out / width of the tip", "shape", 1.0, 1.2),
     "Big_Lips": Measure("height of the upper lip + that of the lower one", "shape", 0.37, 0.42),
     "Narrow_Eyes": Measure("width of the eye / its opening", "shape", 3.35, 3.75),
-    "Oval_Face": Measure("width at the temples / width at the jaw", "shape", 1.33, 1.39),
+    "Oval_Face": Measure("width at the temples / width at the jaw", "shape", 1.34, 1.39),
     "High_Cheekbones": Measure(
-        "width at the cheekbones / width at the hollow of the cheeks", "shape", 1.24, 1.28
+        "width at the cheekbones / width at the hollow of the cheeks", "shape", 1.25, 1.31
     ),
     "Chubby": Measure("width of the lower cheeks", "shape", 1.80, 1.88),
     "Arched_Eyebrows": Measure(
         "height of the brow's arch above the chord of its ends", "portrait", 0.035, 0.055
     ),
     "Bags_Under_Eyes": Measure(
-        "darkness of the skin under the eyes against the cheeks, log ratio", "portrait", 0.01, 0.035
+        "darkness of the skin under the eyes against the cheeks, log ratio", "portrait", 0.14, 0.2
     ),
     "Bushy_Eyebrows": Measure("area of the brows", "portrait", 0.14, 0.205),
     "Pale_Skin": Measure("reflectance of the face's skin (luminance)", "portrait", 0.335, 0.375),
@@ -111,7 +111,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "Brown_Hair": Measure("nearness of the hair's colour to brown", "picture", -0.1, 0.1),
     "Blond_Hair": Measure("nearness of the hair's colour to blond", "picture", -0.1, 0.1),
     "Gray_Hair": Measure("nearness of the hair's colour to gray", "picture", -0.1, 0.1),
-    "Bald": Measure("share of bare skin on top of the head", "picture", 0.5, 0.8),
+    "Bald": Measure("share of bare skin on top of the head", "picture", 0.4, 0.65),
     "Receding_Hairline": Measure(
         "share of bare skin at the temples, times that of hair on top", "picture", 0.33, 0.45
     ),
@@ -125,7 +125,7 @@ MEASURES: Final[dict[str, Measure]] = {
     ),
     "Mustache": Measure("share of beard between nose and mouth", "picture", 0.2, 0.5),
     "Goatee": Measure("share of beard on the chin", "picture", 0.2, 0.5),
-    "Sideburns": Measure("share of beard before the ear, better side", "picture", 0.2, 0.5),
+    "Sideburns": Measure("share of beard before the ear, better side", "picture", 0.15, 0.35),
     "No_Beard": Measure(
         "1 - the largest share of beard or shadow on any part", "picture", 0.75, 0.9
     ),
@@ -383,7 +383,7 @@ def portrait_measures(
     }
 
 
-def _sagitta(across: Array, up: Array) -> float:
+def _sagitta(across: NDArray[np.floating], up: NDArray[np.floating]) -> float:
     """Height of the arch of a parabola through points, above the chord of its ends; 0 if few."""
     if len(across) < 10 or np.ptp(across) < 0.2:
         return 0.0
@@ -490,8 +490,8 @@ def _dark(colour: Array, against: Array) -> Array:
     return np.asarray(np.log((against @ _LUMINANCE) / (colour @ _LUMINANCE)))
 
 
-# Luminance (log) and warmth (log of red over blue) of the four colours and of red hair, which has no
-# name among CelebA's: what the renderer shows of the colours that are drawn.
+# Luminance (log) and warmth (log of red over blue) of the four colours, and of red hair, which has
+# no name among CelebA's: what the renderer shows of the colours that are drawn.
 _HAIR_PROTOTYPES: Final[dict[str, tuple[float, float]]] = {
     "Black_Hair": (-3.75, 0.3),
     "Brown_Hair": (-2.85, 1.3),
@@ -598,7 +598,8 @@ class _Readings:
         """Mean reflectance of the hair, (N, 3); NaN where there is next to none."""
         size, side = self.material.shape[1], self._images.shape[1]
         means = np.full((len(self.material), 3), np.nan)
-        for place, hair in enumerate(self.material == _M["hair"]):
+        whole = _pure(self.material, side)
+        for place, hair in enumerate((self.material == _M["hair"]) & whole):
             rows, columns = np.nonzero(hair)
             if len(rows) * self.pixel[place] ** 2 < _LEAST_HAIR:
                 continue
@@ -666,7 +667,7 @@ def _regions(head: HeadModel) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.
         "cheek": (x > 0.25) & (x < 0.6) & (z > -0.75) & (z < -0.4) & (y < -0.2),
         "blush": ((x - 0.78) ** 2 + (z + 0.52) ** 2 < 0.02) & (y < 0.2),
         "lids": (from_eye > 0.26) & (from_eye < 0.34) & (z > 0.08) & (z < 0.3) & (y < 0),
-        "under eye": (x > 0.3) & (x < 0.7) & (z > -0.36) & (z < -0.2) & (y < 0),
+        "under eye": (x > 0.32) & (x < 0.68) & (z > -0.3) & (z < -0.13) & (y < 0),
         "lips": head.mask("lips").cpu().numpy() > 0.7,
         "moustache": (x < 0.28) & (z > -0.95) & (z < -0.84) & (y < -0.3),
         "chin": (x < 0.24) & (z > -1.75) & (z < -1.5) & (y < 0),

@@ -227,6 +227,42 @@ class TaskGraph:
         np.fill_diagonal(correlations, 1.0)
         return correlations
 
+    def read_correlations(self, rates: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the correlations of labels that are read off with errors and gaps.
+
+        A label that is sometimes wrong or missing is correlated less than the attribute itself.
+        If what happens to one attribute's label depends on that attribute alone, by how much
+        follows from its rates.
+
+        Parameters
+        ----------
+        rates
+            (T, 2, 2): for attribute t, drawn value w and label l the probability of l given w.
+            What is missing to 1 is unlabelled.
+
+        Returns
+        -------
+        numpy.ndarray
+            (T, T), each over the pictures in which both attributes are labelled; NaN where a label
+            does not vary.
+        """
+        share = self.prevalences()
+        joint = self.joint_probabilities()
+        # cells[i, j, v, w]: probability that i is v and j is w
+        both = np.empty((len(self), len(self), 2, 2))
+        both[..., 1, 1] = joint
+        both[..., 1, 0] = share[:, None] - joint
+        both[..., 0, 1] = share[None, :] - joint
+        both[..., 0, 0] = 1 - share[:, None] - share[None, :] + joint
+        read = np.einsum("ijvw,ivl,jwm->ijlm", both, rates, rates)
+        read = read / read.sum((2, 3), keepdims=True)
+        first, second = read[:, :, 1, :].sum(2), read[:, :, :, 1].sum(2)
+        spread = np.sqrt(first * (1 - first) * second * (1 - second))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            correlations = np.asarray((read[:, :, 1, 1] - first * second) / spread)
+        np.fill_diagonal(correlations, 1.0)
+        return correlations
+
     def adjacency(self) -> NDArray[np.float64]:
         """Return the graph to be found: (T, T), symmetric, signed, zero on the diagonal.
 
