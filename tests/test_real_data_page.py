@@ -59,6 +59,7 @@ def test_a_section_names_the_lists_and_settings(name):
     text, adapter = section(name), DATASETS[name]
     tree = "".join(blocks(text, "text"))
     assert tree.startswith("DIR/")
+    assert max(map(len, tree.splitlines())) <= 78  # or the page shows half of it
     # the last names of the layout that messages show, e.g. "pairs.txt" and "list_attr_celeba"
     files = re.findall(r"(\w+)\.(?:txt|mat|csv)", adapter.source.layout)
     assert all(file in tree for file in files)
