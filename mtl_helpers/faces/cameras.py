@@ -8,6 +8,7 @@ that a profile's nose stays in the picture.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ class Camera:
     field_width: float = FIELD_WIDTH
     target: tuple[float, float, float] = TARGET
 
-    @property
+    @functools.cached_property
     def axes(self) -> NDArray[np.float64]:
         """Rows right, down, forward of the camera in world coordinates, shape (3, 3)."""
         yaw, pitch = math.radians(self.yaw_deg), math.radians(self.pitch_deg)
@@ -82,7 +83,9 @@ class Camera:
         down = np.cross(-toward, right)
         turned_right = math.cos(roll) * right - math.sin(roll) * down
         turned_down = math.sin(roll) * right + math.cos(roll) * down
-        return np.stack([turned_right, turned_down, -toward])
+        axes = np.stack([turned_right, turned_down, -toward])
+        axes.setflags(write=False)  # all who ask get the same array
+        return axes
 
     @property
     def position(self) -> NDArray[np.float64]:
@@ -167,6 +170,6 @@ def project(points: Tensor, camera: str | Camera, side: int) -> Tensor:
 def to_camera(points: Tensor, camera: str | Camera) -> Tensor:
     """World points in a camera's own axes: right, down and depth, shape (..., 3)."""
     camera = get_camera(camera)
-    axes = torch.as_tensor(camera.axes, dtype=points.dtype, device=points.device)
+    axes = torch.tensor(camera.axes, dtype=points.dtype, device=points.device)
     view = (points - points.new_tensor(camera.target)) @ axes.T  # (..., 3)
     return view + view.new_tensor([0.0, 0.0, CAMERA_DISTANCE])

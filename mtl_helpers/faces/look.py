@@ -199,7 +199,10 @@ def kernel_struct(record: type) -> Any:
         "__module__": __name__,
         "__doc__": f"`{record.__name__}` as the kernels see it.",
     }
-    return wp.struct(type(f"{record.__name__}Paint", (), body))
+    struct: Any = wp.struct(type(f"{record.__name__}Paint", (), body))
+    # warp builds the type anew at every call, which takes longer than drawing some pictures
+    struct.numpy_dtype = functools.cache(struct.numpy_dtype)
+    return struct
 
 
 SkinPaint: Any = kernel_struct(Skin)
@@ -217,14 +220,8 @@ def skin_paint(skin: Skin) -> Any:
 
 def look_paints(looks: list[Look], device: str) -> wp.array:
     """Pack `Look` records into an array of `LookPaint` on a device, one an element."""
-    table = np.array([_LOOK_VALUES(look) for look in looks], dtype=_look_dtype())
+    table = np.array([_LOOK_VALUES(look) for look in looks], dtype=LookPaint.numpy_dtype())
     return wp.array(table, dtype=LookPaint, device=device)
 
 
 _LOOK_VALUES = attrgetter(*(field.name for field in fields(Look)))
-
-
-@functools.cache
-def _look_dtype() -> Any:
-    # warp builds the type anew at every call, which takes longer than drawing some pictures
-    return LookPaint.numpy_dtype()

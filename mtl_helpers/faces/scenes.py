@@ -8,6 +8,7 @@ and only toward lights that cast shadows.
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ class Light:
     warmth: float = 0.0
     hard: bool = True
 
-    @property
+    @functools.cached_property
     def direction(self) -> NDArray[np.float64]:
         """Unit vector from the face toward the light, shape (3,)."""
         return np.asarray(-Camera("light", self.yaw_deg, self.pitch_deg, 0).axes[2])
