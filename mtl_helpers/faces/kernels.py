@@ -13,6 +13,7 @@ import warp as wp
 
 from mtl_helpers.faces.look import LookPaint, SkinPaint
 from mtl_helpers.faces.paint import (
+    CAVITY,
     HAIR,
     HAT,
     LASH,
@@ -104,6 +105,56 @@ def mark_seen(
     face = int(key % wp.int64(65536))
     for corner in range(3):
         seen[faces[face, corner]] = wp.uint8(1)
+
+
+@wp.kernel
+def mark_around(
+    seen: wp.array[wp.uint8],
+    faces: wp.array2d[int],
+    first_corner: wp.array[int],
+    corner_face: wp.array[int],
+    around: wp.array[wp.uint8],
+):
+    """Mark also the neighbours of the marked vertices."""
+    vertex = wp.tid()
+    if seen[vertex] != wp.uint8(0):
+        around[vertex] = wp.uint8(1)
+        for corner in range(first_corner[vertex], first_corner[vertex + 1]):
+            face = corner_face[corner]
+            for other in range(3):
+                around[faces[face, other]] = wp.uint8(1)
+
+
+@wp.kernel
+def soften_shadows(
+    hard: wp.array2d[float],
+    seen: wp.array[wp.uint8],
+    normals: wp.array[wp.vec3],
+    directions: wp.array[wp.vec3],
+    faces: wp.array2d[int],
+    first_corner: wp.array[int],
+    corner_face: wp.array[int],
+    soft: wp.array2d[float],
+):
+    """Mean of a marked vertex's shadow and its neighbours' that face the light: a soft edge."""
+    vertex = wp.tid()
+    if seen[vertex] == wp.uint8(0):
+        return
+    begin = first_corner[vertex]
+    end = first_corner[vertex + 1]
+    for light in range(directions.shape[0]):
+        own = hard[vertex, light]
+        total = 2.0 * own
+        count = wp.float32(2.0)
+        if wp.dot(normals[vertex], directions[light]) > 0.0:
+            for corner in range(begin, end):
+                face = corner_face[corner]
+                for other in range(3):
+                    near = faces[face, other]
+                    if near != vertex and wp.dot(normals[near], directions[light]) > 0.0:
+                        total = total + hard[near, light]
+                        count = count + 1.0
+        soft[vertex, light] = total / count
 
 
 @wp.kernel
@@ -584,14 +635,20 @@ def shade_hits(
                     n = -n
                     albedo = albedo * 0.45
                     gloss = 0.0
+            open_floor = wp.float32(0.0)
+            if materials[face] == CAVITY:
+                # the flesh round the eyes is thin and moist: light comes through the lids
+                open_floor = wp.float32(0.5)
             open_sky = openness[i] * w[0] + openness[j] * w[1] + openness[k] * w[2]
             sky = open_sky * (0.7 + 0.3 * n[2])
             linear[view, pixel, 0] = linear[view, pixel, 0] + albedo * sky
             for light in range(lights):
                 d = directions[light]
                 cosine = wp.dot(n, d)
+                cosine = wp.max(cosine, open_floor)
                 if cosine > 0.0:
                     free = lit[i, light] * w[0] + lit[j, light] * w[1] + lit[k, light] * w[2]
+                    free = wp.max(free, open_floor)
                     if free > 0.0:
                         glint = wp.float32(0.0)
                         if gloss > 0.0:

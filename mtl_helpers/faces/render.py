@@ -59,6 +59,7 @@ from mtl_helpers.faces.kernels import (
     dress,
     find_surface,
     inspect_hits,
+    mark_around,
     mark_seen,
     occlusion,
     project_vertices,
@@ -67,6 +68,7 @@ from mtl_helpers.faces.kernels import (
     rasterise_worn,
     see_points,
     shade_hits,
+    soften_shadows,
     stand_solid,
     uncover_points,
     vertex_normals,
@@ -373,6 +375,8 @@ class FaceRenderer:
         directions: NDArray[np.float64],
         hits: Hits | None = None,
         hard: Sequence[bool] | None = None,
+        *,
+        soft: bool = True,
     ) -> wp.array:
         """Whether each vertex is free of shadow under each flash.
 
@@ -386,6 +390,8 @@ class FaceRenderer:
         hard
             Whether each flash casts shadows, L values; all do without it. A soft one only fades
             where a surface turns away.
+        soft
+            Whether shadows on the head have soft edges: the mean over a vertex and its neighbours.
 
         Returns
         -------
@@ -401,7 +407,12 @@ class FaceRenderer:
             )
         else:
             seen = wp.ones(count, dtype=wp.uint8, device=self.device)
+        corners = (self._faces, self._first_corner, self._corner_face)
+        around = wp.clone(seen)
+        if soft:
+            self._launch(mark_around, self._head_vertices, seen, *corners, around)
         lit = self._empty((count, max(len(directions), 1)), float)
+        flashes = self._array(directions.astype(np.float32).reshape(-1, 3), wp.vec3)
         if len(directions):
             cast = np.ones(len(directions)) if hard is None else np.array(hard)
             self._launch(
@@ -410,12 +421,24 @@ class FaceRenderer:
                 self._mesh.id,
                 self._starts,
                 self._normals,
-                seen,
-                self._array(directions.astype(np.float32), wp.vec3),
+                around,
+                flashes,
                 self._array(cast.astype(np.uint8), wp.uint8),
                 _RAY_OFFSET,
                 lit,
             )
+            if soft:
+                sharp = wp.clone(lit)
+                self._launch(
+                    soften_shadows,
+                    self._head_vertices,
+                    sharp,
+                    seen,
+                    self._normals,
+                    flashes,
+                    *corners,
+                    lit,
+                )
         return lit
 
     def trace(
@@ -741,6 +764,8 @@ class FaceRenderer:
         values = openness.numpy().copy()
         inside = np.unique(faces[np.isin(materials, (CAVITY, MOUTH, TONGUE, TEETH))])
         values[inside] = np.maximum(values[inside], 0.35)
+        socket = np.unique(faces[materials == CAVITY])
+        values[socket] = np.maximum(values[socket], 0.75)
         # and its lids cover more of the eyes than other faces' do
         eyes = np.unique(faces[materials == EYE])
         values[eyes] = np.maximum(values[eyes], 0.6)
