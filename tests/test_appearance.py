@@ -8,6 +8,7 @@ import torch
 import warp as wp
 from numpy.typing import NDArray
 
+from mtl_helpers.faces import paint as painter
 from mtl_helpers.faces.appearance import (
     FRAMES,
     GLASSES_RATE,
@@ -439,3 +440,14 @@ def test_paint_coordinates_are_mirror_symmetric(head: HeadModel) -> None:
 def test_every_segment_of_the_head_has_a_material(head: HeadModel) -> None:
     names = {MATERIAL_NAMES[m] for m in np.unique(face_materials(head))}
     assert names == {"skin", "eye", "eye cavity", "mouth", "tongue", "teeth"}
+
+
+def test_materials_are_named_in_the_order_of_their_numbers() -> None:
+    named = {
+        name: number
+        for name, number in vars(painter).items()
+        if name.isupper() and isinstance(number, int)
+    }
+    assert sorted(named.values()) == list(range(len(MATERIAL_NAMES)))
+    for name, number in named.items():
+        assert name.lower() in MATERIAL_NAMES[number].split()
