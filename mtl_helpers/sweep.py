@@ -126,10 +126,7 @@ class Experiment:
         if data is None:
             return self
         if self.on is None:
-            raise ValueError(
-                f"The experiment {self.name!r} runs on the rendered corpora only; leave out --data "
-                "and MTL_DATA."
-            )
+            raise ValueError(_rendered_only(self))
         return self.on(data)
 
 
@@ -174,7 +171,17 @@ def on_chosen_data(experiment: Experiment, preset: Preset) -> Experiment:
     ValueError
         If ``MTL_DATA`` names no set, or the experiment cannot be run on it.
     """
+    # refused before a large set is parsed in vain
+    if experiment.on is None and os.environ.get("MTL_DATA"):
+        raise ValueError(_rendered_only(experiment))
     return experiment.on_data(chosen_data(preset.side, preset.channels))
+
+
+def _rendered_only(experiment: Experiment) -> str:
+    return (
+        f"The experiment {experiment.name!r} runs on the rendered corpora only; leave out --data "
+        "and MTL_DATA."
+    )
 
 
 def rerun_requested() -> bool:

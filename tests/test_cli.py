@@ -105,6 +105,10 @@ def test_sweep_help_lists_the_experiments(capsys: pytest.CaptureFixture[str]) ->
     [
         (["sweep", "tyo"], "Unknown experiment 'tyo'; choose one of: toy, bad."),
         (["sweep", "toy", "--preset", "labtop"], "Unknown preset 'labtop'"),
+        (
+            ["sweep", "toy", "--data", "multipie", "--root", "nowhere"],
+            "The experiment 'toy' runs on the rendered corpora only",
+        ),
         (["ledger", "--preset", "labtop"], "Unknown preset 'labtop'"),
         (["corpus", "--preset", "labtop"], "Unknown preset 'labtop'"),
         (["corpus", "--corpus", "tame"], "Unknown corpus 'tame'; choose one of: pie, wild, "),
