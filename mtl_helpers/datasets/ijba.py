@@ -43,8 +43,7 @@ __all__ = [
 SOURCE = Source(
     name="ijba",
     title="IJB-A",
-    url="https://www.nist.gov/programs-projects/face-challenges (requests are closed; holders of a "
-    "copy may use it)",
+    url="https://www.nist.gov/itl/iad/ig/face-challenges (no longer given out since March 2023)",
     licence="For research, on NIST's terms; pictures under their own Creative Commons licences.",
     layout="images/img/1.jpg and images/frame/1_00001.png, "
     "IJB-A_11_sets/split1/{train_1,verify_metadata_1,verify_comparisons_1}.csv and "

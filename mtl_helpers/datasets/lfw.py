@@ -28,8 +28,8 @@ __all__ = ["ADAPTER", "pairs"]
 SOURCE = Source(
     name="lfw",
     title="LFW",
-    url="http://vis-www.cs.umass.edu/lfw/ (pictures also at "
-    "https://ndownloader.figshare.com/files/5976015, lists through scikit-learn)",
+    url="http://vis-www.cs.umass.edu/lfw/, or through scikit-learn "
+    "(sklearn.datasets.fetch_lfw_pairs), which keeps it in scikit_learn_data/lfw_home",
     licence="Collected for research; the photographs belong to others.",
     layout="lfw_funneled/NAME/NAME_0001.jpg (or lfw, lfw-deepfunneled), pairs.txt and people.txt",
 )
