@@ -159,6 +159,7 @@ A, B = CAVI_PEOPLE[0], CAVI_PEOPLE[2]
     ("line", "message"),
     [
         (cavi_pair(A, 4, A, 4).removesuffix(" 1"), "a name, a caricature"),
+        (cavi_pair("Ada Quill", 4, A, 4), "a name, a caricature"),
         (cavi_pair(A, 4, A, 4)[:-1] + "2", "the last field from 0 to 1"),
         (cavi_pair(A, 4, A, 4)[:-1] + "yes", "a whole number"),
         (cavi_pair(A, 4, A, 4)[:-1] + "0", "1 for one name and 0 for two"),

@@ -21,6 +21,7 @@ Taherkhani et al. (2021) report the accuracy of each attribute and their mean on
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,11 +103,7 @@ def _read(tree: Tree, setting: str) -> SampleTable:
         path.removeprefix(f"{folder}/"): size
         for path, size in tree.scan(folder, deep=False).items()
     }
-    names, values = _attributes(tree)
-    for line, name in names:
-        if name not in sizes:
-            raise line.error(f"a picture that lies in {folder}")
-    files = [name for _, name in names]
+    files, values = _attributes(tree, sizes, folder)
 
     partition_list = _where(tree, "list_eval_partition.txt", "Eval")
     part = np.zeros(len(files), dtype=np.int64)
@@ -149,18 +146,18 @@ def _where(tree: Tree, name: str, folder: str, *, is_folder: bool = False) -> st
         path = tree.path(place)
         if path.is_dir() if is_folder else path.is_file():
             return place
-    raise tree.error(
-        f"Expected {folder}/{name} or {name} in {tree.root}, found neither."
-    )  # fmt: skip
+    raise tree.error(f"Expected {folder}/{name} or {name} in {tree.root}, found neither.")
 
 
-def _attributes(tree: Tree) -> tuple[list[tuple[Line, str]], NDArray[np.int64]]:
-    """Return lines and names of the pictures, and their attributes (N, 40) in our order."""
+def _attributes(
+    tree: Tree, sizes: Mapping[str, int], folder: str
+) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the names of the pictures and their attributes (N, 40) in our order."""
     lines = _counted(tree.lines(_where(tree, "list_attr_celeba.txt", "Anno")))
     header = lines[0].text.split()
     if sorted(header) != sorted(ATTRIBUTES):
         raise lines[0].error(f"the names of the {len(ATTRIBUTES)} attributes")
-    names: list[tuple[Line, str]] = []
+    names: list[str] = []
     seen: set[str] = set()
     values = np.empty((len(lines) - 1, len(ATTRIBUTES)), dtype=np.int64)
     for number, line in enumerate(lines[1:]):
@@ -171,10 +168,13 @@ def _attributes(tree: Tree) -> tuple[list[tuple[Line, str]], NDArray[np.int64]]:
             values[number] = [_CLASSES[mark] for mark in marks]
         except KeyError:
             raise line.error("-1 or 1 for each attribute") from None
-        names.append((line, _picture(line, name)))
+        if name not in sizes:
+            _check_name(line, name)
+            raise line.error(f"a picture that lies in {folder}")
         if name in seen:
             raise line.error("each picture once")
         seen.add(name)
+        names.append(name)
     order = [header.index(name) for name in ATTRIBUTES]
     return names, values[:, order]
 
@@ -190,11 +190,10 @@ def _counted(lines: list[Line]) -> list[Line]:
     return lines[1:]
 
 
-def _picture(line: Line, name: str) -> str:
-    cleaned = line.path(name)
-    if "/" in cleaned:
+def _check_name(line: Line, name: str) -> None:
+    """Refuse a name that is a path."""
+    if "/" in line.path(name):
         raise line.error("the name of a picture, without a folder")
-    return cleaned
 
 
 def _rows(
@@ -208,7 +207,8 @@ def _rows(
         name, *fields = line.text.split()
         if len(fields) != count:
             raise line.error(f"a picture and {count} numbers")
-        if _picture(line, name) not in position:
+        if name not in position:
+            _check_name(line, name)
             raise line.error("a picture of list_attr_celeba.txt")
         if name not in missing:
             raise line.error("each picture once")
