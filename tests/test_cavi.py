@@ -181,6 +181,20 @@ def test_a_person_listed_twice_is_refused(root):
         ADAPTER.index(root)
 
 
+def test_a_path_in_place_of_a_person_is_refused(root):
+    replace_line(root / "train-test-files/complete_identity_list.txt", 2, "Real\\bo_reed")
+    with pytest.raises(DatasetError, match="line 2: expected the name of a person"):
+        ADAPTER.index(root)
+
+
+def test_a_list_of_which_no_picture_is_left_is_refused(root):
+    for number in (4, 5):
+        for path in (root / "CaVI_Dataset/Real").glob(f"*/*_{number}.jpg"):
+            path.unlink()
+    with pytest.raises(DatasetError, match=r"pictures at hand in .*testing_1\.txt, found none"):
+        pairs(root, skip_missing=True)
+
+
 def test_a_truncated_picture_is_named(root, tmp_path):
     broken = root / "CaVI_Dataset/Caricature/Dr._Elm/Dr._Elm_c_2.jpg"
     truncate(broken)

@@ -166,6 +166,7 @@ def test_what_is_wrong_in_the_attributes_is_named(root, old, changes, message):
         ([1, 2], [3, 11], "from 1 to 10 in indices_img_test .* found 3 to 11"),
         ([1, 2], [2, 3], "each picture once"),
         ([1, 1], [2, 3], "each picture once"),
+        ([], [2, 3], "from 1 to 10 in indices_img_train .* found none"),
         ([1.5, 2], [3], "whole numbers in indices_img_train"),
     ],
 )

@@ -152,6 +152,17 @@ def test_unrestricted_pairs_are_all_pairs_of_a_fold(root):
     assert set(rows) == expected
 
 
+def test_unrestricted_pairs_of_view_1_are_all_of_its_people(root):
+    table = ADAPTER.index(root)
+    for view, names in (("dev-train", PEOPLE[:3]), ("dev-test", PEOPLE[3:])):
+        found = unrestricted_pairs(root, view)
+        drawn, photos = (sum(WEB_PEOPLE[name][kind] for name in names) for kind in (0, 1))
+        assert (len(found), found.folds) == (drawn * photos, 1)
+        assert int(found.same.sum()) == sum(np.prod(WEB_PEOPLE[name]) for name in names)
+        both = np.concatenate([found.first, found.second])
+        assert {table.identities[n] for n in table.identity[both]} == set(names)
+
+
 def test_rates_are_one_for_features_that_name_the_person(root):
     table = ADAPTER.index(root)
     features = np.eye(len(table.identities))[table.identity]
@@ -215,6 +226,13 @@ def test_a_root_of_another_layout_is_refused(root):
         ADAPTER.index(root)
 
 
+def test_folders_without_pictures_are_refused(root):
+    for path in (root / "OriginalImages").glob("*/*.jpg"):
+        path.unlink()
+    with pytest.raises(DatasetError, match="Expected pictures in OriginalImages, found none"):
+        ADAPTER.index(root)
+
+
 def test_a_picture_that_is_neither_drawn_nor_photographed_is_refused(root):
     shutil.copy(root / "OriginalImages/Elm/P00001.jpg", root / "OriginalImages/Elm/Q1.jpg")
     with pytest.raises(DatasetError, match=r"found OriginalImages/Elm/Q1\.jpg"):
@@ -265,7 +283,8 @@ def test_a_malformed_pair_is_named_with_its_line(root, line, message):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("Bo Reed\t2", "a name, a number"),
+        ("Bo Reed\t2", "a whole number as the number of caricatures"),
+        ("2\t3", "a name, a number"),
         ("Bo Reed\ttwo\t3", "a whole number"),
         ("Bo Reed\t2\t30", "a picture that lies in OriginalImages/Bo Reed"),
         ("Nobody Here\t1\t1", "a person with a folder"),
@@ -291,6 +310,7 @@ def test_a_probe_needs_one_picture_and_a_gallery_with_its_person(root):
     ("name", "count", "message"),
     [
         (RESTRICTED, "3", "the number of what follows: 4 lines do"),
+        (RESTRICTED, "Elm\tC00001\tP00001", "the number of lines of a fold"),
         (UNRESTRICTED, "9", "the number of folds: 3 follow"),
         (f"{VERIFICATION}/Restricted/RestrictedView1_DevTest.txt", "x", "number of matched"),
     ],
@@ -301,6 +321,13 @@ def test_a_count_that_is_not_true_is_refused(root, name, count, message):
         restricted_pairs(root, "dev-test") if "DevTest" in name else (
             unrestricted_pairs(root) if "UnR" in name else restricted_pairs(root)
         )
+
+
+def test_a_single_fold_is_refused(root):
+    block = "Bo Reed\tC00001\tP00001\nBo Reed\tC00001\tElm\tP00001\n"
+    (root / RESTRICTED).write_text(f"1\n{block}")
+    with pytest.raises(DatasetError, match="at least two folds"):
+        restricted_pairs(root)
 
 
 def test_people_who_train_and_test_are_refused(root):

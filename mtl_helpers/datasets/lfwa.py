@@ -30,7 +30,7 @@ import scipy.io
 from numpy.typing import NDArray
 
 from mtl_helpers.datasets.celeba import ANSWERS, ATTRIBUTES
-from mtl_helpers.datasets.files import DatasetError, Source, Tree
+from mtl_helpers.datasets.files import Source, Tree
 from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
 
 __all__ = ["ADAPTER"]
@@ -145,8 +145,6 @@ def _read_mat(tree: Tree, name: str, variables: tuple[str, ...]) -> dict[str, An
             found = _read_hdf5(path, variables)
         else:
             found = scipy.io.loadmat(path, variable_names=list(variables))
-    except DatasetError:
-        raise
     except Exception as error:  # whatever a reader of a damaged file meets
         raise tree.error(
             f"Expected a whole MATLAB file in {name}, found one that cannot be read ({error}); "

@@ -233,12 +233,11 @@ def _named_pictures(line: Line, finder: _Finder, expected: str) -> list[int]:
 def _subject(line: Line, finder: _Finder) -> str:
     """Return the person of a line ``name caricatures photographs``, with all pictures there."""
     *name, caricatures, photos = [""] * 2 + line.text.split()
-    expected = "a name, a number of caricatures and a number of photographs"
     person = " ".join(filter(None, name))
     if not person:
-        raise line.error(expected)
-    for letter, text in (("C", caricatures), ("P", photos)):
-        for number in range(1, line.integer(text, expected, 0) + 1):
+        raise line.error("a name, a number of caricatures and a number of photographs")
+    for letter, text, kind in (("C", caricatures, "caricatures"), ("P", photos, "photographs")):
+        for number in range(1, line.integer(text, f"the number of {kind}", 0) + 1):
             finder.picture(line, person, f"{letter}{number:05d}")
     return finder.person(line, person)
 
