@@ -43,13 +43,13 @@ from mtl_helpers.faces.exaggeration import (
 from mtl_helpers.faces.expression import EXPRESSIONS, expression_coefficients
 from mtl_helpers.faces.styles import STYLES, Sight, draw
 from mtl_helpers.presets import Preset
-from mtl_helpers.verification import PairList
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from mtl_helpers.faces.identity import Identity
     from mtl_helpers.faces.scenes import Light, Scene
+    from mtl_helpers.verification import PairList
 
 __all__ = [
     "CARICATURE",
@@ -339,6 +339,8 @@ class CaricatureSpec:
         ValueError
             If the split is unknown or has fewer than two identities.
         """
+        from mtl_helpers.verification import PairList
+
         members = np.array(self.identity_range(split))
         rng = np.random.default_rng([_PAIR_STREAM, self.seed, 1 + get_args(Split).index(split)])
         columns = _fold_pairs(self, self.split(split), members, count, rng)
@@ -377,6 +379,8 @@ class CaricatureSpec:
         ValueError
             If there are fewer than two identities.
         """
+        from mtl_helpers.verification import PairList
+
         rng = np.random.default_rng([_PAIR_STREAM, self.seed, 0])
         columns = []
         for number, members in enumerate(self.folds()):
@@ -404,6 +408,8 @@ class CaricatureSpec:
         IndexError
             If there is no such fold.
         """
+        from mtl_helpers.verification import PairList
+
         pairs = self.verification(count=count)
         if not 0 <= fold < pairs.folds:
             raise IndexError(f"There is no fold {fold}; they are 0 to {pairs.folds - 1}.")

@@ -26,20 +26,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mtl_helpers.faces.appearance import MATERIAL_NAMES
-from mtl_helpers.faces.paint import (
-    BACKDROP,
-    BEARD,
-    BROW,
-    CAVITY,
-    EYE,
-    LASH,
-    LIP,
-    MOUTH,
-    SKIN,
-    TONGUE,
-)
-
 __all__ = ["STYLES", "Sight", "draw"]
 
 Array = NDArray[np.floating[Any]]
@@ -175,30 +161,31 @@ class _Board:
     @functools.cached_property
     def facing(self) -> Array:
         """Cosine between normal and view, 1 facing the camera; 1 on the backdrop too."""
-        return np.where(self.material == BACKDROP, 1, np.clip(-self.normal[..., 2], 0, 1))
+        return np.where(self.figure, np.clip(-self.normal[..., 2], 0, 1), 1)
 
     @functools.cached_property
     def figure(self) -> NDArray[np.bool_]:
-        return self.material != BACKDROP
+        return self.material != _number("backdrop")
 
     @functools.cached_property
     def skin(self) -> NDArray[np.bool_]:
-        return np.isin(self.material, _FLESH)
+        return np.isin(self.material, [_number(name) for name in _FLESH])
 
     @functools.cached_property
     def tone(self) -> Array:
         """Tone of the figure from 0 (dark) to 1, stretched so that a dark skin keeps its modelling.
 
-        Half of the distance of the skin's own lightness from a middle tone is taken out.
+        Six tenths of the distance of the skin's own tone from a light one are taken out.
         """
         tone = self.luminance.copy()
-        if (self.material == SKIN).any():
-            low, middle, high = np.percentile(tone[self.material == SKIN], (4, 50, 96))
+        bare = self.material == _number("skin")
+        if bare.any():
+            low, middle, high = np.percentile(tone[bare], (4, 50, 96))
             level = middle + 0.6 * (0.72 - middle)
             spread = np.clip(0.5 / max(high - low, 0.05), 0.8, 2.2)
             stretched = level + spread * (tone - middle)
             # hair on the face is as dark as it is, or fair brows would vanish
-            hairs = np.isin(self.material, (BROW, LASH, BEARD))
+            hairs = np.isin(self.material, [_number(name) for name in _FACIAL_HAIR])
             stretched = np.where(hairs, np.minimum(tone, stretched), stretched)
             soft = self.blur(self.skin.astype(np.float32), 0.006)
             tone = tone + soft * (stretched - tone)
@@ -244,7 +231,7 @@ class _Board:
     @functools.cached_property
     def borders(self) -> NDArray[np.bool_]:
         """Where one kind of thing ends and another begins, as far as a line belongs there."""
-        group = _GROUPS[self.material]
+        group = _groups()[self.material]
         found = np.zeros(group.shape, dtype=bool)
         for axis in (0, 1):
             other = np.roll(group, 1, axis)
@@ -295,22 +282,31 @@ class _Board:
 
 
 # What lies on the face, with the skin's modelling and light.
-_FLESH: Final = (SKIN, LIP, BROW, BEARD, LASH, EYE)
+_FLESH: Final = ("skin", "lip", "brow", "beard", "lash", "eye")
+_FACIAL_HAIR: Final = ("brow", "beard", "lash")
 
 
+@functools.cache
+def _number(name: str) -> int:
+    # Imported where it is used: the names of styles need no renderer.
+    from mtl_helpers.faces.appearance import MATERIAL_NAMES
+
+    return MATERIAL_NAMES.index(name)
+
+
+@functools.cache
 def _groups() -> NDArray[np.int64]:
     """Kinds of things between which a border is drawn, by material.
 
     Brows, lashes and beards have no outline: they are dark on their own. Lips are drawn by the
     line filter where they differ from the skin.
     """
+    from mtl_helpers.faces.appearance import MATERIAL_NAMES
+
     groups = np.arange(len(MATERIAL_NAMES))
-    groups[[LIP, BROW, BEARD, LASH]] = SKIN
-    groups[[CAVITY, TONGUE]] = MOUTH
+    groups[[_number(name) for name in ("lip", *_FACIAL_HAIR)]] = _number("skin")
+    groups[[_number(name) for name in ("eye cavity", "tongue")]] = _number("mouth")
     return groups
-
-
-_GROUPS: Final = _groups()
 
 
 def _inked(ground: Array, ink: Array, colour: Array) -> Array:
