@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import joblib
 from filelock import FileLock, Timeout
@@ -23,8 +23,6 @@ from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm.auto import tqdm
 
-from mtl_helpers.datasets import chosen_data
-from mtl_helpers.datasets.schema import RealSpec
 from mtl_helpers.errors import CourseError
 from mtl_helpers.presets import Preset
 from mtl_helpers.results import (
@@ -42,6 +40,9 @@ from mtl_helpers.results import (
     usable_cores,
     write_record,
 )
+
+if TYPE_CHECKING:
+    from mtl_helpers.datasets.schema import RealSpec
 
 __all__ = [
     "Experiment",
@@ -171,9 +172,14 @@ def on_chosen_data(experiment: Experiment, preset: Preset) -> Experiment:
     ValueError
         If ``MTL_DATA`` names no set, or the experiment cannot be run on it.
     """
+    if not os.environ.get("MTL_DATA"):
+        return experiment
     # refused before a large set is parsed in vain
-    if experiment.on is None and os.environ.get("MTL_DATA"):
+    if experiment.on is None:
         raise ValueError(_rendered_only(experiment))
+    # imported where it is used: workers load this module and need no adapters
+    from mtl_helpers.datasets import chosen_data
+
     return experiment.on_data(chosen_data(preset.side, preset.channels))
 
 
