@@ -86,7 +86,7 @@ _PAIR_STREAM, _SPLIT_STREAM = 0x63706169, 0x6373706C
 _FOLDS = 10
 _SPLITS = 10
 # The finer grid that is drawn on has at least this many samples a side, and two a pixel.
-_SAMPLES = 192
+_SAMPLES = 128
 _PRESETS: Final = {
     # training, validation and test identities, photographs and caricatures of each, side
     "smoke": (12, 4, 8, 7, 7, 48),

@@ -82,8 +82,8 @@ def draw(style: str, sight: Sight, side: int, key: Sequence[int]) -> NDArray[np.
     style
         One of :data:`STYLES`.
     sight
-        The picture and its record, at a whole multiple of ``side``; three or more samples a pixel
-        and 192 or more in all give clean lines.
+        The picture and its record, at a whole multiple of ``side``; two or more samples a pixel
+        and 128 or more in all give clean lines.
     side
         Pixels a side of the drawing.
     key
