@@ -9,8 +9,9 @@ import pytest
 from fixture_trees_more import CAVI_PEOPLE, build_cavi, cavi_pair, colour_of, truncate
 
 from mtl_helpers.datasets import DATASETS, DatasetError
-from mtl_helpers.datasets.cavi import ADAPTER, MODALITIES, pairs
+from mtl_helpers.datasets.cavi import ADAPTER, pairs
 from mtl_helpers.datasets.schema import sample_of
+from mtl_helpers.faces.caricature import MODALITIES
 from mtl_helpers.verification import ten_fold_accuracy
 
 LIST = "train-test-files/testing_1.txt"
@@ -34,12 +35,6 @@ def replace_line(path, number, text):
 
 def test_it_is_registered():
     assert DATASETS["cavi"] is ADAPTER
-
-
-def test_modalities_are_numbered_as_in_the_rendered_corpus():
-    from mtl_helpers.faces.caricature import MODALITIES as RENDERED
-
-    assert MODALITIES == RENDERED
 
 
 def test_every_picture_is_found_once_with_person_and_modality(root):

@@ -6,7 +6,7 @@ identities and lists of pairs, a line ``name path name path 0|1``. Names in list
 in case, and paths mix both kinds of slash.
 
 Labels mean what those of the rendered ``caricature`` corpus mean: ``id``, and ``modality`` as a
-place in :data:`MODALITIES`.
+place in :data:`mtl_helpers.faces.caricature.MODALITIES`.
 
 Note
 ----
@@ -36,9 +36,10 @@ from numpy.typing import NDArray
 
 from mtl_helpers.datasets.files import Line, Source, Tree
 from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
+from mtl_helpers.faces.caricature import MODALITIES
 from mtl_helpers.verification import PairList
 
-__all__ = ["ADAPTER", "MODALITIES", "PAIR_LISTS", "pairs"]
+__all__ = ["ADAPTER", "PAIR_LISTS", "pairs"]
 
 SOURCE = Source(
     name="cavi",
@@ -48,9 +49,6 @@ SOURCE = Source(
     layout="CaVI_Dataset/{Caricature,Real}/NAME/*.jpg and train-test-files/"
     "{complete_identity_list,validation,testing_1}.txt",
 )
-
-MODALITIES = ("photo", "caricature")
-"""Classes of the task ``modality``."""
 
 _FOLDERS = {"photo": "Real", "caricature": "Caricature"}
 _IMAGES = "CaVI_Dataset"
