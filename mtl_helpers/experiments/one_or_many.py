@@ -14,19 +14,20 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from mtl_helpers.datasets import chosen_data, open_real
-from mtl_helpers.datasets.schema import FaceCorpus, RealSpec
 from mtl_helpers.evaluation import identification_report
 from mtl_helpers.faces.pie import PieCorpus, PieSpec, load_pie
 from mtl_helpers.presets import Preset, pick_device
 from mtl_helpers.results import Record, seed_values
 from mtl_helpers.sweep import Experiment, Outcome
 from mtl_helpers.training import TrainConfig, fit
+
+if TYPE_CHECKING:
+    from mtl_helpers.datasets.schema import FaceCorpus, RealSpec
 
 __all__ = [
     "CHOSEN",
@@ -179,7 +180,7 @@ def run(config: OneOrManyConfig) -> Outcome:
     """
     corpus = _open(config.corpus, progress=False)
     splits = ["validation", "test"]
-    if isinstance(corpus, FaceCorpus):
+    if not isinstance(corpus, PieCorpus):
         splits = [split for split in splits if split in corpus.table.galleries]
     device = pick_device()
     result = fit(corpus, config.train, device=device, progress=False)
@@ -194,9 +195,12 @@ def run(config: OneOrManyConfig) -> Outcome:
 
 
 def _open(spec: PieSpec | RealSpec, *, progress: bool) -> PieCorpus | FaceCorpus:
-    if isinstance(spec, RealSpec):
-        return open_real(spec, progress=progress)
-    return load_pie(spec, progress=progress)
+    if isinstance(spec, PieSpec):
+        return load_pie(spec, progress=progress)
+    # imported where it is used: runs on the rendered corpus need no adapters
+    from mtl_helpers.datasets import open_real
+
+    return open_real(spec, progress=progress)
 
 
 def load_corpus(preset: Preset) -> PieCorpus | FaceCorpus:
@@ -209,6 +213,8 @@ def load_corpus(preset: Preset) -> PieCorpus | FaceCorpus:
     CacheError
         If the cache cannot be written or is damaged.
     """
+    from mtl_helpers.datasets import chosen_data
+
     data = chosen_data(preset.side, preset.channels)
     return _open(PieSpec.from_preset(preset) if data is None else data, progress=True)
 
