@@ -39,7 +39,7 @@ PLAIN = Look(
     top=0.1,
     side=0.05,
 )
-CAMERA = Camera("test", 0.0, 0.0, 0, field_width=5.0, target=(0.0, -0.5, -0.3))
+CAMERA = Camera("test", 0.0, 0.0, 0, field_width=5.3, target=(0.0, -0.5, -0.12))
 
 
 @pytest.fixture(scope="module")

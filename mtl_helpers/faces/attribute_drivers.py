@@ -171,7 +171,7 @@ def draw_person(wish: Wish, *, seed: int, identity: int, head: HeadModel) -> tup
             goals[name] = (target.lacks[1] + target.holds[0]) / 2
     weight, bags = rng.uniform(0.3, 0.7), rng.uniform(0.0, 1.0)
     if rng.random() < _UNSURE:
-        bags = 0.45
+        bags = 0.5
     elif wish["Bags_Under_Eyes"]:
         bags = 0.85 + 0.15 * bags
     else:
@@ -184,7 +184,7 @@ def _draw_skin(rng: np.random.Generator, wish: Wish, person: Identity, bags: flo
     """Colours and brows; pale skin, bushy and arched brows are painted, bags are in part."""
     u = rng.random(7)
     unsure = rng.random(3) < _UNSURE
-    tone = 0.07 * u[0] if wish["Pale_Skin"] else 0.32 + 0.45 * u[0] ** 1.5
+    tone = 0.07 * u[0] if wish["Pale_Skin"] else 0.36 + 0.42 * u[0] ** 1.5
     height = 1.55 + 0.5 * u[1] if wish["Bushy_Eyebrows"] else 0.6 + 0.25 * u[1]
     density = 0.92 + 0.08 * u[2] if wish["Bushy_Eyebrows"] else 0.62 + 0.2 * u[2]
     arch = 0.36 + 0.10 * u[3] if wish["Arched_Eyebrows"] else 0.02 + 0.10 * u[3]
@@ -375,6 +375,8 @@ def draw_look(rng: np.random.Generator, wish: Wish, skin: Skin) -> Look:
     hairline = -0.25 + 0.15 * u[5]
     if wish["Bangs"]:
         hairline = -0.55 - 0.1 * u[5]
+    elif wish["Receding_Hairline"]:
+        hairline = -0.12 + 0.10 * u[5]
     stubble = 0.7 + 0.3 * u[6] if wish["5_o_Clock_Shadow"] else 0.0
     cover = 0.85 + 0.15 * u[7]
     walls = 0.03 + 0.45 * u[8:10, None] ** 1.5 * (0.55 + 0.45 * u[10:16].reshape(2, 3))
@@ -402,7 +404,7 @@ def draw_look(rng: np.random.Generator, wish: Wish, skin: Skin) -> Look:
         pattern=int(rng.integers(2**31)),
         hair=HAIR_STYLES.index(cut),
         wave=float(u[4]),
-        receding=float(0.36 + 0.06 * u[5]) if wish["Receding_Hairline"] else 0.0,
+        receding=float(0.34 + 0.04 * u[5]) if wish["Receding_Hairline"] else 0.0,
         stubble=float(0.25 if unsure[0] and wish["No_Beard"] else stubble),
         moustache=float(cover) if wish["Mustache"] else 0.0,
         goatee=float(cover) if wish["Goatee"] else 0.0,
@@ -410,7 +412,7 @@ def draw_look(rng: np.random.Generator, wish: Wish, skin: Skin) -> Look:
         beard_colour=_colour(np.minimum(0.5 * np.array(hair), 0.25 * np.array(skin.albedo))),
         lipstick=strength("Wearing_Lipstick", 1, 0.8, 1.0, 0.3),
         lipstick_colour=_colour(lipstick),
-        eyeshadow=strength("Heavy_Makeup", 2, 0.8, 1.0, 0.4),
+        eyeshadow=strength("Heavy_Makeup", 2, 0.85, 1.0, 0.35),
         rouge=strength("Rosy_Cheeks", 3, 0.8, 1.0, 0.5),
         glasses=1 + int(FRAMES * u[37]) if wish["Eyeglasses"] else 0,
         glasses_colour=(0.02, 0.018, 0.016) if u[38] < 0.7 else (0.2, 0.15, 0.08),
@@ -478,8 +480,8 @@ def _draw_scene(rng: np.random.Generator, look: Look, skin: Skin) -> Scene:
         float(pitch),
         0,
         roll_deg=float(roll),
-        field_width=_amount(rng, 4.95, 5.15),
-        target=(0.0, -0.5, -0.3 + 0.05 * float(rng.standard_normal())),
+        field_width=_amount(rng, 5.2, 5.4),
+        target=(0.0, -0.5, -0.12 + 0.05 * float(rng.standard_normal())),
     )
     key = Light(
         float(yaw) + _amount(rng, -40, 40),

@@ -83,14 +83,14 @@ MEASURES: Final[dict[str, Measure]] = {
     "Narrow_Eyes": Measure("width of the eye / its opening", "shape", 3.35, 3.75),
     "Oval_Face": Measure("width at the temples / width at the jaw", "shape", 1.34, 1.39),
     "High_Cheekbones": Measure(
-        "width at the cheekbones / width at the hollow of the cheeks", "shape", 1.25, 1.31
+        "width at the cheekbones / width at the hollow of the cheeks", "shape", 1.26, 1.32
     ),
     "Chubby": Measure("width of the lower cheeks", "shape", 1.80, 1.88),
     "Arched_Eyebrows": Measure(
         "height of the brow's arch above the chord of its ends", "portrait", 0.035, 0.055
     ),
     "Bags_Under_Eyes": Measure(
-        "darkness of the skin under the eyes against the cheeks, log ratio", "portrait", 0.14, 0.2
+        "darkness of the skin under the eyes against the cheeks, log ratio", "portrait", 0.14, 0.19
     ),
     "Bushy_Eyebrows": Measure("area of the brows", "portrait", 0.14, 0.205),
     "Pale_Skin": Measure("reflectance of the face's skin (luminance)", "portrait", 0.335, 0.375),
@@ -100,7 +100,7 @@ MEASURES: Final[dict[str, Measure]] = {
         "redness of the lips less that of the skin, log ratio", "picture", 0.32, 0.5
     ),
     "Heavy_Makeup": Measure(
-        "darkness of the skin over the eyes against the face, log ratio", "picture", 0.7, 0.95
+        "darkness of the skin over the eyes against the face, log ratio", "picture", 0.66, 0.88
     ),
     "Rosy_Cheeks": Measure(
         "redness of the cheeks less that of the face, log ratio", "picture", 0.18, 0.25
@@ -547,7 +547,9 @@ class _Readings:
         )  # (N, M, 2)
         spot = np.clip(places.astype(np.int64), 0, size - 1)
         picture = np.arange(count)[:, None]
-        self._found = record.material[picture, spot[..., 1], spot[..., 0]]  # (N, M)
+        inside = ((places >= 0) & (places < size)).all(2)  # (N, M)
+        seen = record.material[picture, spot[..., 1], spot[..., 0]]
+        self._found = np.where(inside, seen, -1)  # (N, M), -1 outside the picture
         self._pure = _pure(record.material, side)[picture, spot[..., 1], spot[..., 0]]  # (N, M)
         normal = record.normal[picture, spot[..., 1], spot[..., 0]]  # (N, M, 3)
         pixels = spot * side // size
@@ -558,9 +560,14 @@ class _Readings:
         self._lobes = [places[:, self._regions[f"{side} lobe"]].mean(1) for side in _SIDES]
 
     def share(self, regions: Sequence[str], material: str) -> Array:
-        """Share of the regions' vertices where the picture shows the material, (N,)."""
-        members = np.concatenate([self._regions[name] for name in regions])
-        return np.asarray((self._found[:, members] == _M[material]).mean(1))
+        """Share of the material on the regions, (N,), or NaN where they lie outside the picture.
+
+        Vertices that lie behind the outline of the head, where the backdrop shows, do not count.
+        """
+        found = self._found[:, np.concatenate([self._regions[name] for name in regions])]
+        counted = ((found >= 0) & (found != _M["backdrop"])).sum(1)
+        share = (found == _M[material]).sum(1) / np.maximum(counted, 1)
+        return np.where(counted > 0, share, np.nan)
 
     def better_side(self, region: str, material: str) -> Array:
         """The larger of the shares on the two sides of the face, (N,)."""
@@ -675,7 +682,7 @@ def _regions(head: HeadModel) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.
         "right sideburn": before_ear & (places[:, 0] < 0),
         "left sideburn": before_ear & (places[:, 0] > 0),
         "temple": (x > 0.2) & (x < 0.85) & (z > 0.92) & (z < 1.4) & (y < 0.5),
-        "crown": (x < 0.8) & (z > 1.4) & (y < 0.7),
+        "crown": (x < 0.8) & (z > 1.45) & (y < 0.9),
         "right lobe": lobe & (places[:, 0] < 0),
         "left lobe": lobe & (places[:, 0] > 0),
     }
