@@ -37,7 +37,7 @@ from mtl_helpers.presets import Preset
 
 __all__ = ["PIE_VERSION", "Factors", "PieCorpus", "PieSpec", "load_pie", "make_part"]
 
-PIE_VERSION = 1
+PIE_VERSION = 2
 """Raised with every change of head, lights, paint or renderer that changes a pixel."""
 
 LANDMARK_COUNT = 51
