@@ -116,8 +116,8 @@ MEASURES: Final[dict[str, Measure]] = {
         "share of bare skin at the temples, times that of hair on top", "picture", 0.33, 0.45
     ),
     "Bangs": Measure("share of the forehead under hair", "picture", 0.25, 0.45),
-    "Wearing_Earrings": Measure("area of jewels above the chin", "picture", 0.004, 0.01),
-    "Wearing_Necklace": Measure("area of jewels below the chin", "picture", 0.01, 0.03),
+    "Wearing_Earrings": Measure("area of jewels near the ear lobes", "picture", 0.004, 0.01),
+    "Wearing_Necklace": Measure("area of jewels elsewhere", "picture", 0.01, 0.03),
     "Wearing_Hat": Measure("area of the hat", "picture", 0.1, 0.4),
     "Wearing_Necktie": Measure("area of the tie", "picture", 0.01, 0.04),
     "5_o_Clock_Shadow": Measure(
