@@ -241,7 +241,7 @@ class _Solver:
             for g in (1.0, 0.0)
             for a in (1.0, 2 / 3)
         ]
-        self._corners = torch.stack(corners).numpy().reshape(2, 2, -1)  # male, young
+        self._corners = torch.stack(corners).cpu().numpy().reshape(2, 2, -1)  # male, young
         self._moves = np.zeros((len(_TARGETS), len(names)))
         self._outlines = np.zeros((2, len(_TARGETS), len(head.shape_names)))
         for place, target in enumerate(_TARGETS.values()):
@@ -273,7 +273,8 @@ class _Solver:
 
     def _measure(self, drivers: NDArray[np.float64]) -> NDArray[np.float64]:
         with torch.no_grad():
-            neutral = normalise_framing(self._head(self.coefficients(drivers)))
+            row = self.coefficients(drivers).to(self._head.template)
+            neutral = normalise_framing(self._head(row))
         found = shape_measures(self._head, neutral)
         return np.stack([found[name] for name in _TARGETS], axis=1)  # (B, D)
 
