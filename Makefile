@@ -9,6 +9,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PRESET ?= laptop
 PROCESSES ?= 2
+CORPUS ?= all
 
 BIN := $(VENV)/bin
 PY := $(BIN)/python
@@ -30,6 +31,7 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PRESET=smoke|laptop|gpu  sizes of corpus, networks and training (now: $(PRESET))"
+	@echo "  CORPUS=pie|...|all       which rendered set, or all of them (now: $(CORPUS))"
 	@echo "  PROCESSES=N              processes that render or train at once (now: $(PROCESSES))"
 	@echo "  PYTHON=python3.12        the Python that .venv is made with (now: $(PYTHON))"
 
@@ -94,8 +96,8 @@ sweep: env ## run EXPERIMENT at PRESET; finished runs are kept (EXPERIMENT=help 
 	@$(PY) -m mtl_helpers sweep $(if $(EXPERIMENT),$(EXPERIMENT),--help) \
 	  --preset $(PRESET) --processes $(PROCESSES)
 
-corpus: env ## render the corpus of PRESET into the cache
-	@$(PY) -m mtl_helpers corpus --preset $(PRESET)
+corpus: env ## render CORPUS (pie, wild, caricature, attributes; all) of PRESET into the cache
+	@$(PY) -m mtl_helpers corpus --preset $(PRESET) --corpus $(CORPUS)
 
 ledger: env ## write book/claims.md from the stored results
 	@$(PY) -m mtl_helpers ledger

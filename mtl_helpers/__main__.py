@@ -53,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
 
     corpus = commands.add_parser("corpus", help="render the corpus of a preset into the cache")
     _add_preset(corpus)
-    corpus.add_argument("--corpus", default="pie", metavar="NAME", help="which (default: pie)")
+    corpus.add_argument(
+        "--corpus", default="pie", metavar="NAME", help="which, or all of them (default: pie)"
+    )
     corpus.add_argument("--processes", type=_positive, help="processes that render at once")
     corpus.add_argument(
         "--repair", action="store_true", help="render damaged parts of a stored corpus anew"
@@ -173,13 +175,16 @@ def _corpus(options: argparse.Namespace) -> int:
     preset = get_preset(options.preset)
     from mtl_helpers.faces.corpora import CORPORA, load_corpus
 
-    name: str = options.corpus
-    if name not in CORPORA:
-        raise ValueError(f"Unknown corpus {name!r}; choose one of: {', '.join(CORPORA)}.")
-    corpus = load_corpus(
-        CORPORA[name].from_preset(preset), processes=options.processes, repair=options.repair
-    )
-    print(f"The {name} corpus of the preset {preset.name} is ready: {len(corpus.images):,} images.")
+    chosen = list(CORPORA) if options.corpus == "all" else [options.corpus]
+    for name in chosen:
+        if name not in CORPORA:
+            known = ", ".join(CORPORA)
+            raise ValueError(f"Unknown corpus {name!r}; choose one of: {known}, or all.")
+        corpus = load_corpus(
+            CORPORA[name].from_preset(preset), processes=options.processes, repair=options.repair
+        )
+        count = f"{len(corpus.images):,} images"
+        print(f"The {name} corpus of the preset {preset.name} is ready: {count}.")
     return 0
 
 

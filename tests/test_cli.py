@@ -211,6 +211,21 @@ def test_corpus_builds_that_of_the_preset(
     assert f"The {kind} corpus of the preset smoke is ready: 1,170" in capsys.readouterr().out
 
 
+def test_all_corpora_are_built_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def load_corpus(spec, **options):
+        asked.append(spec)
+        return types.SimpleNamespace(images=range(3))
+
+    monkeypatch.setattr("mtl_helpers.faces.corpora.load_corpus", load_corpus)
+    assert cli.main(["corpus", "--corpus", "all", "--preset", "smoke"]) == 0
+    assert asked == [kind.from_preset(PRESETS["smoke"]) for kind in CORPORA.values()]
+    assert capsys.readouterr().out.count("is ready") == len(CORPORA)
+
+
 def test_interruption_says_that_nothing_is_lost(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

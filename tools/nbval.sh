@@ -7,10 +7,10 @@ if [ ${#chapters[@]} -eq 0 ]; then
   echo "Expected chapters in notebooks/, found none." >&2
   exit 1
 fi
-# What trains live may take minutes; the corpus of the preset is rendered first, once for all.
+# What trains live may take minutes; the corpora of the preset are rendered first, once for all.
 export MTL_PRESET=laptop MTL_PUBLISH=1
 # Another backend than the notebook's own shows no figures, and then outputs differ.
 unset MPLBACKEND
-"$1/python" -m mtl_helpers corpus
+"$1/python" -m mtl_helpers corpus --corpus all
 exec "$1/pytest" --nbval --nbval-kernel-name python3 --nbval-cell-timeout 900 --timeout 1200 \
   "${chapters[@]}"

@@ -54,7 +54,7 @@ def main() -> None:
         }
         helpers = ["-m", "mtl_helpers"]
         ledger = ["--output", f"{scratch}/claims.md"]
-        step("corpus", [*helpers, "corpus"], environment)
+        step("corpora", [*helpers, "corpus", "--corpus", "all"], environment)
         for name in step("experiments", [*helpers, "sweep", "help"], environment).split():
             sweep = [*helpers, "sweep", name, "--processes", processes]
             step(f"sweep {name}", sweep, environment)
