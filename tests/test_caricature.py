@@ -268,6 +268,74 @@ def test_specification_of_another_version_is_not_rendered(tmp_path):
 # -- pictures --------------------------------------------------------------------------------------
 
 
+# Means of blocks of 8 x 8 pixels, over the channels, of the last identity's pictures.
+PIXELS_OF_VERSION_1 = {
+    (33, "photo"): [
+        [39, 56, 70, 66],
+        [52, 99, 103, 70],
+        [61, 101, 100, 69],
+        [54, 91, 74, 62],
+    ],
+    (37, "posterised"): [
+        [149, 70, 69, 158],
+        [85, 114, 136, 89],
+        [141, 112, 97, 133],
+        [177, 82, 76, 147],
+    ],
+    (41, "hatched"): [
+        [198, 114, 136, 162],
+        [101, 127, 111, 88],
+        [162, 141, 182, 155],
+        [185, 97, 115, 207],
+    ],
+    (38, "line"): [
+        [163, 121, 115, 188],
+        [38, 119, 121, 36],
+        [174, 135, 157, 178],
+        [186, 111, 148, 194],
+    ],
+    (39, "flat"): [
+        [155, 96, 96, 141],
+        [98, 88, 97, 95],
+        [122, 94, 78, 99],
+        [130, 85, 73, 123],
+    ],
+    (43, "pencil"): [
+        [232, 161, 130, 184],
+        [204, 165, 169, 133],
+        [196, 151, 187, 166],
+        [230, 155, 166, 175],
+    ],
+    (42, "watercolour"): [
+        [177, 96, 96, 207],
+        [137, 122, 92, 157],
+        [136, 125, 110, 209],
+        [166, 101, 98, 223],
+    ],
+    (40, "dotted"): [
+        [204, 80, 60, 188],
+        [187, 90, 123, 140],
+        [203, 89, 84, 144],
+        [208, 107, 57, 133],
+    ],
+}
+
+
+def test_pixels_are_those_of_the_version(tiny):
+    assert CARICATURE_VERSION == 1, "write down the new version's pixels"
+    assert {style for _, style in PIXELS_OF_VERSION_1} == {"photo", *STYLES}
+    for (number, style), expected in PIXELS_OF_VERSION_1.items():
+        label = int(tiny.labels(number)["style"])
+        assert style == ("photo" if label < 0 else STYLES[label])
+        blocks = tiny.images[number].astype(float).mean(-1).reshape(4, 8, 4, 8).mean(axis=(1, 3))
+        np.testing.assert_allclose(
+            blocks,
+            expected,
+            atol=2,
+            err_msg=f"the pixels of {style} changed: raise CARICATURE_VERSION",
+        )
+
+
 def test_arrays_have_the_promised_shapes_and_types(tiny):
     assert len(tiny) == 44
     assert tiny.images.shape == (44, 32, 32, 3)
