@@ -188,9 +188,7 @@ def test_pictures_of_a_person_differ_and_so_do_people(tiny_attributes):
     assert np.abs(pictures[0] - pictures[each]).mean() > 5
 
 
-def test_grey_corpus_is_the_luminance_of_the_colour_one(
-    tiny_attributes, tmp_path
-):
+def test_grey_corpus_is_the_luminance_of_the_colour_one(tiny_attributes, tmp_path):
     spec = AttributesSpec(1, 0, 1, pictures=2, channels=1)
     corpus = load_attributes(spec, processes=1, progress=False, root=tmp_path)
     assert corpus.images.shape == (4, 64, 64)
@@ -230,6 +228,37 @@ class _Blank:
             field.name: np.zeros((layout.parts, *field.shape), field.dtype)
             for field in layout.fields
         }
+
+
+# Means of blocks of 16 x 16 pixels and labels of three pictures of the tiny corpus.
+PIXELS_OF_VERSION_1 = {
+    3: (
+        [[162, 114, 105, 152], [155, 80, 84, 143], [151, 84, 88, 145], [110, 71, 88, 133]],
+        "1000000?1001010?00000100000010000000",
+    ),
+    100: (
+        [[130, 139, 129, 130], [127, 132, 117, 127], [125, 127, 114, 124], [123, 123, 127, 123]],
+        "?0100001010100??00001001000000100000",
+    ),
+    233: (
+        [[80, 130, 127, 85], [74, 89, 99, 84], [67, 78, 89, 77], [67, 69, 89, 72]],
+        "?10110?11?11000000001000100001000111",
+    ),
+}
+
+
+def test_pixels_and_labels_are_those_of_the_version(tiny_attributes):
+    assert ATTRIBUTES_VERSION == 1, "write down the new version's pixels and labels"
+    for number, (expected, labels) in PIXELS_OF_VERSION_1.items():
+        picture = tiny_attributes.images[number].astype(float).mean(-1)
+        np.testing.assert_allclose(
+            picture.reshape(4, 16, 4, 16).mean(axis=(1, 3)),
+            expected,
+            atol=1.5,
+            err_msg="the pixels changed: raise ATTRIBUTES_VERSION",
+        )
+        found = "".join("?01"[value + 1] for value in tiny_attributes.attributes(number))
+        assert found == labels, "the labels changed: raise ATTRIBUTES_VERSION"
 
 
 # -- correlations ---------------------------------------------------------------------------------
