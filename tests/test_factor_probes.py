@@ -17,12 +17,12 @@ from mtl_helpers.presets import get_preset
 SMOKE = get_preset("smoke")
 
 
-def test_every_factor_of_every_corpus_is_probed_by_both_methods_with_every_seed() -> None:
+def test_every_factor_of_every_corpus_is_probed_by_both_methods_with_two_seeds() -> None:
     runs = factor_probes.configs(SMOKE)
     for name, kind in CORPORA.items():
         factors = set(kind.from_preset(SMOKE).class_counts)
         for method in ("linear", "network"):
-            for seed in SMOKE.seeds:
+            for seed in (0, 1):
                 probed = [
                     task
                     for run in runs
