@@ -2,7 +2,7 @@
 
 Both are trained on the training identities and asked about the test identities, so that the later
 chapters start from factors whose difficulty is known. A linear probe sees principal components of
-the standardised pixels; the network is CASIA-Net with one head, for a third of a preset's steps.
+the standardised pixels; the network is CASIA-Net with one head, for a fifth of a preset's steps.
 
 For all factors but the identity the score is the mean accuracy over classes, whose chance level is
 one over their number. Identities of the test are strangers, so they are compared instead: one
@@ -36,7 +36,7 @@ from mtl_helpers.training import Corpus, TrainConfig, fit
 
 __all__ = ["EXPERIMENT", "FactorProbeConfig", "configs", "summary"]
 
-LINEAR_IMAGES = 8000
+LINEAR_IMAGES = 6000
 """Training pictures of a linear probe at most, drawn anew for each seed."""
 
 TEST_IMAGES = 4000
@@ -102,7 +102,7 @@ def _config(
     seed: int,
 ) -> FactorProbeConfig:
     what = tasks[0] if len(tasks) == 1 else "all"
-    steps = max(preset.steps // 3, 1)
+    steps = max(preset.steps // 5, 1)
     return FactorProbeConfig(
         arm=f"{corpus}-{what}-{method}",
         seed=seed,
