@@ -21,7 +21,7 @@ from mtl_helpers.faces.render import FaceRenderer, HitRecord, get_renderer
 
 SIDE = 128
 FRONT = Camera("wide", 0.0, 0.0, 0, field_width=6.5, target=(0.0, -0.6, -0.3))
-PLAIN = Look((0.1, 0.1, 0.1), (0.2, 0.2, 0.2), (0.3, 0.3, 0.3))
+PLAIN = Look((0.1, 0.1, 0.1), (0.2, 0.2, 0.2), (0.3, 0.3, 0.3), hair=HAIR_STYLES.index("bald"))
 PARTS = {
     "round glasses": ({"glasses": 1}, GLASSES),
     "dark lenses": ({"glasses": 1, "lens": 0.9}, LENS),
