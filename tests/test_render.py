@@ -10,7 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from mtl_helpers.faces.appearance import Look, Skin, draw_look, skin_of
-from mtl_helpers.faces.cameras import CAMERA_DISTANCE, FIELD_WIDTH, PIE_CAMERAS, get_camera, project
+from mtl_helpers.faces.cameras import (
+    CAMERA_DISTANCE,
+    FIELD_WIDTH,
+    PIE_CAMERAS,
+    Camera,
+    get_camera,
+    project,
+)
 from mtl_helpers.faces.expression import EXPRESSIONS
 from mtl_helpers.faces.head import HeadModel
 from mtl_helpers.faces.identity import Identity, sample_identities
@@ -148,9 +155,18 @@ def test_smooth_normals_are_the_mean_of_the_triangles_around_weighted_by_area(
         )
 
 
-@pytest.mark.parametrize("camera", ["05_1", "19_0", "12_0", "08_1"])
+@pytest.mark.parametrize(
+    "camera",
+    [
+        "05_1",
+        "19_0",
+        "12_0",
+        "08_1",
+        Camera("own", 25.0, -8.0, 30, roll_deg=33.0, field_width=2.6, target=(0.1, -0.8, 0.2)),
+    ],
+)
 def test_triangles_are_drawn_where_project_puts_them(
-    renderer: FaceRenderer, head: HeadModel, plain_face: torch.Tensor, camera: str
+    renderer: FaceRenderer, head: HeadModel, plain_face: torch.Tensor, camera: str | Camera
 ) -> None:
     side = 700
     renderer.set_face(plain_face)

@@ -111,6 +111,34 @@ def test_clear_lenses_leave_the_eyes_to_be_seen_and_dark_ones_hide_them(
     assert visible[0.9].mean() < 0.2
 
 
+def test_a_low_fringe_hides_landmarks_of_the_brows_and_none_of_the_mouth(
+    renderer: FaceRenderer, face: torch.Tensor
+) -> None:
+    renderer.set_face(face)
+    found = {}
+    for style in ("bald", "fringe"):
+        look = replace(PLAIN, hair=HAIR_STYLES.index(style), hairline=-0.9, top=0.3)
+        found[style] = renderer.visible(
+            LANDMARKS_51, [FRONT], renderer.trace([FRONT], [look], SIDE)
+        )[0]
+    brows, mouth = slice(0, 10), slice(31, 51)
+    assert found["bald"][brows].all()
+    assert not found["fringe"][3:7].any()  # the brows' inner halves
+    np.testing.assert_array_equal(found["fringe"][mouth], found["bald"][mouth])
+
+
+def test_long_hair_leaves_a_frontal_face_s_eyes_nose_and_mouth_free(
+    renderer: FaceRenderer, face: torch.Tensor
+) -> None:
+    renderer.set_face(face)
+    look = replace(PLAIN, hair=HAIR_STYLES.index("long"), top=0.2)
+    seen_bare, seen_haired = (
+        renderer.visible(LANDMARKS_51, [FRONT], renderer.trace([FRONT], [worn], SIDE))[0]
+        for worn in (PLAIN, look)
+    )
+    np.testing.assert_array_equal(seen_bare[10:], seen_haired[10:])
+
+
 def test_a_hat_covers_the_hair(renderer: FaceRenderer, face: torch.Tensor) -> None:
     afro = replace(PLAIN, hair=HAIR_STYLES.index("afro"))
     bare, hatted = (seen(renderer, face, replace(afro, hat=hat)) for hat in (0, 1))
@@ -153,7 +181,7 @@ def test_earrings_hang_on_the_ears_of_wide_and_narrow_heads(
             assert abs(jewels.mean() - lobe.mean()) < 0.06 * SIDE
 
 
-def test_facial_hair_paint_and_parts_follow_an_open_jaw(
+def test_glasses_keep_their_place_when_the_jaw_opens(
     head: HeadModel, renderer: FaceRenderer, face: torch.Tensor
 ) -> None:
     row = head.coefficients() + expression_coefficients("surprise")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import warp as wp
 
-from mtl_helpers.faces.look import LookPaint, SkinPaint
+from mtl_helpers.faces.look import HAIR_STYLES, LookPaint, SkinPaint
 from mtl_helpers.faces.paint import (
     CAVITY,
     HAIR,
@@ -24,6 +24,12 @@ from mtl_helpers.faces.paint import (
     hair_thickness,
     paint,
     ramp,
+)
+from mtl_helpers.faces.wardrobe import HAT_BRIM
+
+BRIM_HEIGHT, BRIM_SLOPE = (wp.constant(number) for number in HAT_BRIM)
+CROPPED, SHORT, BOB, LONG = (
+    wp.constant(HAIR_STYLES.index(name)) for name in ("cropped", "short", "bob", "long")
 )
 
 # The default flags compile for the CPU at hand, whose rounding differs from another's.
@@ -249,21 +255,21 @@ def below_hat(q: wp.vec3, look: LookPaint) -> float:
     """Share by which a hat presses the short hair at a place on the template to the scalp."""
     if look.hat == 0:
         return 0.0
-    return ramp(-0.15, 0.0, q[2] - 0.80 + 0.20 * (q[1] + 0.4))
+    return ramp(-0.15, 0.0, q[2] - BRIM_HEIGHT - BRIM_SLOPE * (q[1] + 0.4))
 
 
 @wp.func
 def raised(p: wp.vec3, n: wp.vec3, q: wp.vec3, ear: float, look: LookPaint) -> wp.vec3:
     """A vertex of the head with its short hair; ears lie flat under hair that covers them."""
     out = p
-    if ear > 0.0 and (look.hair == 7 or look.hair == 8):
+    if ear > 0.0 and (look.hair == BOB or look.hair == LONG):
         beyond = wp.max(wp.abs(q[0]) - 1.08, 0.0) * ear * 0.75
         out = out - wp.vec3(wp.sign(q[0]) * beyond, 0.0, 0.0)
     if q[2] > -1.4 and (q[2] > 0.2 or q[1] > 0.7):
         share = wp.float32(1.0)
-        if look.hair == 1:
+        if look.hair == CROPPED:
             share = wp.float32(0.35)
-        elif look.hair > 2:
+        elif look.hair > SHORT:
             share = wp.float32(0.2)
         share = share * (1.0 - 0.9 * below_hat(q, look))
         out = out + n * (share * hair_thickness(q, ear, look))
