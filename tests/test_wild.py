@@ -309,6 +309,23 @@ def test_pairs_that_cannot_be_are_refused(tiny):
 # -- pictures -------------------------------------------------------------------------------------
 
 
+# Means of blocks of 8 x 8 pixels of three pictures of the tiny corpus.
+PIXELS_OF_VERSION_1 = {
+    0: [[83, 99, 46], [88, 109, 90], [81, 95, 94]],
+    37: [[69, 102, 68], [102, 100, 111], [103, 82, 129]],
+    127: [[73, 114, 119], [102, 103, 98], [71, 115, 79]],
+}
+
+
+def test_pixels_are_those_of_the_version(tiny):
+    assert WILD_VERSION == 1, "write down the new version's pixels"
+    for number, expected in PIXELS_OF_VERSION_1.items():
+        blocks = tiny.images[number].astype(float).reshape(3, 8, 3, 8).mean(axis=(1, 3))
+        np.testing.assert_allclose(
+            blocks, expected, atol=1.5, err_msg="the pixels changed: raise WILD_VERSION"
+        )
+
+
 def test_corpus_is_what_its_parts_are(tiny):
     for identity in (0, 7):
         part = make_part(TINY, identity)
