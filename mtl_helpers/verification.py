@@ -3,7 +3,7 @@
 A score is a similarity: the larger, the more alike. A pair is accepted as "same person" when its
 score is at least the threshold. Distances are turned round first (``-distance``).
 
-Curves and areas are those of :mod:`sklearn.metrics`; this module adds what the protocols ask for
+Curves and areas are those of ``sklearn.metrics``; this module adds what the protocols ask for
 on top: folds, operating points and how they are interpolated, ranks, templates.
 """
 

@@ -4,7 +4,7 @@ The attributes come in a MATLAB file ``lfw_att_40.mat`` with ``AttrName`` (40 na
 (pictures by attributes, 0 or 1) and ``name`` (paths with backslashes), the official halves in
 ``indices_train_test.mat`` as ``indices_img_train`` and ``indices_img_test``, which count from 1.
 MATLAB 7.3 writes HDF5, earlier versions a format of their own: both are read, the first with
-:mod:`h5py`, the second with :func:`scipy.io.loadmat`. Neither can run code, and an HDF5 file that
+``h5py``, the second with ``scipy.io.loadmat``. Neither can run code, and an HDF5 file that
 points to other files is refused.
 
 Labels mean what those of the rendered ``attributes`` corpus mean: one task an attribute, 0 for no

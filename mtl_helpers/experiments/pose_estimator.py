@@ -117,7 +117,7 @@ def expected_yaw(logits: ArrayLike, yaw_degrees: Sequence[int]) -> NDArray[np.fl
 def pose_group(yaw: ArrayLike) -> NDArray[np.str_]:
     """Return the paper's group of each angle: ``"right"``, ``"frontal"`` or ``"left"``.
 
-    The groups hold classes (:data:`mtl_helpers.evaluation.POSE_GROUPS`); an angle belongs to the
+    The groups hold classes (``mtl_helpers.evaluation.POSE_GROUPS``); an angle belongs to the
     group of its nearest class, so that the border lies at 37.5 degrees.
     """
     edge = (min(POSE_GROUPS["left"]) + max(POSE_GROUPS["frontal"])) / 2

@@ -300,7 +300,7 @@ def expected_coefficients(phenotype: Mapping[str, float]) -> Tensor:
     Returns
     -------
     Tensor
-        (K,) float32 on the CPU: the expectation of :attr:`Identity.coefficients`. Vertices are
+        (K,) float32 on the CPU: the expectation of ``Identity.coefficients``. Vertices are
         linear in coefficients, so the mean coefficients give the mean face.
     """
     head = _head()

@@ -298,7 +298,7 @@ class TaskGraph:
         Returns
         -------
         numpy.ndarray
-            (pictures, T), 0 or 1, in the order of :attr:`names`. Identity-level attributes are the
+            (pictures, T), 0 or 1, in the order of ``names``. Identity-level attributes are the
             same in all rows.
         """
         people = sum(block.level == "identity" for block in self.blocks)
