@@ -19,7 +19,11 @@ import fetch_page_scripts
 
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 # Kernels of the renderer, which no chapter calls.
-NOT_IN_THE_REFERENCE = {"mtl_helpers.__main__", "mtl_helpers.faces.kernels"}
+NOT_IN_THE_REFERENCE = {
+    "mtl_helpers.__main__",
+    "mtl_helpers.faces.kernels",
+    "mtl_helpers.faces.scene_kernels",
+}
 
 
 def test_every_page_of_the_contents_has_a_source() -> None:
