@@ -148,7 +148,7 @@ _LAPTOP = Preset(
     weight_decay=5e-4,
     dropout=0.4,
     average_decay=0.99,
-    seeds=(0, 1, 2),
+    seeds=(0, 1, 2, 3, 4),
 )
 
 _GPU = Preset(
@@ -171,7 +171,7 @@ _GPU = Preset(
     weight_decay=5e-4,
     dropout=0.4,
     average_decay=0.0,
-    seeds=(0, 1, 2),
+    seeds=(0, 1, 2, 3, 4),
 )
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in (_SMOKE, _LAPTOP, _GPU)}

@@ -11,6 +11,7 @@ import pytest
 from mtl_helpers.experiments import EXPERIMENTS, pose_estimator
 from mtl_helpers.experiments.pose_estimator import (
     EXPERIMENT,
+    SEEDS,
     configs,
     confusion,
     estimated_yaw,
@@ -71,7 +72,8 @@ def test_there_is_one_short_run_a_seed():
     assert EXPERIMENTS["pose_estimator"] is EXPERIMENT
     for preset in PRESETS.values():
         runs = configs(preset)
-        assert [run.seed for run in runs] == [run.train.seed for run in runs] == list(preset.seeds)
+        seeds = list(preset.seeds[:SEEDS])
+        assert [run.seed for run in runs] == [run.train.seed for run in runs] == seeds
         for run in runs:
             assert run.train.tasks == ("pos",)
             assert run.train.steps <= 600 and run.train.batch >= 32
