@@ -1,4 +1,4 @@
-"""Training s-CNN and m-CNN with fixed weights.
+"""Training s-CNN, m-CNN and p-CNN, with whatever combines the losses.
 
 Everything random is drawn from streams that depend on the seed and the step alone: the trunk's
 first weights, each head's, the order of the batches and the dropout masks. Two arms of an
@@ -28,10 +28,16 @@ from mtl_helpers.batches import BatchOrder, BatchSource, stream_seed, to_input
 from mtl_helpers.checkpoints import CheckpointError, read_checkpoint, write_checkpoint
 from mtl_helpers.errors import CourseError
 from mtl_helpers.losses import UNLABELLED, feature_l2, task_losses
-from mtl_helpers.mcnn import MultiTaskCNN
+from mtl_helpers.mcnn import (
+    BRANCH_TASK,
+    POSE_TASK,
+    MultiTaskCNN,
+    MultiTaskOutput,
+    PoseDirectedCNN,
+)
 from mtl_helpers.presets import Preset
 from mtl_helpers.trunks import CASIANet
-from mtl_helpers.weighting import FixedWeights
+from mtl_helpers.weighting import DynamicWeights, FixedWeights
 
 __all__ = [
     "CheckpointError",
@@ -229,8 +235,8 @@ class FitResult:
         The moving average of its weights; None when ``average_decay`` is 0.
     curves : dict of str to ndarray
         ``"step"``, ``"learning_rate"``, and for each task ``"loss/<task>"`` and
-        ``"weight/<task>"``; with the penalty also ``"loss/feature_l2"``. Losses are means over the
-        steps since the point before.
+        ``"weight/<task>"``; with the penalty also ``"loss/feature_l2"``. Losses and weights are
+        means over the steps since the point before.
     seconds : float
         Wall time of the steps, those before an interruption included.
     amp : bool
@@ -260,7 +266,8 @@ class StepState:
     model : MultiTaskCNN
         The network in training; look, do not change.
     losses : Tensor
-        (T,) loss of each task on this step's batch, before the update; detached.
+        (T,) loss of each task on this step's batch, before the update; detached. For p-CNN they
+        are those of :attr:`PoseDirectedCNN.losses <mtl_helpers.mcnn.PoseDirectedCNN.losses>`.
     learning_rate : float
         Rate of this update.
     averaged : MultiTaskCNN or None
@@ -274,7 +281,12 @@ class StepState:
     averaged: MultiTaskCNN | None = None
 
 
-def build_model(config: TrainConfig, classes: Mapping[str, int], in_channels: int) -> MultiTaskCNN:
+def build_model(
+    config: TrainConfig,
+    classes: Mapping[str, int],
+    in_channels: int,
+    pose_groups: Sequence[Sequence[int]] | None = None,
+) -> MultiTaskCNN:
     """Return the untrained network of a config.
 
     The trunk's weights depend on the seed alone and each head's on the seed and the task's name,
@@ -288,11 +300,14 @@ def build_model(config: TrainConfig, classes: Mapping[str, int], in_channels: in
         Number of classes of at least the config's tasks.
     in_channels
         1 or 3.
+    pose_groups
+        Classes of ``"pos"`` of each branch, for p-CNN; without them the network has no branches.
 
     Raises
     ------
     ValueError
-        If a task has no class count.
+        If a task has no class count, or for the reasons of
+        :class:`~mtl_helpers.mcnn.PoseDirectedCNN`.
     """
     missing = [task for task in config.tasks if task not in classes]
     if missing:
@@ -300,9 +315,17 @@ def build_model(config: TrainConfig, classes: Mapping[str, int], in_channels: in
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(stream_seed(config.seed, "trunk"))
         trunk = CASIANet(config.width, in_channels, config.dropout)
-        model = MultiTaskCNN(trunk, {task: int(classes[task]) for task in config.tasks})
-        for task, head in model.heads.items():
-            torch.default_generator.manual_seed(stream_seed(config.seed, f"head {task}"))
+        counts = {task: int(classes[task]) for task in config.tasks}
+        model = (
+            MultiTaskCNN(trunk, counts)
+            if pose_groups is None
+            else PoseDirectedCNN(trunk, counts, pose_groups)
+        )
+        named = dict(model.heads.items())
+        if isinstance(model, PoseDirectedCNN):
+            named |= {f"{BRANCH_TASK} {g}": branch for g, branch in enumerate(model.branches)}
+        for name, head in named.items():
+            torch.default_generator.manual_seed(stream_seed(config.seed, f"head {name}"))
             head.reset_parameters()  # type: ignore[operator]
     return model
 
@@ -372,48 +395,61 @@ def _run_description(
 
 @dataclass
 class _Curves:
-    """Losses of every step, averaged over windows of ``every`` steps as they come in."""
+    """Losses and weights of every step, averaged over windows of ``every`` steps."""
 
     names: list[str]
-    tasks: tuple[str, ...]
-    weights: tuple[float, ...]
     every: int
     columns: dict[str, list[float]] = field(default_factory=dict)
     total: list[float] = field(default_factory=list)
     steps: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("step", "learning_rate", *(f"loss/{n}" for n in self.names)):
+        for name in ("step", "learning_rate", *self.names):
             self.columns.setdefault(name, [])
-        for task in self.tasks:
-            self.columns.setdefault(f"weight/{task}", [])
         self.total = self.total or [0.0] * len(self.names)
 
-    def add(self, step: int, losses: list[float], learning_rate: float, *, last: bool) -> None:
-        self.total = [t + v for t, v in zip(self.total, losses, strict=True)]
+    def add(self, step: int, values: list[float], learning_rate: float, *, last: bool) -> None:
+        self.total = [t + v for t, v in zip(self.total, values, strict=True)]
         self.steps += 1
         if self.steps < self.every and not last:
             return
         self.columns["step"].append(float(step))
         self.columns["learning_rate"].append(learning_rate)
         for name, total in zip(self.names, self.total, strict=True):
-            self.columns[f"loss/{name}"].append(total / self.steps)
-        for task, weight in zip(self.tasks, self.weights, strict=True):
-            self.columns[f"weight/{task}"].append(weight)
+            self.columns[name].append(total / self.steps)
         self.total, self.steps = [0.0] * len(self.names), 0
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         return {name: np.array(values) for name, values in self.columns.items()}
 
 
-def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.SGD:
-    """Return SGD with weight decay on matrices and kernels, not on biases and normalisations."""
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    groups: list[dict[str, Any]] = [
-        {"params": decayed},
-        {"params": others, "weight_decay": 0.0},
-    ]
+def make_optimizer(
+    model: nn.Module,
+    config: TrainConfig,
+    weighting: nn.Module | None = None,
+    weighting_rate: float = 1.0,
+) -> torch.optim.SGD:
+    """Return SGD with weight decay on matrices and kernels, not on biases and normalisations.
+
+    Parameters
+    ----------
+    model, config
+        What to train and how.
+    weighting
+        Its parameters, if it has any, learn too.
+    weighting_rate
+        Their learning rate as a multiple of the network's; each group keeps its own multiple as
+        ``"scale"``.
+    """
+    groups: list[dict[str, Any]] = []
+    for module, scale in ((model, 1.0), (weighting, weighting_rate)):
+        parameters = [] if module is None else list(module.parameters())
+        decayed = [p for p in parameters if p.ndim > 1]
+        others = [p for p in parameters if p.ndim <= 1]
+        if decayed:
+            groups.append({"params": decayed, "scale": scale})
+        if others:
+            groups.append({"params": others, "weight_decay": 0.0, "scale": scale})
     return torch.optim.SGD(
         groups,
         lr=config.learning_rate,
@@ -430,6 +466,9 @@ def fit(
     *,
     index: ArrayLike | None = None,
     classes: Mapping[str, int] | None = None,
+    pose_groups: Sequence[Sequence[int]] | None = None,
+    weighting: nn.Module | None = None,
+    weighting_rate: float = 1.0,
     device: torch.device | str = "cpu",
     progress: bool = True,
     checkpoint: Path | None = None,
@@ -438,8 +477,8 @@ def fit(
 ) -> FitResult:
     """Train a network.
 
-    Each step: total = sum_t w_t L_t + feature_l2 * mean 0.5 ||x||^2, then one step of SGD (Yin &
-    Liu 2018, Eq. 6).
+    Each step: total = weighting(L) + feature_l2 * mean 0.5 ||x||^2, then one step of SGD. With
+    the fixed weights of the config the first term is sum_t w_t L_t (Yin & Liu 2018, Eq. 6).
 
     Parameters
     ----------
@@ -451,6 +490,15 @@ def fit(
         Images to train on, (n,); the corpus's training split when None.
     classes
         Number of classes of each task; the corpus's ``class_counts`` when None.
+    pose_groups
+        Classes of ``"pos"`` of each branch, to train p-CNN.
+    weighting
+        What makes one number of the losses: any module with ``forward(losses) -> scalar``, losses
+        (T,) in the order of :attr:`MultiTaskCNN.losses <mtl_helpers.mcnn.MultiTaskCNN.losses>`.
+        One of :mod:`mtl_helpers.weighting`, or a scalarizer of TorchJD as it is. Its parameters are
+        trained with the network's. When None, the config's fixed weights.
+    weighting_rate
+        Learning rate of the weighting's parameters, as a multiple of the network's.
     device
         Where to compute.
     progress
@@ -482,22 +530,31 @@ def fit(
     classes = dict(corpus.class_counts if classes is None else classes)
     images = corpus.images
     in_channels = 1 if images.ndim == 3 else int(images.shape[3])
-    model = build_model(config, classes, in_channels)
+    model = build_model(config, classes, in_channels, pose_groups)
     source = _make_source(corpus, config, classes, index, device)
     model = model.to(device).train()
-    weighting = FixedWeights(dict(zip(config.tasks, config.weights, strict=True))).to(device)
-    optimizer = make_optimizer(model, config)
-    average = WeightAverage(model, config.average_decay) if config.average_decay else None
-    names = [*config.tasks, "feature_l2"] if config.feature_l2 else list(config.tasks)
-    curves = _Curves(
-        names, config.tasks, config.weights, every=math.ceil(config.steps / _CURVE_POINTS)
-    )
-    first, seconds_before = 0, 0.0
     run = _run_description(config, classes, source, amp) if checkpoint else {}
+    if weighting is None:
+        if pose_groups is not None:
+            raise ValueError(
+                "The config has one weight a task, but p-CNN has two losses of identity: pass a "
+                f"weighting of {', '.join(model.losses)}."
+            )
+        weighting = FixedWeights(dict(zip(config.tasks, config.weights, strict=True)))
+    else:
+        run |= {"weighting": repr(weighting), "weighting rate": weighting_rate}
+    weighting = weighting.to(device).train()
+    optimizer = make_optimizer(model, config, weighting, weighting_rate)
+    average = WeightAverage(model, config.average_decay) if config.average_decay else None
+    named = [*model.losses, "feature_l2"] if config.feature_l2 else list(model.losses)
+    names = [f"loss/{name}" for name in named] + [f"weight/{name}" for name in model.losses]
+    curves = _Curves(names, every=math.ceil(config.steps / _CURVE_POINTS))
+    first, seconds_before = 0, 0.0
 
     if checkpoint is not None and checkpoint.exists():
         saved = read_checkpoint(checkpoint, run)
         model.load_state_dict(saved["model"])
+        weighting.load_state_dict(saved["weighting"])
         optimizer.load_state_dict(saved["optimizer"])
         if average is not None:
             average.model.load_state_dict(saved["averaged"])
@@ -514,13 +571,7 @@ def fit(
             return
         values = torch.stack([losses for _, _, losses in pending]).tolist()  # (steps, T)
         for (step, rate, _), row in zip(pending, values, strict=True):
-            for name, value in zip(names, row, strict=True):
-                if not math.isfinite(value):
-                    raise TrainingError(
-                        f"Expected a finite loss, found {value} for {name!r} at step {step} "
-                        f"(learning rate {rate:.3g}): lower the learning rate or lengthen the "
-                        f"warm-up."
-                    )
+            _check_finite(named, row[: len(named)], step, rate)
             curves.add(step, row, rate, last=last and step == config.steps)
         pending.clear()
 
@@ -532,6 +583,7 @@ def fit(
             {
                 "step": step,
                 "model": model.state_dict(),
+                "weighting": weighting.state_dict(),
                 "averaged": average.model.state_dict() if average else None,
                 "average_updates": average.updates if average else 0,
                 "optimizer": optimizer.state_dict(),
@@ -552,17 +604,22 @@ def fit(
         for step, (pixels, labels) in enumerate(batches, start=first):
             rate = learning_rate_at(step, config)
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["scale"]
             _seed_dropout(stream_seed(config.seed, "dropout", step), device)
             with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-                out = model(pixels)
+                out = _ask(model, pixels, labels)
             losses = task_losses(out.logits, labels, config.label_smoothing)  # (T,)
+            if device.type == "cpu":  # elsewhere it would wait; settle() looks there
+                _check_finite(model.losses, losses.tolist(), step + 1, rate)
+            if isinstance(weighting, DynamicWeights):
+                weighting.observe(out.features)
             total = weighting(losses)
-            seen = losses.detach()
+            weights = _weights_now(weighting, total, losses)  # (T,)
+            seen = [losses.detach(), weights]
             if config.feature_l2:
                 penalty = feature_l2(out.features)
                 total = total + config.feature_l2 * penalty
-                seen = torch.cat([seen, penalty.detach().unsqueeze(0)])  # (T + 1,)
+                seen.insert(1, penalty.detach().unsqueeze(0))
             optimizer.zero_grad(set_to_none=True)
             total.backward()
             if config.clip_norm:
@@ -572,7 +629,7 @@ def fit(
                 average.update()
 
             done = step + 1
-            pending.append((done, rate, seen))
+            pending.append((done, rate, torch.cat(seen)))  # (T [+ 1] + T,)
             save_now = checkpoint is not None and (
                 done % checkpoint_every == 0 or done == config.steps
             )
@@ -595,6 +652,32 @@ def fit(
     return FitResult(
         model.eval(), average.model.eval() if average else None, curves.arrays(), seconds, amp
     )
+
+
+def _ask(model: MultiTaskCNN, pixels: Tensor, labels: dict[str, Tensor]) -> MultiTaskOutput:
+    """Ask a network about a training batch; p-CNN is told the poses, and its loss is added."""
+    if not isinstance(model, PoseDirectedCNN):
+        return model(pixels)
+    pose = labels[POSE_TASK]
+    labels[BRANCH_TASK] = labels["id"].where(pose != UNLABELLED, UNLABELLED)
+    return model(pixels, pose=pose)
+
+
+def _weights_now(weighting: nn.Module, total: Tensor, losses: Tensor) -> Tensor:
+    """Return the weights that a weighting shows, or, if it shows none, d total / d losses: (T,)."""
+    shown = getattr(weighting, "weights", None)
+    if isinstance(shown, Tensor):
+        return shown
+    return torch.autograd.grad(total, losses, retain_graph=True)[0]
+
+
+def _check_finite(names: Sequence[str], values: Sequence[float], step: int, rate: float) -> None:
+    for name, value in zip(names, values, strict=True):
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"Expected a finite loss, found {value} for {name!r} at step {step} (learning "
+                f"rate {rate:.3g}): lower the learning rate or lengthen the warm-up."
+            )
 
 
 def _make_source(

@@ -1,0 +1,244 @@
+"""Energy vectors: which dimensions of x each task uses (Yin & Liu 2018, Sec. IV-B).
+
+The paper looks at pictures of them. Here stand two measures beside the pictures: how far the tasks
+keep their dimensions apart (:func:`separation`, against what chance would give), and what happens
+to each task when the dimensions of one are taken away (:func:`without`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+__all__ = [
+    "Separation",
+    "dimension_order",
+    "energy",
+    "joint_weights",
+    "separation",
+    "strongest",
+    "task_shares",
+    "without",
+]
+
+
+def energy(weight: Tensor | ArrayLike) -> NDArray[np.float64]:
+    r"""Return a head's energy vector (Yin & Liu 2018, Eq. 13).
+
+    .. math:: s_i = \sum_j |W_{ij}|
+
+    where i runs over the dimensions of x and j over the classes of the task.
+
+    Parameters
+    ----------
+    weight
+        (K, D), as :attr:`torch.nn.Linear.weight` has it; the paper writes the transpose.
+
+    Returns
+    -------
+    ndarray
+        (D,), in the unit of the weights; it grows with the number of classes.
+
+    Raises
+    ------
+    ValueError
+        If the weights are no matrix.
+
+    Examples
+    --------
+    >>> energy([[1.0, -2.0], [0.5, 0.0]]).tolist()
+    [1.5, 2.0]
+    """
+    matrix = np.asarray(torch.as_tensor(weight).detach().cpu(), dtype=np.float64)
+    if matrix.ndim != 2:
+        raise ValueError(f"Expected a matrix (K, D) of weights, found shape {matrix.shape}.")
+    return np.abs(matrix).sum(axis=0)
+
+
+def dimension_order(energies: ArrayLike) -> NDArray[np.int64]:
+    """Return the dimensions of x by falling energy, (D,); equal ones keep their order."""
+    return np.argsort(-np.asarray(energies, dtype=np.float64), kind="stable")
+
+
+def joint_weights(
+    weights: Mapping[str, Tensor | NDArray[np.floating]],
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return W_all with its rows sorted by joint energy, as Fig. 7b of Yin & Liu (2018) shows it.
+
+    Parameters
+    ----------
+    weights
+        (K_t, D) of each task, in the order of the columns.
+
+    Returns
+    -------
+    sorted : ndarray
+        (D, sum of K_t): a row a dimension of x, the most energetic first.
+    order : ndarray
+        (D,) dimension of each row.
+    """
+    parts = [np.asarray(torch.as_tensor(part).detach().cpu()) for part in weights.values()]
+    together = np.concatenate(parts, axis=0).astype(np.float64)  # (sum K_t, D)
+    order = dimension_order(energy(together))
+    return together.T[order], order
+
+
+def task_shares(energies: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
+    """Return how each task spreads its energy over the dimensions: (T, D), rows adding up to 1.
+
+    Tasks have different numbers of classes and so energies of different size; shares compare them.
+
+    Raises
+    ------
+    ValueError
+        If a task has no energy at all.
+    """
+    table = np.stack([np.asarray(values, dtype=np.float64) for values in energies.values()])
+    totals = table.sum(axis=1, keepdims=True)
+    if not (totals > 0).all():
+        empty = [task for task, total in zip(energies, totals[:, 0], strict=True) if not total > 0]
+        raise ValueError(f"The head of {', '.join(empty)} is zero, so it has no energy to share.")
+    return table / totals
+
+
+@dataclass(frozen=True)
+class Separation:
+    """How far tasks keep their dimensions apart, beside what chance would give.
+
+    Parameters
+    ----------
+    index
+        In 0 .. 1.
+    null
+        Indices (R,) of the same energies with each task's dimensions shuffled.
+    """
+
+    index: float
+    null: NDArray[np.float64]
+
+    @property
+    def excess(self) -> float:
+        """The index minus the mean of the null distribution."""
+        return self.index - float(self.null.mean())
+
+    @property
+    def p_value(self) -> float:
+        """Share of shuffles that are at least as separate, counting the real one among them."""
+        return float((1 + (self.null >= self.index).sum()) / (1 + len(self.null)))
+
+
+def separation(
+    energies: Mapping[str, ArrayLike], *, shuffles: int = 1000, seed: int = 0
+) -> Separation:
+    r"""Return how separate the tasks' dimensions are.
+
+    The index is the mutual information between a task, drawn evenly, and a dimension, drawn by
+    that task's share of energy, as a fraction of the entropy of the task:
+
+    .. math:: \frac{1}{\log T} \Bigl[ H\bigl(\tfrac1T \sum_t q_t\bigr)
+              - \tfrac1T \sum_t H(q_t) \Bigr], \qquad q_{ti} = s_{ti} / \sum_i s_{ti}
+
+    0 means that every task spreads its energy alike, so a dimension says nothing about the task;
+    1 that no dimension is used by two. (It is the Jensen-Shannon divergence of the tasks, scaled.)
+    Energies that are uneven look somewhat separate by chance alone. So the index stands beside its
+    null distribution, in which each task keeps its energies but on shuffled dimensions.
+
+    Parameters
+    ----------
+    energies
+        (D,) of each of at least two tasks.
+    shuffles
+        R, the number of shuffles.
+    seed
+        Of the shuffles.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two tasks, or one has no energy.
+
+    Note
+    ----
+    Ours. The paper infers from the blocks in its picture of W_all that tasks have dimensions of
+    their own, and gives no measure.
+
+    Examples
+    --------
+    >>> apart = separation({"id": [1, 1, 0, 0], "pos": [0, 0, 1, 1]}, shuffles=10)
+    >>> same = separation({"id": [1, 2, 3, 4], "pos": [2, 4, 6, 8]}, shuffles=10)
+    >>> round(apart.index, 6), abs(round(same.index, 6))
+    (1.0, 0.0)
+    """
+    if len(energies) < 2:
+        raise ValueError(f"Separation needs at least two tasks, found {list(energies)}.")
+    shares = task_shares(energies)  # (T, D)
+    rng = np.random.default_rng(seed)
+    null = [_index(rng.permuted(shares, axis=1)) for _ in range(shuffles)]
+    return Separation(_index(shares), np.array(null))
+
+
+def _index(shares: NDArray[np.float64]) -> float:
+    gap = _entropy(shares.mean(axis=0)) - _entropy(shares).mean()
+    return float(gap / np.log(len(shares)))
+
+
+def _entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    logs = np.log(np.where(shares > 0, shares, 1.0))  # 0 log 0 is 0
+    return -(shares * logs).sum(axis=-1)
+
+
+def strongest(energies: Mapping[str, ArrayLike], task: str, count: int) -> NDArray[np.int64]:
+    """Return the dimensions that belong to a task more than to the others, (count,).
+
+    They are those with the largest share of the task's energy minus the largest share that any
+    other task has in them.
+
+    Parameters
+    ----------
+    energies
+        (D,) of each task.
+    task
+        Whose dimensions.
+    count
+        How many, at most D.
+
+    Raises
+    ------
+    ValueError
+        If there are not so many dimensions, or no such task.
+    """
+    if task not in energies:
+        raise ValueError(f"There is no task {task!r}; there are: {', '.join(energies)}.")
+    shares = dict(zip(energies, task_shares(energies), strict=True))
+    own = shares.pop(task)
+    if not 0 < count <= len(own):
+        raise ValueError(f"Expected 1 to {len(own)} dimensions, found {count}.")
+    others = np.max(list(shares.values()), axis=0) if shares else np.zeros_like(own)
+    return dimension_order(own - others)[:count]
+
+
+def without(x: Tensor, dimensions: Sequence[int] | NDArray[np.int64]) -> Tensor:
+    """Return features in which some dimensions say nothing: each is set to its mean.
+
+    Parameters
+    ----------
+    x
+        (N, D).
+    dimensions
+        Which ones.
+
+    Returns
+    -------
+    Tensor
+        (N, D), a copy. The mean and not zero, because x is not centred: a head's bias has learnt
+        to live with the mean.
+    """
+    chosen = torch.as_tensor(np.asarray(dimensions, dtype=np.int64))
+    out = x.clone()
+    out[:, chosen] = x[:, chosen].mean(dim=0)
+    return out

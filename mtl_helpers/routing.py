@@ -1,0 +1,124 @@
+"""Which of p-CNN's branches to believe, where the pose is only estimated (Yin & Liu 2018, Eq. 12).
+
+Routing needs no randomness: "stochastic" routing is an expectation over the pose groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["ROUTINGS", "Routed", "Routing", "group_probabilities", "route", "routed_distance"]
+
+Routing = Literal["stochastic", "hard", "generic"]
+ROUTINGS: tuple[Routing, ...] = ("stochastic", "hard", "generic")
+"""Every branch by its probability; the most probable one; none of them, y_d alone."""
+
+
+class Routed(NamedTuple):
+    """What images are compared by.
+
+    Attributes
+    ----------
+    generic : Tensor
+        y_d brought to length 1: (N, K).
+    specific : Tensor
+        The branches' scores, each brought to length 1, averaged by the weights of the routing:
+        (N, K). Zero if no branch is asked.
+    """
+
+    generic: Tensor
+    specific: Tensor
+
+
+def group_probabilities(pose_logits: Tensor, pose_groups: Sequence[Sequence[int]]) -> Tensor:
+    """Return how probable each pose group is: the sum over its poses of the head's softmax.
+
+    Parameters
+    ----------
+    pose_logits
+        (N, K_pos) scores of the pose head.
+    pose_groups
+        Classes of each of the G groups.
+
+    Returns
+    -------
+    Tensor
+        (N, G); rows add up to 1.
+    """
+    poses = pose_logits.float().softmax(dim=1)  # (N, K_pos)
+    groups = [poses[:, list(group)].sum(dim=1) for group in pose_groups]  # G times (N,)
+    return torch.stack(groups, dim=1)
+
+
+def route(
+    y_d: Tensor, branches: Tensor, probabilities: Tensor, routing: Routing = "stochastic"
+) -> Routed:
+    r"""Return the features between which :func:`routed_distance` measures.
+
+    With h the cosine distance, p the group probabilities and u = y / ||y||, the paper's sum over
+    all pairs of branches is
+
+    .. math:: \sum_{ij} p_{1i}\,p_{2j}\,h(y_1^i, y_2^j)
+              = 1 - \Bigl(\sum_i p_{1i} u_1^i\Bigr)^{\!\top} \Bigl(\sum_j p_{2j} u_2^j\Bigr)
+
+    since the probabilities of an image add up to 1. So one averaged feature an image will do, where
+    Eq. 12 compares G x G pairs.
+
+    Parameters
+    ----------
+    y_d
+        (N, K) generic identity scores.
+    branches
+        (N, G, K) scores of each branch.
+    probabilities
+        (N, G), from :func:`group_probabilities`.
+    routing
+        ``"stochastic"`` is Eq. 12; ``"hard"`` gives the most probable group all the weight;
+        ``"generic"`` asks no branch.
+
+    Raises
+    ------
+    ValueError
+        If the routing is unknown or the shapes do not fit together.
+    """
+    if routing not in ROUTINGS:
+        raise ValueError(f"Unknown routing {routing!r}; choose one of: {', '.join(ROUTINGS)}.")
+    if branches.shape != (*probabilities.shape, y_d.shape[1]) or len(y_d) != len(branches):
+        raise ValueError(
+            f"Expected y_d (N, K), branches (N, G, K) and probabilities (N, G), found "
+            f"{tuple(y_d.shape)}, {tuple(branches.shape)} and {tuple(probabilities.shape)}."
+        )
+    generic = F.normalize(y_d.float(), dim=1)  # (N, K)
+    if routing == "generic":
+        return Routed(generic, torch.zeros_like(generic))
+    weights = probabilities.float()
+    if routing == "hard":
+        weights = F.one_hot(weights.argmax(dim=1), weights.shape[1]).float()  # (N, G)
+    units = F.normalize(branches.float(), dim=2)  # (N, G, K)
+    return Routed(generic, torch.einsum("ng,ngk->nk", weights, units))
+
+
+def routed_distance(first: Routed, second: Routed) -> Tensor:
+    """Return the distance of every image of one set to every image of another (Eq. 12).
+
+    c = 1/2 h(y_1^d, y_2^d) + 1/2 sum_ij h(y_1^i, y_2^j) p_1i p_2j, with h the cosine distance. If
+    no branch was asked, the second half is the constant 1/2, which changes no order.
+
+    Parameters
+    ----------
+    first, second
+        Of N and M images.
+
+    Returns
+    -------
+    Tensor
+        (N, M), in 0 .. 2.
+    """
+    generic = 1 - first.generic @ second.generic.T  # (N, M)
+    specific = 1 - first.specific @ second.specific.T
+    return 0.5 * generic + 0.5 * specific
