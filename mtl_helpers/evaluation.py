@@ -71,21 +71,24 @@ def extract(
     -------
     dict of str to Tensor
         On the CPU, float32: ``"x"`` (n, D), the shared feature, and each task's logits (n, K_t)
-        under its name; those of ``"id"`` are the paper's y_d.
+        under its name; those of ``"id"`` are the paper's y_d. Of p-CNN also ``"branches"``
+        (n, G, K_id).
     """
     device = torch.device(device)
     index = np.asarray(index, dtype=np.int64)
     was_training = model.training
     model.to(device).eval()
-    parts: dict[str, list[Tensor]] = {name: [] for name in ("x", *model.tasks)}
+    parts: dict[str, list[Tensor]] = {}
     try:
         for start in range(0, len(index), batch):
             pixels = torch.from_numpy(np.ascontiguousarray(images[index[start : start + batch]]))
             with torch.autocast(device.type, torch.bfloat16, enabled=amp):
                 out = model(to_input(pixels.to(device)))
-            parts["x"].append(out.features.float().cpu())
-            for task, logits in out.logits.items():
-                parts[task].append(logits.float().cpu())
+            said = {"x": out.features, **out.logits}
+            if out.branches is not None:
+                said["branches"] = out.branches
+            for name, values in said.items():
+                parts.setdefault(name, []).append(values.float().cpu())
     finally:
         model.train(was_training)
     if not len(index):

@@ -88,7 +88,8 @@ def route(
     """
     if routing not in ROUTINGS:
         raise ValueError(f"Unknown routing {routing!r}; choose one of: {', '.join(ROUTINGS)}.")
-    if branches.shape != (*probabilities.shape, y_d.shape[1]) or len(y_d) != len(branches):
+    shapes = branches.shape, y_d.shape, probabilities.shape
+    if branches.ndim != 3 or shapes[1:] != (branches[:, 0].shape, branches[..., 0].shape):
         raise ValueError(
             f"Expected y_d (N, K), branches (N, G, K) and probabilities (N, G), found "
             f"{tuple(y_d.shape)}, {tuple(branches.shape)} and {tuple(probabilities.shape)}."

@@ -301,7 +301,8 @@ class ReleasedDynamicWeights(DynamicWeights):
         value = (self.phi * shares * losses).sum().detach()
         # its derivative is the one that the layer returns
         stand_in = (self.phi * (losses + shares * losses.detach())).sum()
-        return value + stand_in - stand_in.detach()
+        # 0 + gradient; added in this order, so that the value is that of Eq. 8 to the last bit
+        return value + (stand_in - stand_in.detach())
 
 
 def _layer_name(tasks: tuple[str, ...]) -> str:

@@ -6,7 +6,10 @@ from mtl_helpers.claims import Claim
 from mtl_helpers.experiments import (
     factor_probes,
     one_or_many,
+    pose_branches,
     pose_estimator,
+    weight_conditions,
+    weighting_rules,
     yin2018_claims,
 )
 from mtl_helpers.sweep import Experiment
@@ -15,6 +18,13 @@ __all__ = ["CLAIMS", "EXPERIMENTS"]
 
 EXPERIMENTS: dict[str, Experiment] = {
     experiment.name: experiment
-    for experiment in (one_or_many.EXPERIMENT, factor_probes.EXPERIMENT, pose_estimator.EXPERIMENT)
+    for experiment in (
+        one_or_many.EXPERIMENT,
+        weighting_rules.EXPERIMENT,
+        weight_conditions.EXPERIMENT,
+        pose_branches.EXPERIMENT,
+        factor_probes.EXPERIMENT,
+        pose_estimator.EXPERIMENT,
+    )
 }
 CLAIMS: dict[str, Claim] = dict(yin2018_claims.CLAIMS)

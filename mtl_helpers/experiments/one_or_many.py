@@ -47,12 +47,8 @@ __all__ = [
 SIDE_TASKS = ("pos", "illum", "exp")
 PHI_GRID = (0.03, 0.1, 0.3, 1.0, 3.0)
 L2_GRID = (1e-3, 1e-2, 1e-1)
-SEARCH_SEEDS = 3
-"""How many of a preset's seeds run whole grids. A choice needs no more; what it is compared with,
-and so every claim, has all seeds."""
-FOLLOWED_UP = 0.3
-"""A phi_s that looked better than the chosen one on the test identities of the first seeds. What
-was seen there is tested on the seeds after them."""
+SEEDS = 3
+"""How many of a preset's seeds are used."""
 
 
 @dataclass(frozen=True)
@@ -165,21 +161,16 @@ def configs(preset: Preset, data: RealSpec | None = None) -> list[OneOrManyConfi
         corpus, chosen = data, PUBLISHED
         side = [task for task in SIDE_TASKS if task in data.tasks]
     config = functools.partial(_config, preset, corpus)
-    search, later = preset.seeds[:SEARCH_SEEDS], preset.seeds[SEARCH_SEEDS:]
+    seeds = preset.seeds[:SEEDS]
     runs: list[OneOrManyConfig] = []
-    for seed in search:
+    for seed in seeds:
         runs.append(config(seed, ("id",)))
         runs += [config(seed, ("id", *side), phi_s=phi) for phi in PHI_GRID]
-    for seed in search:
+    for seed in seeds:
         runs += [config(seed, ("id",), feature_l2=factor) for factor in L2_GRID]
-    compared = {phi for phi in (FOLLOWED_UP, chosen.phi_s, PHI_GRID[-1]) if phi in PHI_GRID}
-    for seed in later:
-        runs.append(config(seed, ("id",)))
-        runs += [config(seed, ("id", *side), phi_s=phi) for phi in sorted(compared)]
-        runs.append(config(seed, ("id",), feature_l2=chosen.feature_l2))
-    for seed in preset.seeds:
+    for seed in seeds:
         runs += [config(seed, (task,)) for task in side]
-    for seed in preset.seeds:
+    for seed in seeds:
         runs += [config(seed, ("id", task), phi_s=chosen.phi_s) for task in side]
     # with a single side task, "that task" and "all of them" are the same run
     return list(dict.fromkeys(runs))
@@ -302,16 +293,11 @@ def choose(records: Sequence[Record]) -> Choice:
     Parameters
     ----------
     records
-        The experiment's runs at one preset; of the seeds those that ran the whole grid count.
+        The experiment's runs at one preset, all seeds.
     """
 
-    grids = [arm_name(("id", *SIDE_TASKS), phi_s=phi) for phi in PHI_GRID]
-    grids += [arm_name(("id",), feature_l2=factor) for factor in L2_GRID]
-    searched = set.intersection(*({r.seed for r in records if r.arm == arm} for arm in grids))
-    seen = [record for record in records if record.seed in searched]
-
     def mean(arm: str) -> float:
-        return float(seed_values(seen, arm, "validation.rank1.y_d.overall")[1].mean())
+        return float(seed_values(records, arm, "validation.rank1.y_d.overall")[1].mean())
 
     return Choice(
         phi_s=max(PHI_GRID, key=lambda phi: mean(arm_name(("id", *SIDE_TASKS), phi_s=phi))),
