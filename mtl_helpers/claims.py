@@ -95,6 +95,9 @@ class Claim:
         The number or place in the paper.
     experiment
         Name of the experiment that tests it, or ``None`` where none does yet.
+    beside
+        Names of further experiments with whose runs those are compared. Arms of experiments that
+        are compared have different names.
     evaluate
         Turns the stored runs into a :class:`Finding`; ``None`` where nothing tests it.
     smallest_effect
@@ -114,6 +117,7 @@ class Claim:
     statement: str
     paper_figure: str
     experiment: str | None = None
+    beside: tuple[str, ...] = ()
     evaluate: Callable[[list[Record]], Finding] | None = None
     smallest_effect: float = 1.0
     unit: str = "points"
@@ -376,17 +380,16 @@ def evaluate_claim(
         from mtl_helpers.experiments import EXPERIMENTS
 
         experiments = EXPERIMENTS
-    if claim.experiment not in experiments:
-        known = ", ".join(experiments) or "none"
-        raise ValueError(
-            f"The claim {claim.id} names the experiment {claim.experiment!r}; known: {known}."
-        )
     root = root or results_root()
-    if not any((root / claim.experiment / preset.name).glob("*.json")):
-        reason = f"There are no stored runs of {claim.experiment} at the preset {preset.name} yet."
-        return Evaluation(claim, Finding((), "not tested", reason), ())
-    configs = experiments[claim.experiment].configs(preset)
-    records = load_records(claim.experiment, preset, configs, root=root)
+    records: list[Record] = []
+    for name in (claim.experiment, *claim.beside):
+        if name not in experiments:
+            known = ", ".join(experiments) or "none"
+            raise ValueError(f"The claim {claim.id} names the experiment {name!r}; known: {known}.")
+        if not any((root / name / preset.name).glob("*.json")):
+            reason = f"There are no stored runs of {name} at the preset {preset.name} yet."
+            return Evaluation(claim, Finding((), "not tested", reason), ())
+        records += load_records(name, preset, experiments[name].configs(preset), root=root)
     finding = claim.evaluate(records)
     if finding.smallest_effect not in (None, claim.smallest_effect):
         raise ValueError(
@@ -542,7 +545,7 @@ def _seeds(item: Evaluation) -> int:
 def _link(claim: Claim) -> str:
     if claim.experiment is None:
         return "none yet"
-    name = f"`{claim.experiment}`"
+    name = " and ".join(f"`{each}`" for each in (claim.experiment, *claim.beside))
     return f"[{name}]({claim.chapter})" if claim.chapter else name
 
 

@@ -88,8 +88,8 @@ def route(
     """
     if routing not in ROUTINGS:
         raise ValueError(f"Unknown routing {routing!r}; choose one of: {', '.join(ROUTINGS)}.")
-    shapes = branches.shape, y_d.shape, probabilities.shape
-    if branches.ndim != 3 or shapes[1:] != (branches[:, 0].shape, branches[..., 0].shape):
+    count, groups, classes = branches.shape if branches.ndim == 3 else (-1, -1, -1)
+    if y_d.shape != (count, classes) or probabilities.shape != (count, groups):
         raise ValueError(
             f"Expected y_d (N, K), branches (N, G, K) and probabilities (N, G), found "
             f"{tuple(y_d.shape)}, {tuple(branches.shape)} and {tuple(probabilities.shape)}."

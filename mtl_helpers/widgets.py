@@ -2,8 +2,10 @@
 
 Every frame is drawn beforehand and travels with the page; the slider is linked to the frames in
 the browser, so moving it needs neither Python nor the network. Where a kernel is there,
-:class:`LiveControl` adds a button that computes the value chosen now, and :class:`LivePicture`
-redraws a picture at each move of a slider.
+:class:`LiveControl` adds a button that computes the value chosen now, :class:`LiveTraining` one
+that trains with it and shows how far it has come, and :class:`LivePicture` redraws a picture at
+each move of a slider. :func:`phi_explorer` puts the first and the third together, the same way in
+every chapter.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mtl_helpers.plots import figure_png
+from mtl_helpers.plots import figure_png, learning_curves
 
 __all__ = [
     "Axis",
@@ -30,9 +32,11 @@ __all__ = [
     "LinkedFrames",
     "LiveControl",
     "LivePicture",
+    "LiveTraining",
     "frame_grid",
     "image_bytes",
     "linked_frames",
+    "phi_explorer",
 ]
 
 Frame = bytes | Figure | Image.Image | np.ndarray
@@ -515,3 +519,146 @@ class LiveControl(ipywidgets.VBox):
         frame, sentence = result if isinstance(result, tuple) else (result, f"Result for {value}.")
         picture = _image_html(image_bytes(frame), sentence)
         return f"{picture}<p>{html.escape(sentence)}</p>"
+
+
+class LiveTraining(LiveControl):
+    """A button that trains at the slider's value, with a progress bar and curves that grow.
+
+    Parameters
+    ----------
+    frames
+        The slider whose value is taken.
+    train
+        Called with the value and a function ``watch(state)`` for ``on_step`` of
+        :func:`mtl_helpers.training.fit`; returns what :class:`LiveControl` shows.
+    steps
+        Steps of such a training.
+    losses
+        Names of the losses, in the order in which ``state.losses`` has them.
+    redraws
+        How often the curves are drawn anew.
+    button, live
+        As in :class:`LiveControl`.
+    """
+
+    def __init__(
+        self,
+        frames: LinkedFrames | FrameGrid,
+        train: Callable[[Any, Callable[[Any], None]], str | Frame | tuple[Frame, str]],
+        *,
+        steps: int,
+        losses: Sequence[str],
+        redraws: int = 20,
+        button: str = "Train live",
+        live: bool | None = None,
+    ) -> None:
+        self.progress = ipywidgets.IntProgress(
+            max=steps, layout={"width": "100%", "max_width": "360px", "visibility": "hidden"}
+        )
+        self.curves = ipywidgets.HTML()
+        self._names = tuple(losses)
+        self._every = max(1, steps // redraws)
+        self._seen: list[tuple[int, list[float]]] = []
+        super().__init__(frames, lambda value: train(value, self.watch), button=button, live=live)
+        self.children = (*self.children, self.progress, self.curves)
+
+    def _on_click(self, button: Any) -> None:
+        self._seen = []
+        self.progress.value = 0
+        self.progress.layout.visibility = "visible"
+        self.curves.value = ""
+        super()._on_click(button)
+
+    def watch(self, state: Any) -> None:
+        """Take in a step: its number ``state.step`` and its losses ``state.losses`` (T,)."""
+        self.progress.value = state.step
+        if state.step % self._every and state.step != self.progress.max:
+            return
+        self._seen.append((state.step, [float(loss) for loss in state.losses]))
+        if len(self._seen) < 2:
+            return
+        steps, rows = zip(*self._seen, strict=True)
+        figure = learning_curves(
+            {name: [row[k] for row in rows] for k, name in enumerate(self._names)}, steps=steps
+        )
+        figure.set_size_inches(5.0, 2.8)
+        last = ", ".join(
+            f"{name} {value:.2f}" for name, value in zip(self._names, rows[-1], strict=True)
+        )
+        alt = f"Losses up to step {state.step}: {last}."
+        self.curves.value = _image_html(figure_png(figure), alt)
+
+
+class PhiExplorer(ipywidgets.VBox):
+    """A slider of phi_s over prepared panels, and the training that it starts; made by
+    :func:`phi_explorer`.
+
+    Parameters
+    ----------
+    frames
+        Slider and panels.
+    training
+        Button, progress bar and curves.
+    """
+
+    def __init__(self, frames: LinkedFrames, training: LiveTraining) -> None:
+        super().__init__(children=[frames, training])
+        self.frames = frames
+        self.training = training
+
+
+def phi_explorer(
+    panels: Mapping[str, Callable[[float], Frame]],
+    values: Sequence[float],
+    train: Callable[[float, Callable[[Any], None]], str | Frame | tuple[Frame, str]],
+    *,
+    alt: Mapping[str, str],
+    steps: int,
+    losses: Sequence[str],
+    start: int = 0,
+    description: str = "phi_s",
+    lossy: bool = False,
+    live: bool | None = None,
+) -> PhiExplorer:
+    """What the total weight of the side tasks does: panels that move together, and a live training.
+
+    Parameters
+    ----------
+    panels
+        Title to a function that draws the panel for a value.
+    values
+        Of phi_s, or of whatever else ``description`` names.
+    train
+        As in :class:`LiveTraining`.
+    alt
+        What each panel shows, for who cannot see it, by title.
+    steps, losses
+        As in :class:`LiveTraining`.
+    start
+        Position shown first.
+    description
+        What the slider changes.
+    lossy, live
+        As in :func:`linked_frames` and :class:`LiveControl`.
+
+    Returns
+    -------
+    PhiExplorer
+        To be shown by ending a cell with it.
+
+    Raises
+    ------
+    ValueError
+        As :func:`linked_frames`.
+    """
+    frames = linked_frames(
+        {title: [draw(value) for value in values] for title, draw in panels.items()},
+        values,
+        description=description,
+        alt=alt,
+        labels=[f"{value:g}" for value in values],
+        start=start,
+        lossy=lossy,
+    )
+    training = LiveTraining(frames, train, steps=steps, losses=losses, live=live)
+    return PhiExplorer(frames, training)
