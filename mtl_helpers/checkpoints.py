@@ -13,7 +13,7 @@ import torch
 
 from mtl_helpers.errors import CourseError
 
-CHECKPOINT_FORMAT = 1
+CHECKPOINT_FORMAT = 2
 
 
 class CheckpointError(CourseError):

@@ -523,7 +523,8 @@ def fit(
     CheckpointError
         If the checkpoint is unreadable or of another run.
     ValueError
-        If the corpus lacks a task's labels, or a label lies outside its classes.
+        If the corpus lacks a task's labels, a label lies outside its classes, p-CNN is given no
+        weighting, or a weighting of ours is for other tasks or in another order.
     """
     device = torch.device(device)
     amp = amp_pays(device) if config.amp is None else config.amp
@@ -534,6 +535,8 @@ def fit(
     source = _make_source(corpus, config, classes, index, device)
     model = model.to(device).train()
     run = _run_description(config, classes, source, amp) if checkpoint else {}
+    if pose_groups is not None:
+        run["pose groups"] = [[int(pose) for pose in group] for group in pose_groups]
     if weighting is None:
         if pose_groups is not None:
             raise ValueError(
@@ -542,6 +545,12 @@ def fit(
             )
         weighting = FixedWeights(dict(zip(config.tasks, config.weights, strict=True)))
     else:
+        order = tuple(getattr(weighting, "tasks", model.losses))
+        if order != model.losses:
+            raise ValueError(
+                f"Expected weights of {', '.join(model.losses)}, in the order of the losses, found "
+                f"{', '.join(order)}."
+            )
         run |= {"weighting": repr(weighting), "weighting rate": weighting_rate}
     weighting = weighting.to(device).train()
     optimizer = make_optimizer(model, config, weighting, weighting_rate)

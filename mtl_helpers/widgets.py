@@ -33,6 +33,7 @@ __all__ = [
     "LiveControl",
     "LivePicture",
     "LiveTraining",
+    "PhiExplorer",
     "frame_grid",
     "image_bytes",
     "linked_frames",
@@ -560,7 +561,8 @@ class LiveTraining(LiveControl):
         self._every = max(1, steps // redraws)
         self._seen: list[tuple[int, list[float]]] = []
         super().__init__(frames, lambda value: train(value, self.watch), button=button, live=live)
-        self.children = (*self.children, self.progress, self.curves)
+        shown = self.children  # type: ignore[has-type]
+        self.children = (*shown, self.progress, self.curves)
 
     def _on_click(self, button: Any) -> None:
         self._seen = []
