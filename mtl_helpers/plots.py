@@ -26,6 +26,7 @@ __all__ = [
     "MARKERS",
     "arm_styles",
     "contact_sheet",
+    "differences_by_share",
     "figure_png",
     "learning_curves",
     "paired_dots",
@@ -385,6 +386,75 @@ def paired_dots(
     axis.set_ylim(len(arms) - 0.5, -0.5)
     axis.set_xlabel(xlabel)
     axis.grid(False, axis="y")
+    return figure
+
+
+def differences_by_share(
+    shares: Mapping[str, ArrayLike],
+    differences: Mapping[str, ArrayLike],
+    *,
+    axis: Axes | None = None,
+    xlabel: str = "Share of wrong pose groups (%)",
+    ylabel: str = "Difference (points of rank-1)",
+    meaningful: float | None = None,
+) -> Figure:
+    """Paired differences against a share, a mark a condition: means over seeds with 95 % intervals.
+
+    Parameters
+    ----------
+    shares
+        Arm to shares (P, S), a row a condition and a column a seed; drawn at the mean of each row.
+    differences
+        Arm to differences (P, S), in the same order.
+    axis
+        As in :func:`rank1_by_yaw`.
+    xlabel, ylabel
+        Words on the figure.
+    meaningful
+        Smallest difference that would matter; shaded to both sides of zero.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure drawn on.
+
+    Raises
+    ------
+    ValueError
+        If an arm has no shares, or they are not of the shape of its differences, or there are
+        fewer than two seeds.
+    """
+    figure, axis = _axis(axis)
+    if meaningful is not None:
+        axis.axhspan(-meaningful, meaningful, color="#eeeeee", zorder=0)
+    axis.axhline(0.0, color=_INK, linewidth=1)
+    for (arm, values), style in zip(
+        differences.items(), arm_styles(list(differences)).values(), strict=True
+    ):
+        table = np.asarray(values, dtype=float)  # (P, S)
+        where = np.asarray(shares.get(arm, ()), dtype=float)
+        if table.ndim != 2 or where.shape != table.shape:
+            raise ValueError(
+                f"Expected shares and differences (conditions, seeds) of one shape for arm "
+                f"{arm!r}, found {where.shape} and {table.shape}."
+            )
+        bounds = [mean_interval(row) for row in table]
+        axis.errorbar(
+            where.mean(axis=1),
+            [bound.mean for bound in bounds],
+            yerr=[
+                [bound.mean - bound.low for bound in bounds],
+                [bound.high - bound.mean for bound in bounds],
+            ],
+            linestyle="none",
+            capsize=3,
+            markersize=6,
+            label=arm,
+            **style,
+        )
+    axis.set_xlabel(xlabel)
+    axis.set_ylabel(ylabel)
+    axis.legend(frameon=False)
     return figure
 
 

@@ -545,11 +545,11 @@ def fit(
             )
         weighting = FixedWeights(dict(zip(config.tasks, config.weights, strict=True)))
     else:
-        order = tuple(getattr(weighting, "tasks", model.losses))
-        if order != model.losses:
+        weighted = tuple(getattr(weighting, "tasks", model.losses))
+        if weighted != model.losses:
             raise ValueError(
                 f"Expected weights of {', '.join(model.losses)}, in the order of the losses, found "
-                f"{', '.join(order)}."
+                f"{', '.join(weighted)}."
             )
         run |= {"weighting": repr(weighting), "weighting rate": weighting_rate}
     weighting = weighting.to(device).train()

@@ -44,8 +44,8 @@ CONDITIONS: dict[str, Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]] = {
     "clean": lambda image, key: image,
     "noise 20": lambda image, key: sensor_noise(image, 20.0, key),
     "noise 40": lambda image, key: sensor_noise(image, 40.0, key),
-    "blur 1.5": lambda image, key: blur(image, 1.5),
-    "blur 3": lambda image, key: blur(image, 3.0),
+    "blur 2": lambda image, key: blur(image, 2.0),
+    "blur 4": lambda image, key: blur(image, 4.0),
 }
 """What is done to the probes: noise in grey levels, blur in pixels (standard deviations)."""
 

@@ -6,9 +6,15 @@ smallest gain of a side-task network that the paper's text states (75.67 to 77.5
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mtl_helpers.claims import Claim, Finding, compare_arms, find
+from mtl_helpers.energy import separation, task_shares
+from mtl_helpers.experiments import pose_branches, weighting_rules
+from mtl_helpers.experiments.networks import ALL_TASKS
 from mtl_helpers.experiments.one_or_many import (
     EXPERIMENT,
     PHI_GRID,
@@ -16,13 +22,18 @@ from mtl_helpers.experiments.one_or_many import (
     arm_name,
     choice_at,
 )
+from mtl_helpers.mcnn import BRANCH_TASK
+from mtl_helpers.presets import PRESETS
 from mtl_helpers.results import Record, seed_values
-from mtl_helpers.statistics import Interval, paired_difference
+from mtl_helpers.statistics import Interval, mean_interval, paired_difference
 
-__all__ = ["CLAIMS", "side_arms"]
+__all__ = ["CLAIMS", "rule_arms", "runs_of", "side_arms"]
 
 PAPER = "{cite:t}`yin2018`"
 CHAPTER = "../notebooks/02_one_task_or_many.ipynb"
+WEIGHTS_CHAPTER = "../notebooks/03_weights_that_learn_themselves.ipynb"
+ENERGY_CHAPTER = "../notebooks/04_where_the_energy_goes.ipynb"
+BRANCH_CHAPTER = "../notebooks/05_one_branch_a_pose.ipynb"
 RANK1 = "test.rank1.y_d.overall"
 FRONTAL = ("frontal",)
 PROFILE = ("left", "right")
@@ -107,9 +118,243 @@ def interior_phi_is_best(records: list[Record]) -> Finding:
     return find(effects, 1.0)
 
 
-_LATER = "Its experiment needs dynamic weights, which a later chapter trains."
-_LATER_BRANCH = "Its experiment needs the pose-directed branch, which a later chapter trains."
-_LATER_ENERGY = "The energy vectors have a chapter of their own, still to come."
+def rule_arms(records: Sequence[Record]) -> dict[str, str]:
+    """Return the stored arms of the three rules for weights by the rule's name."""
+    main = list(weighting_rules.arms(PRESETS[records[0].preset]).items())[:3]
+    return {rule: arm for arm, (rule, _) in main}
+
+
+def runs_of(records: Sequence[Record], arm: str) -> list[Record]:
+    """Return an arm's runs in the order of their seeds."""
+    return sorted((run for run in records if run.arm == arm), key=lambda run: run.seed)
+
+
+def _over_seeds(
+    records: Sequence[Record], arm: str, measure: Callable[[Record], float]
+) -> Interval:
+    """Return the mean over an arm's seeds of what is measured of each run."""
+    return mean_interval([measure(run) for run in runs_of(records, arm)])
+
+
+def dynamic_beats_fixed(records: list[Record]) -> Finding:
+    """Y4: learned weights minus fixed ones; and pose alone minus all side tasks, both fixed."""
+    arms = rule_arms(records)
+    side = side_arms(records)
+    return find(
+        {
+            "Eq. 8 minus fixed": compare_arms(records, arms["eq8"], arms["fixed"], RANK1),
+            "released minus fixed": compare_arms(records, arms["released"], arms["fixed"], RANK1),
+            "id+pos minus id+all, fixed": compare_arms(
+                records, side["id+pos"], side["id+all"], RANK1
+            ),
+        },
+        1.0,
+        remark="The last comparison is between runs of `one_or_many`.",
+    )
+
+
+def _share(run: Record, task: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how far training has come, 0 to 1, and a side task's share of phi_s there."""
+    weights = {side: np.array(run.curves[f"weight/{side}"]) for side in SIDE_TASKS}
+    done = np.array(run.curves["step"]) / run.curves["step"][-1]
+    return done, weights[task] / sum(weights.values())
+
+
+def _mean_share(run: Record, task: str, start: float, stop: float) -> float:
+    done, share = _share(run, task)
+    return float(share[(done > start) & (done <= stop)].mean())
+
+
+def _lead(run: Record, task: str, start: float, stop: float) -> float:
+    """Return a task's mean share minus the largest of the others', in points."""
+    shares = {side: _mean_share(run, side, start, stop) for side in SIDE_TASKS}
+    own = shares.pop(task)
+    return 100 * (own - max(shares.values()))
+
+
+def weights_are_handed_over(records: list[Record]) -> Finding:
+    """Y7: leads of expression and of pose in the paper's phases, and the later fall of pose.
+
+    The paper trains 20 epochs: expression leads in the first, then pose, which falls from the
+    eleventh on. So the phases are the first 5 % of training, the rest of its first half, and its
+    second half.
+    """
+    effects = {}
+    for rule in ("eq8", "released"):
+        arm = rule_arms(records)[rule]
+        named = "Eq. 8" if rule == "eq8" else rule
+        effects[f"{named}: expression leads at first"] = _over_seeds(
+            records, arm, lambda run: _lead(run, "exp", 0, 0.05)
+        )
+        effects[f"{named}: pose leads then"] = _over_seeds(
+            records, arm, lambda run: _lead(run, "pos", 0.05, 0.5)
+        )
+        effects[f"{named}: pose falls in the second half"] = _over_seeds(
+            records,
+            arm,
+            lambda run: (
+                100 * (_mean_share(run, "pos", 0.05, 0.5) - _mean_share(run, "pos", 0.5, 1))
+            ),
+        )
+    return find(effects, 1.0)
+
+
+def branches_help(records: list[Record]) -> Finding:
+    """Y6: p-CNN by stochastic routing minus m-CNN, under the same rule and seed."""
+    effects = {}
+    for rule, ours in (("fixed", "p-fixed"), ("eq8", "p-eq8")):
+        branched = _values(records, ours, "routing.clean.stochastic.overall")
+        plain = _values(records, rule_arms(records)[rule], RANK1)
+        named = "Eq. 8" if rule == "eq8" else rule
+        effects[f"{named}: p-CNN minus m-CNN"] = paired_difference(branched, plain).scaled(100)
+    return find(effects, 1.0)
+
+
+def specific_first_then_generic(records: list[Record]) -> Finding:
+    """Y8: lead of the pose-specific weight in the first fifth, and the generic weight's rise."""
+
+    def weight(run: Record, task: str, start: float, stop: float) -> float:
+        done = np.array(run.curves["step"]) / run.curves["step"][-1]
+        values = np.array(run.curves[f"weight/{task}"])
+        return 100 * float(values[(done > start) & (done <= stop)].mean())
+
+    return find(
+        {
+            "pose-specific minus generic, first fifth": _over_seeds(
+                records,
+                "p-eq8",
+                lambda run: weight(run, BRANCH_TASK, 0, 0.2) - weight(run, "id", 0, 0.2),
+            ),
+            "generic, last fifth minus first": _over_seeds(
+                records, "p-eq8", lambda run: weight(run, "id", 0.8, 1) - weight(run, "id", 0, 0.2)
+            ),
+        },
+        1.0,
+    )
+
+
+def _energies(run: Record) -> dict[str, NDArray[np.float64]]:
+    stored = run.arrays()
+    return {task: stored[f"energy/{task}"].astype(np.float64) for task in ALL_TASKS}
+
+
+def tasks_keep_apart(records: list[Record]) -> Finding:
+    """Y9: growth of the energies' unevenness in training, and separation above chance."""
+
+    def uneven(run: Record) -> float:
+        history = run.curves["energy"]
+        growth = [
+            history[f"std/{task}"][-1] / history[f"mean/{task}"][-1]
+            - history[f"std/{task}"][0] / history[f"mean/{task}"][0]
+            for task in ALL_TASKS
+        ]
+        return 100 * float(np.mean(growth))
+
+    arms = rule_arms(records)
+    effects = {"fixed: unevenness": _over_seeds(records, arms["fixed"], uneven)}
+    for rule, arm in arms.items():
+        named = "Eq. 8" if rule == "eq8" else rule
+        effects[f"{named}: separation above chance"] = _over_seeds(
+            records, arm, lambda run: 100 * separation(_energies(run), shuffles=200).excess
+        )
+    return find(effects, 1.0)
+
+
+def few_dimensions_do(records: list[Record]) -> Finding:
+    """Y10: rank-1 with 50 minus 10, 80 minus 100 (x) and 100 minus 80 (y_d) % of the dimensions.
+
+    The sizes are laid down beforehand, for the best of several would look better than all by luck.
+    """
+    arm = rule_arms(records)["fixed"]
+    place = {share: k for k, share in enumerate(weighting_rules.SIZES)}
+
+    def gain(run: Record, feature: str, more: float, less: float) -> float:
+        values = run.metric(f"dimensions.{feature}")
+        return 100 * float(values[place[more]] - values[place[less]])
+
+    return find(
+        {
+            "x rises at first": _over_seeds(records, arm, lambda run: gain(run, "x_n", 0.5, 0.1)),
+            "x falls at last": _over_seeds(records, arm, lambda run: gain(run, "x_n", 0.8, 1.0)),
+            "y_d rises to the end": _over_seeds(
+                records, arm, lambda run: gain(run, "y_n", 1.0, 0.8)
+            ),
+        },
+        1.0,
+    )
+
+
+def mean_falls_and_spread_rises(records: list[Record]) -> Finding:
+    """Y11: change of each energy vector's mean and spread in training, in % of the first value."""
+    arm = rule_arms(records)["fixed"]
+
+    def change(run: Record, name: str) -> float:
+        values = run.curves["energy"][name]
+        return 100 * (values[-1] / values[0] - 1)
+
+    effects = {}
+    for task in ALL_TASKS:
+        effects[f"{task}: fall of the mean"] = _over_seeds(
+            records,
+            arm,
+            lambda run, task=task: -change(run, f"mean/{task}"),  # type: ignore[misc]
+        )
+        effects[f"{task}: rise of the spread"] = _over_seeds(
+            records,
+            arm,
+            lambda run, task=task: change(run, f"std/{task}"),  # type: ignore[misc]
+        )
+    return find(effects, 1.0, unit="%")
+
+
+def side_dimensions(run: Record) -> float:
+    """Return the share of dimensions, in %, in which a side task has the largest share."""
+    shares = task_shares(_energies(run))  # (T, D), identity first
+    return 100 * float((shares.argmax(axis=0) > 0).mean())
+
+
+def phi_moves_dimensions(records: list[Record]) -> Finding:
+    """Y12: side tasks' dimensions and identity's energy at a larger phi_s minus those at 0.1."""
+    fixed = {
+        phi: arm
+        for arm, (rule, phi) in weighting_rules.arms(PRESETS[records[0].preset]).items()
+        if rule == "fixed"
+    }
+    smallest = min(fixed)
+    effects = {}
+    for phi in sorted(fixed)[1:]:
+        name = f"phi_s = {phi:g} minus {smallest:g}"
+        pairs = list(
+            zip(runs_of(records, fixed[phi]), runs_of(records, fixed[smallest]), strict=True)
+        )
+        effects[f"side dimensions, {name}"] = mean_interval(
+            [side_dimensions(a) - side_dimensions(b) for a, b in pairs]
+        )
+        effects[f"energy of identity, {name}"] = mean_interval(
+            [100 * (_energies(a)["id"].mean() / _energies(b)["id"].mean() - 1) for a, b in pairs]
+        )
+    return find(effects, 1.0, unit="%")
+
+
+def stochastic_beats_hard(records: list[Record]) -> Finding:
+    """Y13: stochastic minus hard routing, where poses are wrong: degraded faces, wrong labels."""
+
+    def gap(arm: str, condition: str) -> Interval:
+        stochastic, hard = (
+            _values(records, arm, f"routing.{condition}.{routing}.overall")
+            for routing in ("stochastic", "hard")
+        )
+        return paired_difference(stochastic, hard).scaled(100)
+
+    effects = {
+        condition: gap("p-fixed", condition)
+        for condition in pose_branches.CONDITIONS
+        if condition != "clean"
+    }
+    for share in pose_branches.POSE_NOISE:
+        effects[f"{100 * share:.0f} % wrong labels"] = gap(f"p-fixed-noise{share:g}", "clean")
+    return find(effects, 1.0)
+
 
 _ALL = (
     Claim(
@@ -148,7 +393,11 @@ _ALL = (
         statement="Dynamic weights beat fixed ones, and fixed ones on all side tasks are worse "
         "than pose alone.",
         paper_figure="Table II: 79.35 % dynamic, 77.59 % fixed",
-        untested=_LATER,
+        experiment=weighting_rules.EXPERIMENT.name,
+        beside=(EXPERIMENT.name,),
+        evaluate=dynamic_beats_fixed,
+        chapter=WEIGHTS_CHAPTER,
+        comparison="rank-1 of y_d on test identities",
     ),
     Claim(
         id="Y5",
@@ -166,7 +415,11 @@ _ALL = (
         paper=PAPER,
         statement="The pose-directed network beats m-CNN.",
         paper_figure="Table II: 79.55 % against 79.35 %",
-        untested=_LATER_BRANCH,
+        experiment=pose_branches.EXPERIMENT.name,
+        beside=(weighting_rules.EXPERIMENT.name,),
+        evaluate=branches_help,
+        chapter=BRANCH_CHAPTER,
+        comparison="rank-1 on test identities, p-CNN by stochastic routing minus y_d of m-CNN",
     ),
     Claim(
         id="Y7",
@@ -174,7 +427,10 @@ _ALL = (
         statement="The dynamic weights favour expression first, then pose, and move on when pose "
         "is learnt.",
         paper_figure="Fig. 6a",
-        untested=_LATER,
+        experiment=weighting_rules.EXPERIMENT.name,
+        evaluate=weights_are_handed_over,
+        chapter=WEIGHTS_CHAPTER,
+        comparison="shares of phi_s in points: lead over the next task, or fall",
     ),
     Claim(
         id="Y8",
@@ -182,14 +438,21 @@ _ALL = (
         statement="In p-CNN the weight of the pose-specific main task leads early, that of the "
         "generic one later.",
         paper_figure="Fig. 6c",
-        untested=_LATER_BRANCH,
+        experiment=pose_branches.EXPERIMENT.name,
+        evaluate=specific_first_then_generic,
+        chapter=BRANCH_CHAPTER,
+        comparison="weights of the two main tasks in points of their sum",
     ),
     Claim(
         id="Y9",
         paper=PAPER,
         statement="Energy is spread unevenly, with separate dimensions for separate tasks.",
         paper_figure="Fig. 7a and 7b",
-        untested=_LATER_ENERGY,
+        experiment=weighting_rules.EXPERIMENT.name,
+        evaluate=tasks_keep_apart,
+        chapter=ENERGY_CHAPTER,
+        comparison="unevenness: growth of spread over mean in training, in points; separation: "
+        "index minus its mean over shuffled dimensions, in points of its range",
     ),
     Claim(
         id="Y10",
@@ -197,14 +460,21 @@ _ALL = (
         statement="Rank-1 of the n strongest dimensions of x rises and then falls with n; that of "
         "y_d keeps rising.",
         paper_figure="Fig. 7c",
-        untested=_LATER_ENERGY,
+        experiment=weighting_rules.EXPERIMENT.name,
+        evaluate=few_dimensions_do,
+        chapter=ENERGY_CHAPTER,
+        comparison="rank-1 on test identities with a share of the dimensions, fixed weights",
     ),
     Claim(
         id="Y11",
         paper=PAPER,
         statement="During training the mean of each energy vector falls and its spread rises.",
         paper_figure="Fig. 8",
-        untested=_LATER_ENERGY,
+        experiment=weighting_rules.EXPERIMENT.name,
+        evaluate=mean_falls_and_spread_rises,
+        chapter=ENERGY_CHAPTER,
+        unit="%",
+        comparison="change in training in % of the first value, fixed weights",
     ),
     Claim(
         id="Y12",
@@ -212,14 +482,22 @@ _ALL = (
         statement="A larger phi_s gives more dimensions to the side tasks and raises the energies "
         "of the identity head.",
         paper_figure="Fig. 9",
-        untested=_LATER_ENERGY,
+        experiment=weighting_rules.EXPERIMENT.name,
+        evaluate=phi_moves_dimensions,
+        chapter=ENERGY_CHAPTER,
+        unit="%",
+        comparison="share of the dimensions in which a side task has the largest share of energy, "
+        "and change of the mean energy of identity",
     ),
     Claim(
         id="Y13",
         paper=PAPER,
         statement="Stochastic routing beats hard routing when estimated poses are wrong.",
         paper_figure="Sec. III-C and IV-C",
-        untested=_LATER_BRANCH,
+        experiment=pose_branches.EXPERIMENT.name,
+        evaluate=stochastic_beats_hard,
+        chapter=BRANCH_CHAPTER,
+        comparison="rank-1 on test identities, stochastic minus hard routing",
     ),
     Claim(
         id="Y14",
