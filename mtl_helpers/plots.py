@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from mtl_helpers.energy import joint_weights
 from mtl_helpers.statistics import Interval, mean_interval, paired_difference
 
 __all__ = [
@@ -28,10 +29,14 @@ __all__ = [
     "contact_sheet",
     "differences_by_share",
     "figure_png",
+    "interval_dots",
+    "joint_weight_pictures",
     "learning_curves",
     "paired_dots",
     "phi_s_curve",
+    "rank1_by_dimensions",
     "rank1_by_yaw",
+    "sorted_energies",
     "use_course_style",
 ]
 
@@ -235,23 +240,57 @@ def rank1_by_yaw(
             raise ValueError(
                 f"Expected an array (seeds, {len(yaws)}) for arm {arm!r}, found {table.shape}."
             )
-        axis.plot(yaws, table.mean(axis=0), label=arm, markersize=5, **style)
-        if len(table) > 1:
-            bounds = [mean_interval(column) for column in table.T]
-            axis.fill_between(
-                yaws,
-                [bound.low for bound in bounds],
-                [bound.high for bound in bounds],
-                color=style["color"],
-                alpha=0.18,
-                linewidth=0,
-            )
+        _banded(axis, yaws, table, arm, style)
     axis.set_xticks(list(yaws))
     axis.set_xticklabels([f"{yaw:g}" for yaw in yaws])
     axis.set_xlabel("Yaw (degrees)")
     axis.set_ylabel(ylabel)
     if title:
         axis.set_title(title)
+    axis.legend(frameon=False)
+    return figure
+
+
+def rank1_by_dimensions(
+    n: Sequence[int],
+    rank1: Mapping[str, ArrayLike],
+    *,
+    axis: Axes | None = None,
+    scale: float = 100.0,
+) -> Figure:
+    """Rank-1 against the number of dimensions kept (Yin & Liu 2018, Fig. 7c; chapter 4).
+
+    Parameters
+    ----------
+    n
+        Numbers of dimensions (N,), in rising order.
+    rank1
+        Feature to fractions (S, N), a row a seed.
+    axis, scale
+        As in :func:`rank1_by_yaw`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure drawn on.
+
+    Raises
+    ------
+    ValueError
+        If a feature's array is not (S, N).
+    """
+    figure, axis = _axis(axis)
+    styles = arm_styles(list(rank1))
+    for feature, values in rank1.items():
+        table = np.atleast_2d(np.asarray(values, dtype=float)) * scale  # (S, N)
+        if table.ndim != 2 or table.shape[1] != len(n):
+            raise ValueError(
+                f"Expected an array (seeds, {len(n)}) for feature {feature!r}, found {table.shape}."
+            )
+        _banded(axis, n, table, feature, styles[feature])
+    axis.set_xticks(list(n))
+    axis.set_xlabel("Dimensions kept, n")
+    axis.set_ylabel("Rank-1 (%)")
     axis.legend(frameon=False)
     return figure
 
@@ -458,6 +497,174 @@ def differences_by_share(
     return figure
 
 
+def interval_dots(
+    values: Mapping[str, ArrayLike],
+    *,
+    axis: Axes | None = None,
+    xlabel: str,
+    meaningful: float | None = None,
+) -> Figure:
+    """Differences from zero, a row a comparison: a dot a seed, the mean with its 95 % interval.
+
+    Parameters
+    ----------
+    values
+        Comparison to its differences (S,), in the unit of the axis.
+    axis
+        As in :func:`rank1_by_yaw`.
+    xlabel
+        What a difference means.
+    meaningful
+        Smallest difference that would matter; shaded to both sides of zero.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure drawn on.
+
+    Raises
+    ------
+    ValueError
+        If a comparison has fewer than two seeds.
+    """
+    figure, axis = _axis(axis, (7.0, 1.2 + 0.45 * len(values)))
+    if meaningful is not None:
+        axis.axvspan(-meaningful, meaningful, color="#eeeeee", zorder=0)
+    axis.axvline(0.0, color=_INK, linewidth=1)
+    for row, differences in enumerate(values.values()):
+        dots = np.asarray(differences, dtype=float)
+        interval = mean_interval(dots)
+        colour = COLOURS[row % len(COLOURS)]
+        axis.plot(dots, np.full(len(dots), row + 0.18), "o", alpha=0.5, ms=5, color=colour)
+        axis.plot([interval.low, interval.high], [row, row], linewidth=2.5, color=colour)
+        axis.plot(interval.mean, row, "D", markersize=7, color=colour)
+    axis.set_yticks(range(len(values)), list(values))
+    axis.set_ylim(len(values) - 0.5, -0.5)
+    axis.set_xlabel(xlabel)
+    axis.grid(False, axis="y")
+    return figure
+
+
+def sorted_energies(
+    energies: Mapping[str, ArrayLike],
+    start: Mapping[str, ArrayLike] | None = None,
+    *,
+    tops: Mapping[str, float] | None = None,
+    columns: int = 4,
+    size: tuple[float, float] = (2.2, 2.4),
+) -> Figure:
+    """Each task's energy vector, sorted by itself (Yin & Liu 2018, Fig. 7a; chapter 4).
+
+    Parameters
+    ----------
+    energies
+        Task to its energies (D,), or (S, D) of several seeds, whose sorted vectors are drawn thin
+        under their mean.
+    start
+        The same before training, whose mean is drawn dashed.
+    tops
+        Upper end of each task's axis, so that frames of one slider can be compared.
+    columns
+        Panels in a row.
+    size
+        Of a panel, in inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A panel a task; each has its own axis, for energies grow with the number of classes.
+    """
+    rows = math.ceil(len(energies) / columns)
+    figure, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(columns * size[0], rows * size[1]),
+        squeeze=False,
+        layout="constrained",
+    )
+    for position, (axis, (task, values)) in enumerate(
+        zip(axes.flat, energies.items(), strict=False)
+    ):
+        table = -np.sort(-np.atleast_2d(np.asarray(values, dtype=float)), axis=1)  # (S, D)
+        ranks = np.arange(1, table.shape[1] + 1)
+        colour = COLOURS[position % len(COLOURS)]
+        if len(table) > 1:
+            axis.plot(ranks, table.T, color=colour, alpha=0.3, linewidth=0.8)
+        axis.plot(ranks, table.mean(axis=0), color=colour, label="trained")
+        if start is not None:
+            before = -np.sort(-np.atleast_2d(np.asarray(start[task], dtype=float)), axis=1)
+            axis.plot(ranks, before.mean(axis=0), "--", color=_INK, lw=1, label="at the start")
+        axis.set_ylim(0, None if tops is None else tops[task])
+        axis.set_title(task)
+        if position == 0 and start is not None:
+            axis.legend(frameon=False, fontsize=8)
+    for axis in axes.flat[len(energies) :]:
+        axis.set_visible(False)
+    figure.supxlabel("Dimensions of x, strongest first", fontsize=10)
+    figure.supylabel("Energy", fontsize=10)
+    return figure
+
+
+def joint_weight_pictures(
+    panels: Mapping[str, Mapping[str, ArrayLike]], *, size: tuple[float, float] = (4.0, 3.6)
+) -> Figure:
+    """The matrix of all heads with its rows sorted by joint energy (Yin & Liu 2018, Fig. 7b).
+
+    Parameters
+    ----------
+    panels
+        Title of a picture to the weights (K_t, D) of its tasks, by name. Pictures stand side by
+        side; each is sorted by itself.
+    size
+        Of a picture, in inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A row a dimension of x, a column a class. The columns of every task are stretched to the
+        same width, and darkness is the absolute weight as a multiple of its task's mean: a task
+        of six classes beside one of hundreds would else not be seen.
+    """
+    tasks = len(next(iter(panels.values())))
+    figure, axes = plt.subplots(
+        1,
+        len(panels) * tasks,
+        figsize=(len(panels) * size[0], size[1]),
+        squeeze=False,
+        layout="constrained",
+    )
+    figure.get_layout_engine().set(w_pad=0.02, wspace=0.0)  # type: ignore[union-attr, call-arg]
+    shades = None
+    for number, (title, weights) in enumerate(panels.items()):
+        arrays = {task: np.asarray(part, dtype=float) for task, part in weights.items()}
+        rows, _ = joint_weights(arrays)  # (D, sum K)
+        ends = np.cumsum([len(part) for part in arrays.values()])[:-1]
+        for place, (task, part) in enumerate(
+            zip(arrays, np.split(np.abs(rows), ends, axis=1), strict=True)
+        ):
+            axis = axes[0, number * tasks + place]
+            shades = axis.imshow(
+                part / part.mean(),
+                aspect="auto",
+                cmap="rocket_r",
+                vmin=0,
+                vmax=4,
+                interpolation="nearest",
+            )
+            axis.set_xticks([])
+            axis.grid(False)
+            axis.set_xlabel(f"{task}\n{part.shape[1]}", fontsize=9)
+            if number or place:
+                axis.set_yticks([])
+            else:
+                axis.set_ylabel("Dimension of x, by joint energy")
+            if place == 0:
+                axis.set_title(title, loc="left")
+    if shades is not None:
+        figure.colorbar(shades, ax=axes[0, -1], label="|weight| / task's mean", shrink=0.8)
+    return figure
+
+
 def learning_curves(
     curves: Mapping[str, ArrayLike],
     *,
@@ -498,6 +705,23 @@ def learning_curves(
     axis.set_ylabel(ylabel)
     axis.legend(frameon=False)
     return figure
+
+
+def _banded(
+    axis: Axes, where: Sequence[float], table: np.ndarray, label: str, style: Mapping[str, Any]
+) -> None:
+    """Draw the mean over seeds of a table (S, X) in a band of its 95 % interval."""
+    axis.plot(where, table.mean(axis=0), label=label, markersize=5, **style)
+    if len(table) > 1:
+        bounds = [mean_interval(column) for column in table.T]
+        axis.fill_between(
+            where,
+            [bound.low for bound in bounds],
+            [bound.high for bound in bounds],
+            color=style["color"],
+            alpha=0.18,
+            linewidth=0,
+        )
 
 
 def _axis(axis: Axes | None, size: tuple[float, float] = (7.0, 4.0)) -> tuple[Figure, Axes]:

@@ -15,6 +15,7 @@ import pytest
 import torch
 from synthetic_corpus import SyntheticCorpus
 from torch import nn
+from torchjd.scalarization import DWA, UW, Constant, Mean
 
 from mtl_helpers.averaging import WeightAverage, reestimate_statistics
 from mtl_helpers.batches import BatchOrder, prefetched, stream_seed, to_input
@@ -31,6 +32,7 @@ from mtl_helpers.training import (
     learning_rate_at,
     make_optimizer,
 )
+from mtl_helpers.weighting import DynamicWeights, FixedWeights, ReleasedDynamicWeights
 
 
 def make_config(**changes):
@@ -608,6 +610,17 @@ def test_a_checkpoint_of_another_config_is_refused(corpus, tmp_path):
         fit(corpus, make_config(amp=True), progress=False, checkpoint=path)
 
 
+def test_a_checkpoint_from_before_there_were_weightings_is_refused(corpus, tmp_path):
+    path = tmp_path / "state.pt"
+    fit(corpus, make_config(steps=3), progress=False, checkpoint=path)
+    content = torch.load(path, weights_only=True)
+    content["format"] = 1
+    del content["state"]["weighting"]
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=r"format 2 in state\.pt, found 1: delete it"):
+        fit(corpus, make_config(steps=3), progress=False, checkpoint=path)
+
+
 def test_a_damaged_checkpoint_is_refused(corpus, tmp_path):
     path = tmp_path / "state.pt"
     fit(corpus, make_config(), progress=False, checkpoint=path)
@@ -624,7 +637,7 @@ def test_a_checkpoint_runs_no_code(tmp_path):
         def __reduce__(self):
             return (os.mkdir, (str(marker),))
 
-    torch.save({"format": 1, "run": "{}", "state": Trap()}, path)
+    torch.save({"format": 2, "run": "{}", "state": Trap()}, path)
     with pytest.raises(CheckpointError, match="cannot be read"):
         read_checkpoint(path, {})
     assert not marker.exists()
@@ -635,7 +648,7 @@ def test_another_format_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("mtl_helpers.checkpoints.CHECKPOINT_FORMAT", 99)
     write_checkpoint(path, {"a": 1}, {})
     monkeypatch.undo()
-    with pytest.raises(CheckpointError, match="Expected checkpoint format 1 in state.pt, found 99"):
+    with pytest.raises(CheckpointError, match="Expected checkpoint format 2 in state.pt, found 99"):
         read_checkpoint(path, {"a": 1})
 
 
@@ -705,3 +718,279 @@ def test_statistics_follow_the_weights_they_belong_to(corpus):
             network(images[torch.from_numpy(index[order[step]])])
     found = result.averaged.trunk.blocks[0].bn1.running_mean
     assert torch.allclose(found, torch.stack(means).mean(0), atol=1e-5)
+
+
+# ---- whatever combines the losses
+
+DYNAMIC = [DynamicWeights, ReleasedDynamicWeights]
+PAIR = {("id",): 1.0, ("pos", "exp"): 0.4}
+PAPER = {("id", "id_pose"): 1.0, ("pos", "exp"): 0.4}
+GROUPS = ((0, 1), (2,), (3, 4))
+
+
+def three_tasks(**changes):
+    return make_config(tasks=("id", "pos", "exp"), weights=(1.0, 0.2, 0.2), **changes)
+
+
+def dynamic(kind, groups=PAIR):
+    return kind(
+        build_model(three_tasks(), {"id": 6, "pos": 5, "exp": 2}, 1).trunk.feature_dim, groups
+    )
+
+
+def losses_of_each_step(*args, **settings):
+    seen = []
+    result = fit(*args, progress=False, on_step=lambda s: seen.append(s.losses), **settings)
+    return result, torch.stack(seen)  # (steps, T)
+
+
+@pytest.mark.parametrize("kind", DYNAMIC)
+def test_dynamic_weights_are_trained_and_recorded(corpus, kind):
+    rule = dynamic(kind)
+    result = fit(corpus, three_tasks(steps=40), weighting=rule, progress=False)
+    assert result.curves["weight/id"].tolist() == [1.0] * 40
+    side = np.stack([result.curves["weight/pos"], result.curves["weight/exp"]])
+    np.testing.assert_allclose(side.sum(axis=0), 0.4, rtol=1e-6)
+    assert side[:, 0].tolist() == pytest.approx([0.2, 0.2])
+    # exp has two classes and so the smaller loss at first
+    assert side[1, -1] > 0.21
+    assert result.curves["loss/id"][-5:].mean() < result.curves["loss/id"][:5].mean()
+    assert all(parameter.grad is not None for parameter in rule.parameters())
+
+
+def test_dynamic_weights_begin_where_fixed_ones_do(corpus):
+    config = three_tasks(steps=4)
+    _, plain = losses_of_each_step(corpus, config)
+    _, eq8 = losses_of_each_step(corpus, config, weighting=dynamic(DynamicWeights))
+    _, released = losses_of_each_step(corpus, config, weighting=dynamic(ReleasedDynamicWeights))
+    assert torch.equal(plain[0], eq8[0]) and torch.equal(plain[0], released[0])
+    # At equal shares Eq. 8 is the fixed sum, while the released layer trains twice as hard.
+    assert torch.allclose(plain[1], eq8[1], atol=1e-5)
+    assert not torch.allclose(plain[1], released[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("rate", [0.0, 3.0])
+def test_the_weighting_learns_at_its_own_multiple_of_the_rate(corpus, rate):
+    config = three_tasks(
+        steps=1, warmup_steps=0, weight_decay=0.01, schedule="constant", statistics_batches=0
+    )
+    rule = dynamic(DynamicWeights)
+    rule.reset_parameters(0.5)
+    layer = rule.layers["pos-exp"]
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+    fit(corpus, config, weighting=rule, weighting_rate=rate, progress=False)
+    for name, value in layer.named_parameters():
+        decay = 0.01 * before[name] if name == "weight" else 0.0
+        expected = before[name] - rate * config.learning_rate * (value.grad + decay)
+        assert torch.allclose(value, expected, atol=1e-6), name
+
+
+@pytest.mark.parametrize("kind", DYNAMIC)
+@pytest.mark.parametrize("pose_groups", [None, GROUPS])
+def test_dynamic_weights_are_resumed_too(corpus, tmp_path, kind, pose_groups):
+    path, config = tmp_path / "state.pt", three_tasks(weight_decay=0.05)
+    groups = PAIR if pose_groups is None else PAPER
+
+    def run(rule, **settings):
+        return fit(
+            corpus, config, pose_groups=pose_groups, weighting=rule, weighting_rate=5.0,
+            progress=False, **settings,
+        )  # fmt: skip
+
+    rule, fresh = dynamic(kind, groups), dynamic(kind, groups)
+    whole = run(rule)
+    with pytest.raises(Killed):
+        run(dynamic(kind, groups), checkpoint=path, checkpoint_every=3, on_step=killer(8))
+    steps = []
+    resumed = run(
+        fresh, checkpoint=path, checkpoint_every=3, on_step=lambda s: steps.append(s.step)
+    )
+    assert steps[0] == 7
+    assert same(state(resumed), state(whole))
+    assert same(fresh.state_dict(), rule.state_dict())
+    assert any(p.any() for p in rule.parameters())
+    assert all((resumed.curves[k] == whole.curves[k]).all() for k in whole.curves)
+
+
+def test_a_checkpoint_of_another_weighting_is_refused(corpus, tmp_path):
+    path, config = tmp_path / "state.pt", three_tasks()
+
+    def run(rule, **settings):
+        fit(corpus, config, weighting=rule, checkpoint=path, progress=False, **settings)
+
+    run(dynamic(DynamicWeights))
+    for other in (dynamic(ReleasedDynamicWeights), dynamic(DynamicWeights, PAIR | {("id",): 2.0})):
+        with pytest.raises(CheckpointError, match="one with weighting 'DynamicWeights"):
+            run(other)
+    with pytest.raises(CheckpointError, match=r"one with weighting .* instead of None"):
+        run(None)
+    with pytest.raises(CheckpointError, match=r"one with weighting rate 1\.0 instead of 2\.0"):
+        run(dynamic(DynamicWeights), weighting_rate=2.0)
+
+
+def test_a_checkpoint_of_other_pose_groups_is_refused(corpus, tmp_path):
+    path, config = tmp_path / "state.pt", three_tasks(steps=3)
+
+    def run(pose_groups):
+        rule = dynamic(DynamicWeights, PAPER)
+        fit(
+            corpus, config, pose_groups=pose_groups, weighting=rule, checkpoint=path,
+            progress=False,
+        )  # fmt: skip
+
+    run(GROUPS)
+    with pytest.raises(CheckpointError, match=r"pose groups \[\[0, 1\], \[2\], \[3, 4\]\] instead"):
+        run(((0,), (1, 2), (3, 4)))
+
+
+@pytest.mark.parametrize("kind", DYNAMIC)
+def test_a_loss_that_is_no_number_does_not_reach_the_weights(corpus, kind):
+    def spoil(seen):
+        if seen.step == 5:
+            with torch.no_grad():
+                seen.model.heads["pos"].bias[0] = math.nan
+
+    rule = dynamic(kind)
+    with pytest.raises(TrainingError, match=r"found nan for 'pos' at step 6 \(learning rate"):
+        fit(corpus, three_tasks(), weighting=rule, progress=False, on_step=spoil)
+    assert all(parameter.isfinite().all() for parameter in rule.parameters())
+    assert rule.weights.isfinite().all()
+
+
+def test_weights_in_another_order_than_the_losses_are_refused(corpus):
+    swapped = FixedWeights({"pos": 0.2, "id": 1.0, "exp": 0.2})
+    with pytest.raises(ValueError, match=r"weights of id, pos, exp, .* found pos, id, exp"):
+        fit(corpus, three_tasks(), weighting=swapped, progress=False)
+    without_branches = dynamic(DynamicWeights, PAIR)
+    with pytest.raises(ValueError, match=r"weights of id, id_pose, pos, exp, .* found id, pos"):
+        fit(corpus, three_tasks(), pose_groups=GROUPS, weighting=without_branches, progress=False)
+
+
+# ---- p-CNN
+
+
+def test_p_cnn_is_trained_with_the_branches_loss(corpus):
+    config = three_tasks(steps=60, batch=32, width=0.125, learning_rate=0.1, dropout=0.1)
+    weights = FixedWeights({"id": 0.5, "id_pose": 0.5, "pos": 0.2, "exp": 0.2})
+    result, losses = losses_of_each_step(corpus, config, pose_groups=GROUPS, weighting=weights)
+    assert result.model.losses == ("id", "id_pose", "pos", "exp")
+    assert losses.shape == (60, 4)
+    np.testing.assert_allclose(result.curves["loss/id_pose"], losses[:, 1], rtol=1e-6)
+    assert losses[-5:, 1].mean() < 0.5 * losses[:5, 1].mean()
+    assert result.curves["weight/id_pose"].tolist() == [0.5] * 60
+    assert len(result.averaged.branches) == 3
+    index = corpus.split("train")
+    images = to_input(torch.from_numpy(corpus.images[index]))
+    with torch.no_grad():
+        found = result.averaged(images).branches  # (N, 3, 6)
+    labels = corpus.labels(index)
+    own = torch.tensor([0, 0, 1, 2, 2])[torch.from_numpy(labels["pos"])]
+    said = found[torch.arange(len(own)), own].argmax(dim=1).numpy()
+    assert mean_class_accuracy(np.eye(6)[said], labels["id"]) > 0.9
+
+
+def test_p_cnn_shares_trunk_heads_and_batches_with_m_cnn(corpus):
+    plain = build_model(three_tasks(), corpus.class_counts, 1).state_dict()
+    directed = build_model(three_tasks(), corpus.class_counts, 1, GROUPS).state_dict()
+    assert all(torch.equal(directed[name], plain[name]) for name in plain)
+    branches = [directed[f"branches.{number}.weight"] for number in range(3)]
+    assert not torch.equal(branches[0], branches[1])
+    coarse = build_model(three_tasks(), corpus.class_counts, 1, ((0, 1, 2, 3, 4),)).state_dict()
+    assert torch.equal(coarse["branches.0.weight"], branches[0])
+    config = three_tasks(steps=1, warmup_steps=0)
+    _, alone = losses_of_each_step(corpus, config)
+    _, beside = losses_of_each_step(
+        corpus, config, pose_groups=GROUPS, weighting=dynamic(DynamicWeights, PAPER)
+    )
+    assert torch.allclose(alone[0], beside[0, [0, 2, 3]], atol=1e-6)
+
+
+def test_without_poses_the_branches_stay_as_they_are():
+    class Unposed(SyntheticCorpus):
+        def labels(self, index):
+            found = super().labels(index)
+            return found | {"pos": np.full_like(found["pos"], -1)}
+
+    config = three_tasks(steps=4, weight_decay=0.0)
+    weights = FixedWeights({"id": 1.0, "id_pose": 1.0, "pos": 0.2, "exp": 0.2})
+    corpus = Unposed()
+    result, losses = losses_of_each_step(corpus, config, pose_groups=GROUPS, weighting=weights)
+    assert not losses[:, [1, 2]].any()
+    before = build_model(config, corpus.class_counts, 1, GROUPS)
+    assert same(before.branches.state_dict(), result.model.branches.state_dict())
+    assert not torch.equal(before.heads["id"].weight, result.model.heads["id"].weight)
+
+
+def test_poses_and_identities_that_never_occur_do_no_harm(corpus):
+    index = corpus.split("train")
+    labels = corpus.labels(index)
+    few = index[(labels["pos"] == 0) & (labels["id"] < 4)]
+    config = make_config()
+    weights = FixedWeights({"id": 0.5, "id_pose": 0.5, "pos": 0.3})
+    result = fit(corpus, config, index=few, pose_groups=GROUPS, weighting=weights, progress=False)
+    assert all(value.isfinite().all() for value in state(result).values())
+
+
+def test_p_cnn_needs_weights_for_both_losses_of_identity(corpus):
+    with pytest.raises(ValueError, match="p-CNN has two losses of identity: pass a weighting"):
+        fit(corpus, three_tasks(), pose_groups=GROUPS, progress=False)
+
+
+# ---- scalarizers of TorchJD
+
+
+def test_constant_weights_of_torchjd_train_the_same_network(corpus):
+    ours = fit(corpus, make_config(), progress=False)
+    theirs = fit(
+        corpus, make_config(), weighting=Constant(torch.tensor([1.0, 0.3])), progress=False
+    )
+    assert same(state(ours), state(theirs))
+    assert all((ours.curves[k] == theirs.curves[k]).all() for k in ours.curves)
+
+
+def test_the_mean_of_torchjd_shows_its_weights_by_its_gradient(corpus):
+    curves = fit(corpus, make_config(), weighting=Mean(), progress=False).curves
+    assert curves["weight/id"].tolist() == curves["weight/pos"].tolist() == [0.5] * 12
+
+
+def test_uncertainty_weights_of_torchjd_move_and_are_recorded(corpus):
+    rule, variances = UW(2), []
+    result = fit(
+        corpus, make_config(), weighting=rule, progress=False,
+        on_step=lambda _: variances.append(rule.log_var.detach().clone()),
+    )  # fmt: skip
+    assert rule.log_var.abs().min() > 1e-3
+    before = torch.stack([torch.zeros(2), *variances[:-1]])  # (12, 2), at the time of each loss
+    recorded = np.stack([result.curves["weight/id"], result.curves["weight/pos"]], axis=1)
+    np.testing.assert_allclose(recorded, 0.5 * torch.exp(-before).numpy(), rtol=1e-6)
+
+
+def test_uncertainty_weights_of_torchjd_are_resumed(corpus, tmp_path):
+    path, whole, fresh = tmp_path / "state.pt", UW(2), UW(2)
+    fit(corpus, make_config(), weighting=whole, progress=False)
+    with pytest.raises(Killed):
+        fit(
+            corpus, make_config(), weighting=UW(2), progress=False, checkpoint=path,
+            checkpoint_every=3, on_step=killer(7),
+        )  # fmt: skip
+    fit(corpus, make_config(), weighting=fresh, progress=False, checkpoint=path)
+    assert torch.equal(whole.log_var, fresh.log_var)
+
+
+def test_dynamic_weight_average_of_torchjd_follows_the_losses_of_two_epochs(corpus):
+    rule, losses, config = DWA(temperature=0.5), [], make_config()
+
+    def at_the_end_of_an_epoch_of_four_steps(seen):
+        losses.append(seen.losses)
+        if seen.step % 4 == 0:
+            rule.step()
+
+    curves = fit(
+        corpus, config, weighting=rule, progress=False,
+        on_step=at_the_end_of_an_epoch_of_four_steps,
+    ).curves  # fmt: skip
+    epochs = torch.stack(losses).view(3, 4, 2).mean(dim=1)
+    expected = 2 * (epochs[1] / epochs[0] / 0.5).softmax(dim=0)
+    for place, task in enumerate(("id", "pos")):
+        assert curves[f"weight/{task}"][:8].tolist() == [1.0] * 8
+        assert curves[f"weight/{task}"][8:].tolist() == pytest.approx([expected[place].item()] * 4)

@@ -37,7 +37,7 @@ from mtl_helpers.sweep import Experiment, Outcome
 
 __all__ = ["CONDITIONS", "EXPERIMENT", "POSE_NOISE", "configs", "routing_report"]
 
-POSE_NOISE = (0.3, 0.6)
+POSE_NOISE = (0.5,)
 """Shares of wrong pose labels."""
 
 CONDITIONS: dict[str, Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]] = {

@@ -42,6 +42,7 @@ from mtl_helpers.presets import Preset, pick_device
 from mtl_helpers.results import Record
 from mtl_helpers.sweep import Experiment, Outcome
 from mtl_helpers.training import StepState
+from mtl_helpers.weighting import Rule
 
 __all__ = [
     "EXPERIMENT",
@@ -70,7 +71,7 @@ RANDOM_DRAWS = 10
 """Sets of as many random dimensions that are taken away for comparison."""
 
 
-def arms(preset: Preset) -> dict[str, tuple[str, float]]:
+def arms(preset: Preset) -> dict[str, tuple[Rule, float]]:
     """Return rule and phi_s of each arm by name, the main comparison first.
 
     The released layer trains *every* side task at its full phi_s. At a third of the others' phi_s
@@ -79,7 +80,7 @@ def arms(preset: Preset) -> dict[str, tuple[str, float]]:
     """
     phi = CHOSEN[preset.name].phi_s
     matched = phi / len(SIDE_TASKS)
-    found = {
+    found: dict[str, tuple[Rule, float]] = {
         arm_name("fixed", phi): ("fixed", phi),
         arm_name("eq8", phi): ("eq8", phi),
         arm_name("released", matched): ("released", matched),
@@ -94,17 +95,11 @@ def arm_name(rule: str, phi_s: float) -> str:
 
 def configs(preset: Preset) -> list[NetworkConfig]:
     """Return every network, the main comparison first, seed by seed."""
-    listed = [
-        [
-            network_config(preset, name, seed, rule, phi)  # type: ignore[arg-type]
-            for name, (rule, phi) in arms(preset).items()
-        ]
-        for seed in preset.seeds
-    ]
-    main = 3
-    return [run for runs in listed for run in runs[:main]] + [
-        run for runs in listed for run in runs[main:]
-    ]
+    named = list(arms(preset).items())
+    main, others = named[:3], named[3:]
+    pairs = [(seed, arm) for seed in preset.seeds for arm in main]
+    pairs += [(seed, arm) for arm in others for seed in preset.seeds]
+    return [network_config(preset, name, seed, rule, phi) for seed, (name, (rule, phi)) in pairs]
 
 
 def run(config: NetworkConfig) -> Outcome:
