@@ -610,15 +610,16 @@ class PhiExplorer(ipywidgets.VBox):
 
 
 def phi_explorer(
-    panels: Mapping[str, Callable[[float], Frame]],
-    values: Sequence[float],
-    train: Callable[[float, Callable[[Any], None]], str | Frame | tuple[Frame, str]],
+    panels: Mapping[str, Callable[[Any], Frame]],
+    values: Sequence[Any],
+    train: Callable[[Any, Callable[[Any], None]], str | Frame | tuple[Frame, str]],
     *,
     alt: Mapping[str, str],
     steps: int,
     losses: Sequence[str],
     start: int = 0,
     description: str = "phi_s",
+    labels: Sequence[str] | None = None,
     lossy: bool = False,
     live: bool | None = None,
 ) -> PhiExplorer:
@@ -640,6 +641,8 @@ def phi_explorer(
         Position shown first.
     description
         What the slider changes.
+    labels
+        What the slider shows for each value; the value itself if not given.
     lossy, live
         As in :func:`linked_frames` and :class:`LiveControl`.
 
@@ -658,7 +661,7 @@ def phi_explorer(
         values,
         description=description,
         alt=alt,
-        labels=[f"{value:g}" for value in values],
+        labels=labels,
         start=start,
         lossy=lossy,
     )

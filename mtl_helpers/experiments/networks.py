@@ -30,6 +30,7 @@ __all__ = [
     "NetworkConfig",
     "NoisyPoses",
     "curves_of",
+    "feature_size",
     "groups_of",
     "network_config",
     "pose_classes",
@@ -124,6 +125,11 @@ def network_config(
     )
 
 
+def feature_size(width: float) -> int:
+    """Return the length of x for a width of CASIA-Net."""
+    return scaled(BLOCK_CHANNELS[-1][-1], width)
+
+
 def groups_of(config: NetworkConfig) -> dict[tuple[str, ...], float]:
     """Return the groups of tasks that share a weight: main tasks 1, side tasks phi_s."""
     main = ("id", BRANCH_TASK) if config.branches else ("id",)
@@ -188,9 +194,7 @@ def train(
 ) -> tuple[FitResult, PieCorpus]:
     """Train a network, and return it with the true corpus."""
     corpus = load_pie(config.corpus, progress=False)
-    combine = weighting(
-        config.rule, scaled(BLOCK_CHANNELS[-1][-1], config.train.width), groups_of(config)
-    )
+    combine = weighting(config.rule, feature_size(config.train.width), groups_of(config))
     if isinstance(combine, DynamicWeights) and config.spread:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(stream_seed(config.seed, "weighting"))

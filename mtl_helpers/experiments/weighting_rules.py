@@ -2,7 +2,7 @@
 
 The networks of chapters 3 and 4: m-CNN with all side tasks under fixed weights, under Eq. 8 of Yin
 & Liu (2018) as printed, and under the layer of their released code; with fixed weights also at the
-paper's values of phi_s. All that is measured of one is measured of all, so the chapters compare
+paper's values of phi_s and at none. All that is measured of one is measured of all, so the chapters compare
 like with like.
 """
 
@@ -55,8 +55,8 @@ __all__ = [
     "removal_table",
 ]
 
-PAPER_PHI = (0.1, 0.2, 0.3)
-"""The values of phi_s whose energies the paper shows (Figs. 7 and 9)."""
+PAPER_PHI = (0.1, 0.3, 0.2)
+"""The values of phi_s whose energies the paper shows (Figs. 7 and 9), in the order of training."""
 
 SNAPSHOTS = 20
 """How often the energies are looked at in training, evenly spaced; before it once more."""
@@ -74,6 +74,8 @@ RANDOM_DRAWS = 10
 def arms(preset: Preset) -> dict[str, tuple[Rule, float]]:
     """Return rule and phi_s of each arm by name, the main comparison first.
 
+    Without weight, side heads learn nothing and the network is s-CNN: ``"fixed-phi0"``.
+
     The released layer trains *every* side task at its full phi_s. At a third of the others' phi_s
     each task's loss has the weight that it has under fixed weights, so that what differs is the
     layer and not the amount.
@@ -85,7 +87,8 @@ def arms(preset: Preset) -> dict[str, tuple[Rule, float]]:
         arm_name("eq8", phi): ("eq8", phi),
         arm_name("released", matched): ("released", matched),
     }
-    return found | {arm_name("fixed", value): ("fixed", value) for value in PAPER_PHI}
+    others = (0.0, *PAPER_PHI)
+    return found | {arm_name("fixed", value): ("fixed", value) for value in others}
 
 
 def arm_name(rule: str, phi_s: float) -> str:

@@ -318,7 +318,7 @@ def phi_moves_dimensions(records: list[Record]) -> Finding:
     fixed = {
         phi: arm
         for arm, (rule, phi) in weighting_rules.arms(PRESETS[records[0].preset]).items()
-        if rule == "fixed"
+        if rule == "fixed" and phi > 0
     }
     smallest = min(fixed)
     effects = {}
