@@ -2,8 +2,8 @@
 
 The networks of chapters 3 and 4: m-CNN with all side tasks under fixed weights, under Eq. 8 of Yin
 & Liu (2018) as printed, and under the layer of their released code; with fixed weights also at the
-paper's values of phi_s and at none. All that is measured of one is measured of all, so the chapters compare
-like with like.
+paper's values of phi_s and at none. All that is measured of one is measured of all, so the chapters
+compare like with like.
 """
 
 from __future__ import annotations
