@@ -147,8 +147,9 @@ def routing_report(
         found[routing] = {
             "overall": float(hits.float().mean()),
             "by_group": {
-                name: float(hits[truth == number].float().mean())
+                name: float(hits[inside].float().mean())
                 for number, name in enumerate(names)
+                if (inside := truth == number).any()
             },
         }
         if wrong.any():
