@@ -30,7 +30,6 @@ CONDITIONS: dict[str, dict[str, Any]] = {
     "base": {},
     "phi0.1": {"phi_s": 0.1},
     "spread0.3": {"spread": 0.3},
-    "rate0.1": {"weighting_rate": 0.1},
     "rate0.01": {"weighting_rate": 0.01},
 }
 """What differs from the chapter's networks, one thing at a time: the total weight, the first omega
@@ -38,8 +37,8 @@ CONDITIONS: dict[str, dict[str, Any]] = {
 
 
 def configs(preset: Preset) -> list[NetworkConfig]:
-    """Return every run; a fifth of a preset's steps, at a constant rate after the warm-up."""
-    steps = max(preset.steps // 5, 1)
+    """Return every run; a sixth of a preset's steps, at a constant rate after the warm-up."""
+    steps = max(preset.steps // 6, 1)
     runs = []
     for seed in preset.seeds[:SEEDS]:
         for name, changes in CONDITIONS.items():

@@ -55,8 +55,8 @@ __all__ = [
     "removal_table",
 ]
 
-PAPER_PHI = (0.1, 0.3, 0.2)
-"""The values of phi_s whose energies the paper shows (Figs. 7 and 9), in the order of training."""
+PAPER_PHI = (0.1, 0.3)
+"""The smallest and the largest phi_s whose energies the paper shows (Figs. 7 and 9)."""
 
 SNAPSHOTS = 20
 """How often the energies are looked at in training, evenly spaced; before it once more."""

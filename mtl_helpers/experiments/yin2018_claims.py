@@ -172,6 +172,15 @@ def _lead(run: Record, task: str, start: float, stop: float) -> float:
     return 100 * (own - max(shares.values()))
 
 
+def _fall_from_lead(run: Record) -> float:
+    """Return by how much pose falls in the second half, in points, if it led before.
+
+    Who never led has no lead to give up: it is the fall or the lead, whichever is smaller.
+    """
+    fall = 100 * (_mean_share(run, "pos", 0.05, 0.5) - _mean_share(run, "pos", 0.5, 1))
+    return min(fall, _lead(run, "pos", 0.05, 0.5))
+
+
 def weights_are_handed_over(records: list[Record]) -> Finding:
     """Y7: leads of expression and of pose in the paper's phases, and the later fall of pose.
 
@@ -189,13 +198,7 @@ def weights_are_handed_over(records: list[Record]) -> Finding:
         effects[f"{named}: pose leads then"] = _over_seeds(
             records, arm, lambda run: _lead(run, "pos", 0.05, 0.5)
         )
-        effects[f"{named}: pose falls in the second half"] = _over_seeds(
-            records,
-            arm,
-            lambda run: (
-                100 * (_mean_share(run, "pos", 0.05, 0.5) - _mean_share(run, "pos", 0.5, 1))
-            ),
-        )
+        effects[f"{named}: pose falls from its lead"] = _over_seeds(records, arm, _fall_from_lead)
     return find(effects, 1.0)
 
 
