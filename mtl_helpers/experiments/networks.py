@@ -27,6 +27,7 @@ __all__ = [
     "ALL_TASKS",
     "PROBE_STRIDE",
     "SIDE_TASKS",
+    "BranchedConfig",
     "NetworkConfig",
     "NoisyPoses",
     "curves_of",
@@ -83,6 +84,19 @@ class NetworkConfig:
     train: TrainConfig
 
 
+@dataclass(frozen=True)
+class BranchedConfig(NetworkConfig):
+    """A p-CNN, whose main tasks share a total weight of their own.
+
+    Parameters
+    ----------
+    phi_m
+        Total weight of the two main tasks; 1 in the paper.
+    """
+
+    phi_m: float = 1.0
+
+
 def network_config(
     preset: Preset,
     arm: str,
@@ -90,7 +104,7 @@ def network_config(
     rule: Rule,
     phi_s: float,
     *,
-    branches: bool = False,
+    phi_m: float | None = None,
     pose_noise: float = 0.0,
     spread: float = 0.0,
     weighting_rate: float = 1.0,
@@ -102,8 +116,10 @@ def network_config(
     ----------
     preset
         Sizes and schedule.
-    arm, seed, rule, phi_s, branches, pose_noise, spread, weighting_rate
+    arm, seed, rule, phi_s, pose_noise, spread, weighting_rate
         As in :class:`NetworkConfig`.
+    phi_m
+        Total weight of the main tasks of a p-CNN; without it, the network is an m-CNN.
     **changes
         Fields of the training config that differ from the preset, such as ``steps``.
     """
@@ -111,18 +127,21 @@ def network_config(
     # float32 on every machine: bfloat16, where a CPU has it, costs some points of rank-1
     settings: dict[str, Any] = {"seed": seed, "amp": False} | changes
     trained = TrainConfig.from_preset(preset, ALL_TASKS, (1.0, *(phi_s / side,) * side), **settings)
-    return NetworkConfig(
-        arm=arm,
-        seed=seed,
-        rule=rule,
-        phi_s=phi_s,
-        branches=branches,
-        pose_noise=pose_noise,
-        spread=spread,
-        weighting_rate=weighting_rate,
-        corpus=PieSpec.from_preset(preset),
-        train=trained,
-    )
+    described: dict[str, Any] = {
+        "arm": arm,
+        "seed": seed,
+        "rule": rule,
+        "phi_s": phi_s,
+        "branches": phi_m is not None,
+        "pose_noise": pose_noise,
+        "spread": spread,
+        "weighting_rate": weighting_rate,
+        "corpus": PieSpec.from_preset(preset),
+        "train": trained,
+    }
+    if phi_m is None:
+        return NetworkConfig(**described)
+    return BranchedConfig(**described, phi_m=phi_m)
 
 
 def feature_size(width: float) -> int:
@@ -131,9 +150,10 @@ def feature_size(width: float) -> int:
 
 
 def groups_of(config: NetworkConfig) -> dict[tuple[str, ...], float]:
-    """Return the groups of tasks that share a weight: main tasks 1, side tasks phi_s."""
-    main = ("id", BRANCH_TASK) if config.branches else ("id",)
-    return {main: 1.0, SIDE_TASKS: config.phi_s}
+    """Return the groups of tasks that share a weight: main tasks phi_m or 1, side tasks phi_s."""
+    if isinstance(config, BranchedConfig):
+        return {("id", BRANCH_TASK): config.phi_m, SIDE_TASKS: config.phi_s}
+    return {("id",): 1.0, SIDE_TASKS: config.phi_s}
 
 
 def pose_classes(yaw_degrees: Sequence[int]) -> tuple[tuple[int, ...], ...]:

@@ -1,7 +1,8 @@
 """p-CNN: does a branch for each pose help, and which branch to believe when the pose is uncertain?
 
 Beside p-CNN under fixed weights and under Eqs. 9-11 of Yin & Liu (2018) as printed stand networks
-that learn from partly wrong poses, as estimated ones would be. Every p-CNN is asked about clean and
+that learn from partly wrong poses, as estimated ones would be, and networks whose main tasks weigh
+as much each as m-CNN's one. Every p-CNN is asked about clean and
 about degraded pictures, by stochastic, by hard and by no routing. m-CNN, for comparison, is trained
 by :mod:`mtl_helpers.experiments.weighting_rules`.
 """
@@ -35,33 +36,47 @@ from mtl_helpers.presets import Preset, pick_device
 from mtl_helpers.routing import ROUTINGS, group_probabilities, route, routed_distance
 from mtl_helpers.sweep import Experiment, Outcome
 
-__all__ = ["CONDITIONS", "EXPERIMENT", "POSE_NOISE", "configs", "routing_report"]
+__all__ = [
+    "CONDITIONS",
+    "EXPERIMENT",
+    "FEWER_SEEDS",
+    "HEAVY",
+    "POSE_NOISE",
+    "configs",
+    "routing_report",
+]
 
 POSE_NOISE = (0.5,)
 """Shares of wrong pose labels."""
 
+HEAVY = 2.0
+"""Total weight of the main tasks at which each of the two weighs as much as m-CNN's one."""
+
+FEWER_SEEDS = 3
+"""How many of a preset's seeds the networks beside the two rules have."""
+
 CONDITIONS: dict[str, Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]] = {
     "clean": lambda image, key: image,
-    "noise 20": lambda image, key: sensor_noise(image, 20.0, key),
-    "noise 40": lambda image, key: sensor_noise(image, 40.0, key),
-    "blur 2": lambda image, key: blur(image, 2.0),
-    "blur 4": lambda image, key: blur(image, 4.0),
+    "noise 5": lambda image, key: sensor_noise(image, 5.0, key),
+    "noise 10": lambda image, key: sensor_noise(image, 10.0, key),
+    "blur 1": lambda image, key: blur(image, 1.0),
 }
 """What is done to the probes: noise in grey levels, blur in pixels (standard deviations)."""
 
 
 def configs(preset: Preset) -> list[NetworkConfig]:
-    """Return every network: the two rules first, then the wrong poses."""
+    """Return every network: the two rules first, then wrong poses and heavier main tasks."""
     phi = CHOSEN[preset.name].phi_s
     named: list[dict[str, Any]] = [
         {"arm": "p-fixed", "rule": "fixed"},
         {"arm": "p-eq8", "rule": "eq8"},
+        {"arm": "p-heavy", "rule": "fixed", "phi_m": HEAVY},
         *({"arm": f"p-fixed-noise{q:g}", "rule": "fixed", "pose_noise": q} for q in POSE_NOISE),
     ]
     return [
-        network_config(preset, seed=seed, phi_s=phi, branches=True, **arm)
-        for arm in named
-        for seed in preset.seeds
+        network_config(preset, seed=seed, phi_s=phi, **{"phi_m": 1.0, **arm})
+        for place, arm in enumerate(named)
+        for seed in preset.seeds[: None if place < 2 else FEWER_SEEDS]
     ]
 
 
@@ -74,8 +89,9 @@ def run(config: NetworkConfig) -> Outcome:
             corpus, "test", result.final, probes=probes, device=pick_device(), amp=result.amp
         ),
         "routing": {
-            condition: routing_report(corpus, probes, result.final, condition, result.amp)
+            condition: routing_report(corpus, asked, result.final, condition, result.amp)
             for condition in CONDITIONS
+            for asked in [probes if condition == "clean" else probes[::2]]
         },
         "training_seconds": result.seconds,
         "amp": result.amp,
