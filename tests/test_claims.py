@@ -331,6 +331,75 @@ def test_claim_about_an_unknown_experiment_is_refused(root: Path) -> None:
         page(root, dataclasses.replace(POSE, experiment="tyo"))
 
 
+OTHER_CONFIGS = [Config("p-cnn", seed) for seed in range(3)]
+OTHER = Experiment("other", lambda preset: OTHER_CONFIGS, lambda config: Outcome({}))
+BOTH = {"toy": TOY, "other": OTHER}
+
+
+def _evaluate_both(records: list[Record]) -> Finding:
+    return find(compare_arms(records, "p-cnn", "s-cnn", "rank1"), 1.0)
+
+
+BESIDE = dataclasses.replace(POSE, beside=("other",), evaluate=_evaluate_both)
+
+
+def store_other(root: Path) -> None:
+    for config in OTHER_CONFIGS:
+        write_record(
+            "other",
+            SMOKE,
+            config,
+            metrics={"rank1": 0.7 + 0.01 * config.seed},
+            seconds=60,
+            code=CODE,
+            root=root,
+        )
+
+
+def test_claim_is_evaluated_on_the_runs_of_every_experiment_that_it_names(root: Path) -> None:
+    store_other(root)
+    evaluation = evaluate_claim(BESIDE, SMOKE, experiments=BOTH, root=root)
+    expected = [("toy", config.arm, config.seed) for config in CONFIGS]
+    expected += [("other", "p-cnn", seed) for seed in range(3)]
+    assert [(item.experiment, item.arm, item.seed) for item in evaluation.records] == expected
+    effect = paired_difference(100 * np.array([0.70, 0.71, 0.72]), 100 * np.array(ARMS["s-cnn"]))
+    assert evaluation.finding.effects()[""].mean == pytest.approx(effect.mean)
+    # the claim without the second experiment sees its own runs alone
+    alone = evaluate_claim(POSE, SMOKE, experiments=BOTH, root=root)
+    assert {item.experiment for item in alone.records} == {"toy"}
+
+
+def test_ledger_names_every_experiment_of_a_claim_and_counts_all_runs(root: Path) -> None:
+    store_other(root)
+    text = ledger_markdown([BESIDE], SMOKE, experiments=BOTH, root=root)
+    assert "[`toy` and `other`](../notebooks/toy.ipynb), 3 seeds" in text
+    assert "- Conditions: 12 stored runs, seeds 0, 1, 2, preset smoke; " in text
+
+
+@pytest.mark.parametrize("missing", ["toy", "other"])
+def test_claim_is_not_tested_while_one_experiment_has_no_runs(root: Path, missing: str) -> None:
+    store_other(root)
+    for path in (root / missing / "smoke").glob("*.json"):
+        path.unlink()
+    evaluation = evaluate_claim(BESIDE, SMOKE, experiments=BOTH, root=root)
+    assert evaluation.finding.verdict == "not tested"
+    assert f"no stored runs of {missing} at the preset smoke" in evaluation.finding.reason
+    assert evaluation.records == ()
+
+
+def test_claim_with_some_runs_of_the_second_experiment_missing_is_refused(root: Path) -> None:
+    store_other(root)
+    next(iter((root / "other" / "smoke").glob("p-cnn-s1-*.json"))).unlink()
+    with pytest.raises(ResultsError, match="no stored run other/smoke/p-cnn-s1"):
+        evaluate_claim(BESIDE, SMOKE, experiments=BOTH, root=root)
+
+
+def test_claim_beside_an_unknown_experiment_is_refused(root: Path) -> None:
+    wrong = dataclasses.replace(BESIDE, beside=("othre",))
+    with pytest.raises(ValueError, match="T1 names the experiment 'othre'; known: toy, other"):
+        evaluate_claim(wrong, SMOKE, experiments=BOTH, root=root)
+
+
 def test_two_claims_with_one_anchor_are_refused(root: Path) -> None:
     with pytest.raises(ValueError, match="Two claims have the anchor 'claim-t1'"):
         page(root, POSE, dataclasses.replace(POSE, id="t1"))

@@ -108,6 +108,34 @@ def test_extract_is_the_model_on_each_image_alone(corpus, model):
         assert torch.allclose(found["pos"][row], out.logits["pos"][0], atol=1e-5)
 
 
+def test_extract_gives_what_each_branch_of_p_cnn_says_of_each_image_alone(corpus):
+    config = TrainConfig(tasks=("id", "pos"), weights=(1.0, 0.1), width=0.125)
+    branched = build_model(config, corpus.class_counts, 1, ((0,), (1, 2, 3), (4,)))
+    index = np.array([5, 0, 299, 17, 5])
+    found = extract(branched, corpus.images, index, batch=2)
+    assert set(found) == {"x", "id", "pos", "branches"}
+    assert found["branches"].shape == (5, 3, corpus.class_counts["id"])
+    assert found["branches"].dtype == torch.float32
+    branched.eval()
+    for row, i in enumerate(index):
+        with torch.no_grad():
+            out = branched(to_input(torch.from_numpy(corpus.images[i : i + 1])))
+            said = [branch(out.features[0]) for branch in branched.branches]
+        assert torch.allclose(found["branches"][row], out.branches[0], atol=1e-5)
+        assert torch.allclose(found["branches"][row], torch.stack(said), atol=1e-5)
+    assert not torch.allclose(found["branches"][:, 0], found["branches"][:, 1], atol=1e-3)
+
+
+def test_the_report_of_p_cnn_judges_y_d_and_x_as_that_of_m_cnn_does(corpus):
+    config = TrainConfig(tasks=("id", "pos"), weights=(1.0, 0.1), width=0.125)
+    plain = build_model(config, corpus.class_counts, 1)
+    branched = build_model(config, corpus.class_counts, 1, ((0,), (1, 2, 3), (4,)))
+    # same seed, so same trunk and same heads
+    assert identification_report(corpus, "test", branched) == identification_report(
+        corpus, "test", plain
+    )
+
+
 def test_extract_leaves_the_mode_as_it_was(corpus, model):
     model.train()
     before = {k: v.clone() for k, v in model.state_dict().items()}

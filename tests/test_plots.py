@@ -177,3 +177,151 @@ def test_words_on_figures_stand_out_from_the_ground() -> None:
     for key in ("text.color", "axes.labelcolor", "xtick.color", "ytick.color"):
         ink = luminance(plt.rcParams[key])
         assert (ground + 0.05) / (ink + 0.05) > 7.0
+
+
+def test_rank1_by_dimensions_draws_means_and_intervals_over_seeds() -> None:
+    n = [8, 40, 80]
+    rank1 = np.random.default_rng(1).uniform(0.2, 0.8, (5, 3))
+    figure = plots.rank1_by_dimensions(n, {"x": rank1, "y_d": rank1[:1] / 2})
+    (axis,) = figure.axes
+    np.testing.assert_allclose(axis.lines[0].get_xdata(), n)
+    np.testing.assert_allclose(axis.lines[0].get_ydata(), 100 * rank1.mean(axis=0))
+    np.testing.assert_allclose(axis.lines[1].get_ydata(), 50 * rank1[0])
+    (band,) = axis.collections  # one seed has no band
+    corners = band.get_paths()[0].vertices
+    for count, column in zip(n, rank1.T, strict=True):
+        heights = corners[corners[:, 0] == count, 1]
+        np.testing.assert_allclose([heights.min(), heights.max()], t_interval(100 * column))
+    assert axis.get_xticks().tolist() == n
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["x", "y_d"]
+
+
+def test_rank1_by_dimensions_names_the_feature_of_another_shape() -> None:
+    with pytest.raises(ValueError, match=r"\(seeds, 2\) for feature 'x', found \(1, 3\)"):
+        plots.rank1_by_dimensions([8, 16], {"x": [0.1, 0.2, 0.3]})
+
+
+def test_differences_stand_at_the_mean_share_with_their_intervals() -> None:
+    rng = np.random.default_rng(2)
+    shares, differences = rng.uniform(0, 60, (2, 4)), rng.normal(0, 2, (2, 4))
+    figure = plots.differences_by_share(
+        {"true poses": shares, "wrong poses": shares / 2},
+        {"wrong poses": -differences, "true poses": differences},
+        meaningful=1.0,
+        ylabel="Stochastic minus hard",
+    )
+    (axis,) = figure.axes
+    drawn = {container.get_label(): container for container in axis.containers}
+    assert list(drawn) == ["wrong poses", "true poses"]
+    for arm, sign, factor in (("true poses", 1, 1.0), ("wrong poses", -1, 0.5)):
+        marks, _, (bars,) = drawn[arm].lines
+        np.testing.assert_allclose(marks.get_xdata(orig=False), factor * shares.mean(axis=1))
+        np.testing.assert_allclose(marks.get_ydata(orig=False), sign * differences.mean(axis=1))
+        assert marks.get_linestyle() == "None"
+        for segment, row in zip(bars.get_segments(), sign * differences, strict=True):
+            ends = np.asarray(segment, dtype=float)[:, 1]
+            np.testing.assert_allclose(ends, t_interval(row))
+    shade = axis.patches[0]
+    assert (shade.get_y(), shade.get_y() + shade.get_height()) == (-1.0, 1.0)
+    assert axis.get_ylabel() == "Stochastic minus hard"
+
+
+@pytest.mark.parametrize(
+    ("shares", "differences"),
+    [
+        ({"a": np.zeros((2, 3))}, {"a": np.zeros((2, 4))}),
+        ({"a": np.zeros((2, 3))}, {"b": np.zeros((2, 3))}),
+        ({"a": np.zeros(3)}, {"a": np.zeros(3)}),
+    ],
+)
+def test_differences_without_shares_of_their_shape_are_refused(
+    shares: dict[str, np.ndarray], differences: dict[str, np.ndarray]
+) -> None:
+    with pytest.raises(ValueError, match="of one shape for arm"):
+        plots.differences_by_share(shares, differences)
+
+
+def test_differences_of_one_seed_have_no_interval_and_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least two values"):
+        plots.differences_by_share({"a": [[1.0]]}, {"a": [[2.0]]})
+    with pytest.raises(ValueError, match="at least two values"):
+        plots.interval_dots({"a": [2.0]}, xlabel="points")
+
+
+def test_interval_dots_show_each_seed_the_mean_and_the_interval() -> None:
+    values = {"Eq. 8": np.array([1.0, 2.5, 3.0]), "released": np.array([-1.0, 0.5])}
+    figure = plots.interval_dots(values, xlabel="Points of rank-1", meaningful=1.0)
+    (axis,) = figure.axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["Eq. 8", "released"]
+    drawn = axis.lines[1:]  # the first is zero
+    for row, differences in enumerate(values.values()):
+        dots, bar, diamond = drawn[3 * row : 3 * row + 3]
+        np.testing.assert_allclose(dots.get_xdata(), differences)
+        np.testing.assert_allclose(bar.get_xdata(), t_interval(differences))
+        assert set(bar.get_ydata()) == {row}
+        np.testing.assert_allclose(diamond.get_xdata(), differences.mean())
+        assert len({line.get_color() for line in (dots, bar, diamond)}) == 1
+    low, high = axis.get_ylim()
+    assert low > high  # the first comparison stands on top
+    shade = axis.patches[0]
+    assert (shade.get_x(), shade.get_x() + shade.get_width()) == (-1.0, 1.0)
+
+
+def test_energies_fall_in_a_panel_of_their_own_task() -> None:
+    rng = np.random.default_rng(3)
+    energies = {task: rng.gamma(1.0, 1.0, (3, 6)) for task in ("id", "pos", "exp")}
+    start = {task: values[0] / 2 for task, values in energies.items()}
+    tops = {"id": 9.0, "pos": 8.0, "exp": 7.0}
+    figure = plots.sorted_energies(energies, start, tops=tops, columns=2)
+    assert [axis.get_visible() for axis in figure.axes] == [True, True, True, False]
+    for axis, (task, values) in zip(figure.axes, energies.items(), strict=False):
+        assert axis.get_title() == task
+        assert axis.get_ylim() == (0, tops[task])
+        by_seed = np.array([sorted(row, reverse=True) for row in values])
+        *thin, trained, before = axis.lines
+        np.testing.assert_allclose([line.get_ydata() for line in thin], by_seed)
+        np.testing.assert_allclose(trained.get_ydata(), by_seed.mean(axis=0))
+        np.testing.assert_allclose(before.get_ydata(), sorted(start[task], reverse=True))
+        np.testing.assert_allclose(trained.get_xdata(), np.arange(1, 7))
+        assert before.get_linestyle() == "--"
+    legends = [axis.get_legend() is not None for axis in figure.axes]
+    assert legends == [True, False, False, False]
+
+
+def test_energies_of_one_seed_without_a_start_are_one_line() -> None:
+    figure = plots.sorted_energies({"id": [1.0, 3.0, 2.0]}, columns=1)
+    (axis,) = figure.axes
+    (line,) = axis.lines
+    np.testing.assert_allclose(line.get_ydata(), [3.0, 2.0, 1.0])
+    assert axis.get_legend() is None
+
+
+def test_joint_weights_are_shown_by_falling_energy_as_multiples_of_each_task_s_mean() -> None:
+    rng = np.random.default_rng(4)
+    first = {"id": rng.normal(0, 1, (7, 5)), "pos": rng.normal(0, 9, (3, 5))}
+    second = {"id": rng.normal(0, 1, (7, 5)), "pos": np.zeros((3, 5)) + 0.1}
+    figure = plots.joint_weight_pictures({"fixed": first, "Eq. 8": second})
+    pictures = [axis for axis in figure.axes if axis.get_images()]
+    assert len(pictures) == 4
+    for number, weights in enumerate((first, second)):
+        energy = sum(np.abs(part).sum(axis=0) for part in weights.values())
+        order = sorted(range(5), key=lambda i: -energy[i])
+        for place, (task, part) in enumerate(weights.items()):
+            axis = pictures[2 * number + place]
+            (image,) = axis.get_images()
+            expected = np.abs(part.T[order]) / np.abs(part).mean()
+            np.testing.assert_allclose(image.get_array(), expected)
+            assert image.get_clim() == (0, 4)
+            assert axis.get_xlabel() == f"{task}\n{len(part)}"
+    assert [axis.get_title(loc="left") for axis in pictures] == ["fixed", "", "Eq. 8", ""]
+    assert pictures[0].get_ylabel() == "Dimension of x, by joint energy"
+
+
+def test_every_figure_of_the_course_can_be_asked_for_by_name() -> None:
+    drawn = {
+        "contact_sheet", "differences_by_share", "interval_dots", "joint_weight_pictures",
+        "learning_curves", "paired_dots", "phi_s_curve", "rank1_by_dimensions", "rank1_by_yaw",
+        "sorted_energies",
+    }  # fmt: skip
+    assert drawn <= set(plots.__all__)
+    assert all(hasattr(plots, name) for name in plots.__all__)

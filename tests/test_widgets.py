@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import ipywidgets
@@ -287,3 +288,237 @@ def test_a_live_picture_of_a_published_page_has_no_slider_that_moves_nothing() -
     live = widgets.LivePicture({"level": control}, grey, alt="A square.", live=False)
     assert control not in live.children
     assert "free sliders for level" in live.status.value
+
+
+# ---- live training
+
+
+def state(step: int, *losses: float) -> SimpleNamespace:
+    """What a training tells of a step."""
+    return SimpleNamespace(step=step, losses=np.array(losses))
+
+
+def alt_of(html: str) -> str:
+    found = re.search('alt="([^"]*)"', html)
+    return found[1] if found else ""
+
+
+def test_live_training_moves_the_bar_and_draws_the_curves_as_it_goes(
+    frames: widgets.LinkedFrames,
+) -> None:
+    bars, pictures = [], []
+
+    def train(value: float, watch: Callable[[Any], None]) -> str:
+        for step in range(1, 11):
+            watch(state(step, 5.0 - 0.1 * step, 2.0))
+            bars.append(training.progress.value)
+            pictures.append(training.curves.value)
+        return f"Rank-1 at {value} is 80 %."
+
+    training = widgets.LiveTraining(
+        frames, train, steps=10, losses=("id", "pos"), redraws=5, live=True
+    )
+    assert training.progress.layout.visibility == "hidden"
+    frames.slider.index = 1
+    training.button.click()
+    assert bars == list(range(1, 11))
+    assert training.progress.max == 10
+    assert training.progress.layout.visibility == "visible"
+    # drawn anew every second step, from the second point on
+    drawn = [
+        step for step, page in enumerate(pictures, start=1) if page != ([""] + pictures)[step - 1]
+    ]
+    assert drawn == [4, 6, 8, 10]
+    assert alt_of(pictures[3]) == "Losses up to step 4: id 4.60, pos 2.00."
+    assert alt_of(pictures[-1]) == "Losses up to step 10: id 4.00, pos 2.00."
+    assert picture_of(pictures[-1]).width > 0
+    assert training.shown.value == "<p>Rank-1 at 1.0 is 80 %.</p>"
+    assert training.status.value.startswith("Computed for 1.0 in ")
+    assert plt.get_fignums() == []
+
+
+def test_the_curves_hold_the_losses_of_the_steps_that_were_taken_in(
+    frames: widgets.LinkedFrames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[dict[str, list[float]], tuple[int, ...]]] = []
+    draw = widgets.learning_curves
+
+    def spy(curves: Any, *, steps: Any) -> Any:
+        drawn.append((curves, steps))
+        return draw(curves, steps=steps)
+
+    monkeypatch.setattr(widgets, "learning_curves", spy)
+
+    def train(value: float, watch: Callable[[Any], None]) -> str:
+        for step in range(1, 8):
+            watch(state(step, 10.0 * step, -1.0 * step))
+        return "Done."
+
+    widgets.LiveTraining(
+        frames, train, steps=7, losses=("id", "pos"), redraws=2, live=True
+    ).button.click()
+    # every third step, and the last whatever its number
+    curves, steps = drawn[-1]
+    assert steps == (3, 6, 7)
+    assert curves == {"id": [30.0, 60.0, 70.0], "pos": [-3.0, -6.0, -7.0]}
+
+
+def test_a_second_training_starts_with_an_empty_bar_and_no_curves(
+    frames: widgets.LinkedFrames,
+) -> None:
+    seen = []
+
+    def train(value: float, watch: Callable[[Any], None]) -> str:
+        seen.append((training.progress.value, len(training.curves.value)))
+        for step in (1, 2):
+            watch(state(step, 1.0 / step))
+        return "Done."
+
+    training = widgets.LiveTraining(frames, train, steps=2, losses=("id",), live=True)
+    training.button.click()
+    first = training.curves.value
+    assert training.progress.value == 2 and first
+    training.button.click()
+    assert seen == [(0, 0), (0, 0)]
+    # long texts: pytest would take minutes to say where they differ
+    same = training.curves.value == first
+    assert same
+
+
+def test_live_training_of_a_published_page_is_dimmed_and_shows_no_bar(
+    frames: widgets.LinkedFrames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(value: float, watch: Callable[[Any], None]) -> str:
+        raise AssertionError("nobody trains here")
+
+    monkeypatch.setenv("MTL_PUBLISH", "1")
+    training = widgets.LiveTraining(frames, train, steps=2, losses=("id",))
+    assert training.button.disabled
+    assert "Needs a kernel" in training.status.value
+    assert training.progress.layout.visibility == "hidden"
+    monkeypatch.delenv("MTL_PUBLISH")
+    assert not widgets.LiveTraining(frames, train, steps=2, losses=("id",)).button.disabled
+
+
+def test_an_error_in_training_is_shown_and_it_can_be_tried_again(
+    frames: widgets.LinkedFrames,
+) -> None:
+    def train(value: float, watch: Callable[[Any], None]) -> str:
+        watch(state(1, 3.0))
+        raise ValueError("the loss is <nan>")
+
+    training = widgets.LiveTraining(frames, train, steps=4, losses=("id",), live=True)
+    training.button.click()
+    assert training.status.value == ("This failed for 0.1. ValueError: the loss is &lt;nan&gt;")
+    assert training.progress.value == 1
+    assert not training.button.disabled
+
+
+def test_the_states_of_a_training_can_be_watched(frames: widgets.LinkedFrames) -> None:
+    import torch
+    from torch import nn
+
+    from mtl_helpers.training import StepState
+
+    training = widgets.LiveTraining(
+        frames, lambda value, watch: "", steps=2, losses=("id", "pos"), live=True
+    )
+    for step in (1, 2):
+        losses = torch.tensor([1.5, 0.25 * step])
+        training.watch(StepState(step, nn.Identity(), losses, 0.1))  # type: ignore[arg-type]
+    assert training.progress.value == 2
+    assert alt_of(training.curves.value) == "Losses up to step 2: id 1.50, pos 0.50."
+
+
+# ---- the explorer of phi_s
+
+
+def explorer(**change: Any) -> tuple[widgets.PhiExplorer, list[Any]]:
+    trained: list[Any] = []
+
+    def train(value: Any, watch: Callable[[Any], None]) -> str:
+        trained.append(value)
+        watch(state(5, 1.0))
+        return "Done."
+
+    arguments: dict[str, Any] = {
+        "panels": {
+            "Energy": lambda value: grey(round(100 * value)),
+            "Rank-1": lambda value: grey(200 + round(10 * value)),
+        },
+        "values": [0.1, 0.3, 1.0],
+        "train": train,
+        "alt": {"Energy": "Bars of energy.", "Rank-1": "A curve."},
+        "steps": 5,
+        "losses": ("id",),
+        "live": True,
+    }
+    arguments |= change
+    made = widgets.phi_explorer(
+        arguments.pop("panels"), arguments.pop("values"), arguments.pop("train"), **arguments
+    )
+    return made, trained
+
+
+def test_the_explorer_draws_every_panel_for_every_value() -> None:
+    shown, _ = explorer()
+    levels = {
+        name: [picture_of(child.value).getpixel((0, 0)) for child in stack.children]
+        for name, stack in shown.frames.panels.items()
+    }
+    assert levels == {"Energy": [10, 30, 100], "Rank-1": [201, 203, 210]}
+    pages = [child.value for child in shown.frames.panels["Energy"].children]
+    assert [alt_of(page) for page in pages] == [
+        f"Bars of energy. phi_s: {value}." for value in (0.1, 0.3, 1.0)
+    ]
+    assert alt_of(shown.frames.panels["Rank-1"].children[1].value) == "A curve. phi_s: 0.3."
+
+
+def test_the_explorer_links_its_panels_to_the_slider_in_the_browser() -> None:
+    shown, _ = explorer(start=2)
+    found = [(link.source, link.target) for link in links()]
+    slider = shown.frames.slider
+    assert [label for label, _ in slider.options] == ["0.1", "0.3", "1.0"]
+    assert slider.description == "phi_s"
+    assert found == [
+        ((slider, "index"), (stack, "selected_index")) for stack in shown.frames.panels.values()
+    ]
+    assert slider.index == 2
+    assert all(stack.selected_index == 2 for stack in shown.frames.panels.values())
+
+
+def test_the_explorer_trains_at_the_value_that_is_chosen() -> None:
+    shown, trained = explorer()
+    shown.frames.slider.index = 1
+    shown.training.button.click()
+    assert trained == [0.3]
+    assert shown.training.progress.value == shown.training.progress.max == 5
+    assert shown.children == (shown.frames, shown.training)
+
+
+def test_the_explorer_may_run_over_something_else() -> None:
+    shown, trained = explorer(
+        panels={"": lambda rule: grey(len(rule))},
+        values=["fixed", "eq8"],
+        labels=["fixed weights", "Eq. 8"],
+        alt={"": "A square."},
+        description="Rule",
+        start=1,
+    )
+    assert [label for label, _ in shown.frames.slider.options] == ["fixed weights", "Eq. 8"]
+    page = shown.frames.panels[""].children[1].value
+    assert alt_of(page) == "A square. Rule: Eq. 8."
+    assert picture_of(page).getpixel((0, 0)) == 3
+    shown.training.button.click()
+    assert trained == ["eq8"]
+
+
+def test_the_explorer_of_a_published_page_keeps_its_slider_and_dims_its_button() -> None:
+    shown, _ = explorer(live=False)
+    assert shown.training.button.disabled
+    assert len(links()) == 2
+
+
+def test_the_explorer_refuses_a_panel_without_words() -> None:
+    with pytest.raises(ValueError, match="'Rank-1' has no alt text"):
+        explorer(alt={"Energy": "Bars."})

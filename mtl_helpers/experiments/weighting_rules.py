@@ -87,7 +87,7 @@ def arms(preset: Preset) -> dict[str, tuple[Rule, float]]:
         arm_name("eq8", phi): ("eq8", phi),
         arm_name("released", matched): ("released", matched),
     }
-    others = (0.0, *PAPER_PHI)
+    others = (*PAPER_PHI, 0.0)
     return found | {arm_name("fixed", value): ("fixed", value) for value in others}
 
 
