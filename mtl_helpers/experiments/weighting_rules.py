@@ -59,7 +59,7 @@ PAPER_PHI = (0.1, 0.3)
 """The smallest and the largest phi_s whose energies the paper shows (Figs. 7 and 9)."""
 
 SNAPSHOTS = 20
-"""How often the energies are looked at in training, evenly spaced; before it once more."""
+"""How often the energies are looked at in training, evenly spaced; after the first step too."""
 
 SIZES = tuple(round(0.1 * n, 1) for n in range(1, 11))
 """Shares of the dimensions of x that are kept when their number is varied."""

@@ -340,7 +340,11 @@ def phi_moves_dimensions(records: list[Record]) -> Finding:
 
 
 def stochastic_beats_hard(records: list[Record]) -> Finding:
-    """Y13: stochastic minus hard routing, where poses are wrong: degraded faces, wrong labels."""
+    """Y13: stochastic minus hard routing where poses are wrong.
+
+    They are on degraded faces, after wrong labels, and where the rule for the weights left the
+    pose head untrained.
+    """
 
     def gap(arm: str, condition: str) -> Interval:
         stochastic, hard = (
@@ -354,6 +358,7 @@ def stochastic_beats_hard(records: list[Record]) -> Finding:
         for condition in pose_branches.CONDITIONS
         if condition != "clean"
     }
+    effects["pose head starved by Eq. 11"] = gap("p-eq8", "clean")
     for share in pose_branches.POSE_NOISE:
         effects[f"{100 * share:.0f} % wrong labels"] = gap(f"p-fixed-noise{share:g}", "clean")
     return find(effects, 1.0)
