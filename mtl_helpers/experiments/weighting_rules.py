@@ -87,7 +87,9 @@ def arms(preset: Preset) -> dict[str, tuple[Rule, float]]:
         arm_name("eq8", phi): ("eq8", phi),
         arm_name("released", matched): ("released", matched),
     }
-    others = (*PAPER_PHI, 0.0)
+    smallest, largest = PAPER_PHI
+    # one value to compare the chosen one with: the paper's own, or, where that was chosen, a larger
+    others = (largest if phi == smallest else smallest, 0.0)
     return found | {arm_name("fixed", value): ("fixed", value) for value in others}
 
 
