@@ -55,8 +55,15 @@ __all__ = [
     "removal_table",
 ]
 
-PAPER_PHI = (0.1, 0.3)
-"""The smallest and the largest phi_s whose energies the paper shows (Figs. 7 and 9)."""
+PAPER_PHI = (0.1, 0.2, 0.3)
+"""The values of phi_s whose energies the paper shows (Figs. 7 and 9)."""
+
+FIXED_PHI = (0.0, 0.1, 0.3, 1.0, 0.03, 3.0, 0.2)
+"""phi_s of the networks with fixed weights, those with all seeds first."""
+
+ALL_SEEDS_PHI = FIXED_PHI[:4]
+FEWER_SEEDS = 3
+"""How many of a preset's seeds the other values of phi_s have."""
 
 SNAPSHOTS = 20
 """How often the energies are looked at in training, evenly spaced; after the first step too."""
@@ -87,10 +94,7 @@ def arms(preset: Preset) -> dict[str, tuple[Rule, float]]:
         arm_name("eq8", phi): ("eq8", phi),
         arm_name("released", matched): ("released", matched),
     }
-    smallest, largest = PAPER_PHI
-    # one value to compare the chosen one with: the paper's own, or, where that was chosen, a larger
-    others = (largest if phi == smallest else smallest, 0.0)
-    return found | {arm_name("fixed", value): ("fixed", value) for value in others}
+    return found | {arm_name("fixed", value): ("fixed", value) for value in FIXED_PHI}
 
 
 def arm_name(rule: str, phi_s: float) -> str:
@@ -103,7 +107,11 @@ def configs(preset: Preset) -> list[NetworkConfig]:
     named = list(arms(preset).items())
     main, others = named[:3], named[3:]
     pairs = [(seed, arm) for seed in preset.seeds for arm in main]
-    pairs += [(seed, arm) for arm in others for seed in preset.seeds]
+    pairs += [
+        (seed, (name, (rule, phi)))
+        for name, (rule, phi) in others
+        for seed in preset.seeds[: None if phi in ALL_SEEDS_PHI else FEWER_SEEDS]
+    ]
     return [network_config(preset, name, seed, rule, phi) for seed, (name, (rule, phi)) in pairs]
 
 
