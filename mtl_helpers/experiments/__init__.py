@@ -8,6 +8,7 @@ from mtl_helpers.experiments import (
     one_or_many,
     pose_branches,
     pose_estimator,
+    side_task_gains,
     weight_conditions,
     weighting_rules,
     yin2018_claims,
@@ -20,6 +21,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     experiment.name: experiment
     for experiment in (
         one_or_many.EXPERIMENT,
+        side_task_gains.EXPERIMENT,
         weighting_rules.EXPERIMENT,
         weight_conditions.EXPERIMENT,
         pose_branches.EXPERIMENT,

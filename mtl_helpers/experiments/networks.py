@@ -1,4 +1,4 @@
-"""The networks of chapters 3 to 5: m-CNN and p-CNN under any weighting, and what is measured.
+"""The networks of chapters 2 to 5: m-CNN and p-CNN under any weighting, and what is measured.
 
 The experiments beside this file differ in which networks they train. How one is described, trained
 and identified with stands here.
@@ -19,7 +19,7 @@ from mtl_helpers.evaluation import POSE_GROUPS
 from mtl_helpers.faces.pie import PieCorpus, PieSpec, load_pie
 from mtl_helpers.mcnn import BRANCH_TASK
 from mtl_helpers.presets import Preset, pick_device
-from mtl_helpers.training import FitResult, StepState, TrainConfig, fit
+from mtl_helpers.training import Corpus, FitResult, StepState, TrainConfig, fit
 from mtl_helpers.trunks.casia import BLOCK_CHANNELS, scaled
 from mtl_helpers.weighting import DynamicWeights, Rule, weighting
 
@@ -28,8 +28,10 @@ __all__ = [
     "PROBE_STRIDE",
     "SIDE_TASKS",
     "BranchedConfig",
+    "FewerPeople",
     "NetworkConfig",
     "NoisyPoses",
+    "SubsetConfig",
     "curves_of",
     "feature_size",
     "groups_of",
@@ -97,6 +99,19 @@ class BranchedConfig(NetworkConfig):
     phi_m: float = 1.0
 
 
+@dataclass(frozen=True)
+class SubsetConfig(NetworkConfig):
+    """A network that is trained on some of the training identities only.
+
+    Parameters
+    ----------
+    identities
+        How many; the first ones, so that each smaller set lies in the larger.
+    """
+
+    identities: int = 0
+
+
 def network_config(
     preset: Preset,
     arm: str,
@@ -105,6 +120,7 @@ def network_config(
     phi_s: float,
     *,
     phi_m: float | None = None,
+    identities: int | None = None,
     pose_noise: float = 0.0,
     spread: float = 0.0,
     weighting_rate: float = 1.0,
@@ -120,6 +136,8 @@ def network_config(
         As in :class:`NetworkConfig`.
     phi_m
         Total weight of the main tasks of a p-CNN; without it, the network is an m-CNN.
+    identities
+        How many training identities an m-CNN sees; without it, all.
     **changes
         Fields of the training config that differ from the preset, such as ``steps``.
     """
@@ -139,6 +157,8 @@ def network_config(
         "corpus": PieSpec.from_preset(preset),
         "train": trained,
     }
+    if identities is not None:
+        return SubsetConfig(**described, identities=identities)
     if phi_m is None:
         return NetworkConfig(**described)
     return BranchedConfig(**described, phi_m=phi_m)
@@ -209,6 +229,39 @@ class NoisyPoses:
         return self._corpus.split(name)
 
 
+class FewerPeople:
+    """A corpus of whose training identities only the first ones are seen.
+
+    Parameters
+    ----------
+    corpus
+        The whole one.
+    identities
+        How many; at least one and at most as many as there are.
+    """
+
+    def __init__(self, corpus: PieCorpus, identities: int) -> None:
+        if not 1 <= identities <= corpus.class_counts["id"]:
+            raise ValueError(
+                f"The corpus has {corpus.class_counts['id']} training identities; found "
+                f"{identities} asked for."
+            )
+        self.images = corpus.images
+        self.class_counts: Mapping[str, int] = {**corpus.class_counts, "id": identities}
+        self._corpus = corpus
+
+    def labels(self, index: NDArray[np.int64]) -> Mapping[str, NDArray[np.int64]]:
+        """Return the labels at ``index``."""
+        return self._corpus.labels(index)
+
+    def split(self, name: str) -> NDArray[np.int64]:
+        """Return the images of a split, of ``"train"`` those of the first identities."""
+        index = self._corpus.split(name)
+        if name != "train":
+            return index
+        return index[self.labels(index)["id"] < self.class_counts["id"]]
+
+
 def train(
     config: NetworkConfig, on_step: Callable[[StepState], None] | None = None
 ) -> tuple[FitResult, PieCorpus]:
@@ -219,7 +272,11 @@ def train(
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(stream_seed(config.seed, "weighting"))
             combine.reset_parameters(config.spread)
-    seen = NoisyPoses(corpus, config.pose_noise, config.seed) if config.pose_noise else corpus
+    seen: Corpus = corpus
+    if config.pose_noise:
+        seen = NoisyPoses(corpus, config.pose_noise, config.seed)
+    if isinstance(config, SubsetConfig):
+        seen = FewerPeople(corpus, config.identities)
     result = fit(
         seen,
         config.train,

@@ -1,12 +1,18 @@
-"""One task or many? The arms of Table II of Yin & Liu (2018) that have fixed weights.
+"""One task or many? The rows of Table II of Yin & Liu (2018), and what was chosen for them.
 
 Each arm is trained on the same identities with the same batches; seeds are paired. Two choices are
 made on validation identities, which no network is trained on: phi_s, the total weight of the side
-tasks, and the factor of the penalty on x in "id+L2". What was chosen stands in :data:`CHOSEN`, and
-a test compares it with what the stored runs say.
+tasks, and the factor of the penalty on x in "id+L2". What was chosen stands in
+:mod:`mtl_helpers.experiments.choices`.
+
+Of the table's networks, s-CNN and those with all side tasks are trained by
+:mod:`mtl_helpers.experiments.weighting_rules`, and p-CNN by
+:mod:`mtl_helpers.experiments.pose_branches`, where more is asked of them; this experiment adds the
+others, and :func:`compared_runs` brings all together.
 
 The question can be asked of a real set too (:func:`on`): one with a gallery and with labels of
-pose, illumination or expression, such as Multi-PIE.
+pose, illumination or expression, such as Multi-PIE. There this experiment trains the whole table,
+but for learned weights and branches.
 """
 
 from __future__ import annotations
@@ -20,66 +26,43 @@ import numpy as np
 import pandas as pd
 
 from mtl_helpers.evaluation import identification_report
+from mtl_helpers.experiments import pose_branches, weighting_rules
+from mtl_helpers.experiments.choices import (
+    CHOSEN,
+    L2_GRID,
+    PHI_GRID,
+    PUBLISHED,
+    SEARCH_SEEDS,
+    Choice,
+)
+from mtl_helpers.experiments.networks import SIDE_TASKS, some_probes
 from mtl_helpers.faces.pie import PieCorpus, PieSpec, load_pie
 from mtl_helpers.presets import Preset, pick_device
 from mtl_helpers.results import Record, seed_values
-from mtl_helpers.sweep import Experiment, Outcome
+from mtl_helpers.sweep import Experiment, Outcome, on_chosen_data, stored_or_rerun
 from mtl_helpers.training import TrainConfig, fit
 
 if TYPE_CHECKING:
     from mtl_helpers.datasets.schema import FaceCorpus, RealSpec
 
 __all__ = [
-    "CHOSEN",
     "EXPERIMENT",
-    "L2_GRID",
-    "PHI_GRID",
-    "SIDE_TASKS",
+    "S_CNN",
     "OneOrManyConfig",
-    "choice_at",
+    "arm_name",
     "choose",
+    "compared_runs",
     "configs",
     "load_corpus",
     "on",
     "summary",
 ]
 
-SIDE_TASKS = ("pos", "illum", "exp")
-PHI_GRID = (0.03, 0.1, 0.3, 1.0, 3.0)
-L2_GRID = (1e-3, 1e-2, 1e-1)
-SEEDS = 3
-"""How many of a preset's seeds are used."""
+S_CNN = weighting_rules.arm_name("fixed", 0.0)
+"""The arm with identity alone: without weight, side heads change nothing."""
 
-
-@dataclass(frozen=True)
-class Choice:
-    """What the validation identities chose at a preset."""
-
-    phi_s: float
-    feature_l2: float
-
-
-# The smoke preset is too small to choose anything; it takes the paper's phi_s.
-CHOSEN: Mapping[str, Choice] = {
-    "smoke": Choice(phi_s=0.1, feature_l2=1e-3),
-    "laptop": Choice(phi_s=1.0, feature_l2=1e-2),
-    "gpu": Choice(phi_s=0.1, feature_l2=1e-3),
-}
-
-
-# On a real set nothing has been chosen: the paper's phi_s, and the smallest factor of the grid.
-PUBLISHED = Choice(phi_s=0.1, feature_l2=1e-3)
-
-
-def choice_at(place: str) -> Choice:
-    """Return what was chosen at a preset, or the paper's choice on a real set.
-
-    Parameters
-    ----------
-    place
-        What records call the preset: ``"laptop"``, or ``"laptop-multipie"``.
-    """
-    return CHOSEN.get(place, PUBLISHED)
+SINGLE_SEEDS = 3
+"""How many of a preset's seeds the networks with a side task alone have."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +72,7 @@ class OneOrManyConfig:
     Parameters
     ----------
     arm
-        ``"id"``, ``"pos"``, ``"illum"``, ``"exp"`` (one task each), ``"id+pos"``, ``"id+illum"``,
-        ``"id+exp"``, ``"id+all"`` (with ``-phi0.1`` and the like), ``"id+L2"`` (with ``-0.001``).
+        See :func:`arm_name`.
     seed
         Of first weights, batches and dropout.
     phi_s
@@ -107,21 +89,39 @@ class OneOrManyConfig:
 
 
 def arm_name(tasks: Sequence[str], phi_s: float = 0.0, feature_l2: float = 0.0) -> str:
-    """Return the name under which an arm's runs are stored.
+    """Return the name under which an arm's runs are stored, by whichever experiment.
+
+    Parameters
+    ----------
+    tasks
+        In the order of ``("id", *SIDE_TASKS)``.
+    phi_s
+        Total weight of the side tasks.
+    feature_l2
+        Factor of the penalty on x; only for identity alone.
 
     Examples
     --------
+    >>> arm_name(("id",))
+    'fixed-phi0'
     >>> arm_name(("id", "pos", "illum", "exp"), phi_s=0.3)
-    'id+all-phi0.3'
+    'fixed-phi0.3'
+    >>> arm_name(("id", "pos"), phi_s=0.3)
+    'id+pos-phi0.3'
     >>> arm_name(("id",), feature_l2=1e-3)
     'id+L2-0.001'
+    >>> arm_name(("pos",))
+    'pos'
     """
     if feature_l2:
         return f"id+L2-{feature_l2:g}"
+    if tuple(tasks) == ("id",):
+        return S_CNN
+    if tuple(tasks) == ("id", *SIDE_TASKS):
+        return weighting_rules.arm_name("fixed", phi_s)
     if len(tasks) == 1:
         return tasks[0]
-    side = "all" if tuple(tasks[1:]) == SIDE_TASKS else "+".join(tasks[1:])
-    return f"id+{side}-phi{phi_s:g}"
+    return f"{'+'.join(tasks)}-phi{phi_s:g}"
 
 
 def _config(
@@ -139,12 +139,19 @@ def _config(
         seed=seed,
         phi_s=phi_s,
         corpus=corpus,
-        train=TrainConfig.from_preset(preset, tasks, weights, feature_l2=feature_l2, seed=seed),
+        train=TrainConfig.from_preset(
+            preset,
+            tasks,
+            weights,
+            feature_l2=feature_l2,
+            seed=seed,
+            amp=False,  # as in networks.py
+        ),
     )
 
 
 def configs(preset: Preset, data: RealSpec | None = None) -> list[OneOrManyConfig]:
-    """Return every run of the experiment, those that later choices depend on first.
+    """Return every run of the experiment, the main comparisons first.
 
     Parameters
     ----------
@@ -161,35 +168,45 @@ def configs(preset: Preset, data: RealSpec | None = None) -> list[OneOrManyConfi
         corpus, chosen = data, PUBLISHED
         side = [task for task in SIDE_TASKS if task in data.tasks]
     config = functools.partial(_config, preset, corpus)
-    seeds = preset.seeds[:SEEDS]
+    search = preset.seeds[:SEARCH_SEEDS]
     runs: list[OneOrManyConfig] = []
-    for seed in seeds:
-        runs.append(config(seed, ("id",)))
-        runs += [config(seed, ("id", *side), phi_s=phi) for phi in PHI_GRID]
-    for seed in seeds:
-        runs += [config(seed, ("id",), feature_l2=factor) for factor in L2_GRID]
-    for seed in seeds:
-        runs += [config(seed, (task,)) for task in side]
-    for seed in seeds:
+    for seed in preset.seeds:
+        if data is not None:
+            runs.append(config(seed, ("id",)))
+            runs.append(config(seed, ("id", *side), phi_s=chosen.phi_s))
         runs += [config(seed, ("id", task), phi_s=chosen.phi_s) for task in side]
+    for seed in search:
+        if data is not None:
+            runs += [config(seed, ("id", *side), phi_s=phi) for phi in PHI_GRID]
+        runs += [config(seed, ("id",), feature_l2=factor) for factor in L2_GRID]
+    runs += [config(seed, ("id",), feature_l2=chosen.feature_l2) for seed in preset.seeds]
+    for seed in preset.seeds[:SINGLE_SEEDS]:
+        runs += [config(seed, (task,)) for task in side]
     # with a single side task, "that task" and "all of them" are the same run
     return list(dict.fromkeys(runs))
 
 
 def run(config: OneOrManyConfig) -> Outcome:
-    """Train one arm and identify the faces of the validation and the test identities.
+    """Train one arm and identify faces of the validation and the test identities.
 
     Settings of real sets without validation identities are reported on test identities alone.
+    Of the rendered corpus only some probes are asked about: see
+    :data:`~mtl_helpers.experiments.networks.PROBE_STRIDE`.
     """
     corpus = _open(config.corpus, progress=False)
-    splits = ["validation", "test"]
-    if not isinstance(corpus, PieCorpus):
-        splits = [split for split in splits if split in corpus.table.galleries]
+    splits = ("validation", "test")
+    if isinstance(corpus, PieCorpus):
+        probes = {split: some_probes(corpus, split) for split in splits}
+    else:
+        known = [split for split in splits if split in corpus.table.galleries]
+        probes = {split: corpus.probes(split) for split in known}
     device = pick_device()
     result = fit(corpus, config.train, device=device, progress=False)
     metrics: dict[str, Any] = {
-        split: identification_report(corpus, split, result.final, device=device, amp=result.amp)
-        for split in splits
+        split: identification_report(
+            corpus, split, result.final, probes=asked, device=device, amp=result.amp
+        )
+        for split, asked in probes.items()
     }
     metrics["training_seconds"] = result.seconds
     metrics["amp"] = result.amp
@@ -252,52 +269,78 @@ def on(data: RealSpec) -> Experiment:
 EXPERIMENT = Experiment(name="one_or_many", configs=configs, run=run, prepare=prepare, on=on)
 
 
+def compared_runs(preset: Preset) -> list[Record]:
+    """Return the stored runs of Table II, whichever experiment trained them, or train them.
+
+    On a real set that ``MTL_DATA`` chooses, they are those of this experiment alone.
+
+    Raises
+    ------
+    ResultsError
+        If a run is missing, damaged or of another configuration.
+    """
+    experiment = on_chosen_data(EXPERIMENT, preset)
+    records = stored_or_rerun(experiment, preset)
+    if experiment.data is None:
+        for other in (weighting_rules.EXPERIMENT, pose_branches.EXPERIMENT):
+            records = [*records, *stored_or_rerun(other, preset)]
+    return records
+
+
 def summary(records: Sequence[Record], arms: Mapping[str, str]) -> pd.DataFrame:
     """Return Table II of the paper for these runs: a row an arm, in per cent.
 
     Parameters
     ----------
     records
-        The experiment's runs at one preset.
+        Stored runs at one preset.
     arms
         Stored arm by the name that the row shall have.
 
     Returns
     -------
     DataFrame
-        Mean over seeds of rank-1 of y_d for ``right``, ``frontal``, ``left`` and ``all`` test
-        probes, the ``spread`` of the last (sample standard deviation over seeds), and the mean
-        class accuracy of ``pos``, ``illum`` and ``exp``; empty where the arm lacks the task.
+        Mean over seeds of rank-1 for ``left``, ``frontal``, ``right`` and ``all`` test probes, by
+        y_d or, for p-CNN, by stochastic routing; the ``spread`` of the last (sample standard
+        deviation over seeds); the mean class accuracy of ``pos``, ``illum`` and ``exp``, empty
+        where the arm lacks the task; and the number of ``seeds``.
     """
     rows = {}
     for name, arm in arms.items():
         runs = [record for record in records if record.arm == arm]
+        config = runs[0].config
         row: dict[str, float] = {}
-        if "id" in runs[0].config["train"]["tasks"]:
-            rank1 = [record.metric("test.rank1.y_d") for record in runs]
-            for group in ("right", "frontal", "left"):
-                row[group] = float(np.mean([r["by_group"][group] for r in rank1]))
-            row["all"] = float(np.mean([r["overall"] for r in rank1]))
-            row["spread"] = float(np.std([r["overall"] for r in rank1], ddof=1))
-        for task in SIDE_TASKS:
-            if task in runs[0].config["train"]["tasks"]:
-                row[task] = float(np.mean([r.metric(f"test.side.{task}") for r in runs]))
-        rows[name] = {column: 100 * value for column, value in row.items()}
-    columns = ["right", "frontal", "left", "all", "spread", *SIDE_TASKS]
+        if "id" in config["train"]["tasks"]:
+            matched = "routing.clean.stochastic" if config.get("branches") else "test.rank1.y_d"
+            rank1 = [record.metric(matched) for record in runs]
+            for group in ("left", "frontal", "right"):
+                row[group] = 100 * float(np.mean([r["by_group"][group] for r in rank1]))
+            row["all"] = 100 * float(np.mean([r["overall"] for r in rank1]))
+            row["spread"] = 100 * float(np.std([r["overall"] for r in rank1], ddof=1))
+        for task, weight in zip(config["train"]["tasks"], config["train"]["weights"], strict=True):
+            if task != "id" and weight > 0:
+                values = [r.metric(f"test.side.{task}") for r in runs]
+                row[task] = 100 * float(np.mean(values))
+        rows[name] = row | {"seeds": len(runs)}
+    columns = ["left", "frontal", "right", "all", "spread", *SIDE_TASKS, "seeds"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
 def choose(records: Sequence[Record]) -> Choice:
     """Return the phi_s and the L2 factor with the best mean validation rank-1.
 
+    The mean is over the first :data:`~mtl_helpers.experiments.choices.SEARCH_SEEDS` seeds, which
+    every value of a search has.
+
     Parameters
     ----------
     records
-        The experiment's runs at one preset, all seeds.
+        Stored runs at one preset.
     """
 
     def mean(arm: str) -> float:
-        return float(seed_values(records, arm, "validation.rank1.y_d.overall")[1].mean())
+        values = seed_values(records, arm, "validation.rank1.y_d.overall")[1]
+        return float(values[:SEARCH_SEEDS].mean())
 
     return Choice(
         phi_s=max(PHI_GRID, key=lambda phi: mean(arm_name(("id", *SIDE_TASKS), phi_s=phi))),

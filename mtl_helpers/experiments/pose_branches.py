@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mtl_helpers.batches import stream_seed
 from mtl_helpers.evaluation import POSE_GROUPS, extract, identification_report
+from mtl_helpers.experiments.choices import CHOSEN
 from mtl_helpers.experiments.networks import (
     NetworkConfig,
     curves_of,
@@ -28,7 +29,6 @@ from mtl_helpers.experiments.networks import (
     some_probes,
     train,
 )
-from mtl_helpers.experiments.one_or_many import CHOSEN
 from mtl_helpers.faces.degrade import blur, sensor_noise
 from mtl_helpers.faces.pie import PieCorpus
 from mtl_helpers.mcnn import MultiTaskCNN

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mtl_helpers.experiments.choices import CHOSEN
 from mtl_helpers.experiments.networks import (
     SIDE_TASKS,
     NetworkConfig,
@@ -17,7 +18,6 @@ from mtl_helpers.experiments.networks import (
     prepare,
     train,
 )
-from mtl_helpers.experiments.one_or_many import CHOSEN
 from mtl_helpers.presets import Preset
 from mtl_helpers.sweep import Experiment, Outcome
 

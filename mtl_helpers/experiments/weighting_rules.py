@@ -26,6 +26,7 @@ from mtl_helpers.evaluation import (
     mean_class_accuracy,
     rank1,
 )
+from mtl_helpers.experiments.choices import CHOSEN, SEARCH_SEEDS
 from mtl_helpers.experiments.networks import (
     ALL_TASKS,
     SIDE_TASKS,
@@ -36,7 +37,6 @@ from mtl_helpers.experiments.networks import (
     some_probes,
     train,
 )
-from mtl_helpers.experiments.one_or_many import CHOSEN
 from mtl_helpers.mcnn import MultiTaskCNN
 from mtl_helpers.presets import Preset, pick_device
 from mtl_helpers.results import Record
@@ -62,8 +62,7 @@ FIXED_PHI = (0.0, 0.1, 0.3, 1.0, 0.03, 3.0, 0.2)
 """phi_s of the networks with fixed weights, those with all seeds first."""
 
 ALL_SEEDS_PHI = FIXED_PHI[:4]
-FEWER_SEEDS = 3
-"""How many of a preset's seeds the other values of phi_s have."""
+"""Those; the others have the seeds of the search."""
 
 SNAPSHOTS = 20
 """How often the energies are looked at in training, evenly spaced; after the first step too."""
@@ -110,7 +109,7 @@ def configs(preset: Preset) -> list[NetworkConfig]:
     pairs += [
         (seed, (name, (rule, phi)))
         for name, (rule, phi) in others
-        for seed in preset.seeds[: None if phi in ALL_SEEDS_PHI else FEWER_SEEDS]
+        for seed in preset.seeds[: None if phi in ALL_SEEDS_PHI else SEARCH_SEEDS]
     ]
     return [network_config(preset, name, seed, rule, phi) for seed, (name, (rule, phi)) in pairs]
 

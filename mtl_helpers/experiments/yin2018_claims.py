@@ -14,14 +14,9 @@ from numpy.typing import NDArray
 from mtl_helpers.claims import Claim, Finding, compare_arms, find
 from mtl_helpers.energy import separation, task_shares
 from mtl_helpers.experiments import pose_branches, weighting_rules
-from mtl_helpers.experiments.networks import ALL_TASKS
-from mtl_helpers.experiments.one_or_many import (
-    EXPERIMENT,
-    PHI_GRID,
-    SIDE_TASKS,
-    arm_name,
-    choice_at,
-)
+from mtl_helpers.experiments.choices import PHI_GRID, choice_at
+from mtl_helpers.experiments.networks import ALL_TASKS, SIDE_TASKS
+from mtl_helpers.experiments.one_or_many import EXPERIMENT, S_CNN, arm_name
 from mtl_helpers.mcnn import BRANCH_TASK
 from mtl_helpers.presets import PRESETS
 from mtl_helpers.results import Record, seed_values
@@ -59,14 +54,14 @@ def _group(records: Sequence[Record], arm: str, groups: Sequence[str]) -> list[f
 def every_side_task_helps(records: list[Record]) -> Finding:
     """Y1: rank-1 of each network with side tasks minus that of the identity network."""
     effects = {
-        name: compare_arms(records, arm, "id", RANK1) for name, arm in side_arms(records).items()
+        name: compare_arms(records, arm, S_CNN, RANK1) for name, arm in side_arms(records).items()
     }
     return find(effects, 1.0)
 
 
 def gain_is_on_profiles(records: list[Record]) -> Finding:
     """Y2: the gain on profile faces minus the gain on frontal faces."""
-    base = {groups: _group(records, "id", groups) for groups in (PROFILE, FRONTAL)}
+    base = {groups: _group(records, S_CNN, groups) for groups in (PROFILE, FRONTAL)}
     effects = {}
     for name, arm in side_arms(records).items():
         gains = {
@@ -93,7 +88,7 @@ def pose_then_light_then_expression(records: list[Record]) -> Finding:
 def l2_helps_less(records: list[Record]) -> Finding:
     """Y5: id+L2 minus id, and the best network with side tasks minus id+L2."""
     l2 = arm_name(("id",), feature_l2=choice_at(records[0].preset).feature_l2)
-    effects = {"id+L2 minus id": compare_arms(records, l2, "id", RANK1)}
+    effects = {"id+L2 minus id": compare_arms(records, l2, S_CNN, RANK1)}
     for name, arm in side_arms(records).items():
         effects[f"{name} minus id+L2"] = compare_arms(records, arm, l2, RANK1)
     return find(effects, 1.0)
@@ -108,7 +103,7 @@ def interior_phi_is_best(records: list[Record]) -> Finding:
     phi_s = choice_at(records[0].preset).phi_s
     best = arm_name(("id", *SIDE_TASKS), phi_s=phi_s)
     effects: dict[str, Interval] = {
-        f"phi_s = {phi_s:g} minus none": compare_arms(records, best, "id", RANK1)
+        f"phi_s = {phi_s:g} minus none": compare_arms(records, best, S_CNN, RANK1)
     }
     if phi_s != PHI_GRID[-1]:
         largest = arm_name(("id", *SIDE_TASKS), phi_s=PHI_GRID[-1])
@@ -149,7 +144,6 @@ def dynamic_beats_fixed(records: list[Record]) -> Finding:
             ),
         },
         1.0,
-        remark="The last comparison is between runs of `one_or_many`.",
     )
 
 
@@ -371,6 +365,7 @@ _ALL = (
         statement="Every side task, alone or with the others, raises rank-1 identification.",
         paper_figure="Table II: s-CNN 75.67 %, above it every m-CNN",
         experiment=EXPERIMENT.name,
+        beside=(weighting_rules.EXPERIMENT.name,),
         evaluate=every_side_task_helps,
         chapter=CHAPTER,
         comparison="rank-1 of y_d on test identities, network with side tasks minus s-CNN",
@@ -381,6 +376,7 @@ _ALL = (
         statement="The gain from side tasks is mostly on profile faces.",
         paper_figure="Table II, by pose group",
         experiment=EXPERIMENT.name,
+        beside=(weighting_rules.EXPERIMENT.name,),
         evaluate=gain_is_on_profiles,
         chapter=CHAPTER,
         comparison="gain in rank-1 on profile faces (45° and more) minus gain on frontal ones",
@@ -391,6 +387,7 @@ _ALL = (
         statement="Pose is the easiest side task, then illumination; expression is the hardest.",
         paper_figure="Table II, single-task networks",
         experiment=EXPERIMENT.name,
+        beside=(weighting_rules.EXPERIMENT.name,),
         evaluate=pose_then_light_then_expression,
         chapter=CHAPTER,
         comparison="mean class accuracy on test identities",
@@ -414,6 +411,7 @@ _ALL = (
         "tasks do.",
         paper_figure="Table II, row id+L2",
         experiment=EXPERIMENT.name,
+        beside=(weighting_rules.EXPERIMENT.name,),
         evaluate=l2_helps_less,
         chapter=CHAPTER,
         comparison="rank-1 of y_d on test identities",
@@ -513,6 +511,7 @@ _ALL = (
         statement="An interior total weight of the side tasks, phi_s, is best.",
         paper_figure="Sec. IV-A: 0.1, by validation",
         experiment=EXPERIMENT.name,
+        beside=(weighting_rules.EXPERIMENT.name,),
         evaluate=interior_phi_is_best,
         chapter=CHAPTER,
         comparison="rank-1 of y_d on test identities, id+all at the phi_s chosen on validation "

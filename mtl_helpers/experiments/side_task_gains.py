@@ -1,0 +1,145 @@
+"""When do side tasks help? s-CNN and m-CNN with fewer people and with less training.
+
+A factorial design: training identities x updates x phi_s, paired seeds in every cell. The cell with
+all identities and the whole training is trained by
+:mod:`mtl_helpers.experiments.weighting_rules`, whose networks :func:`gains` takes in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mtl_helpers.evaluation import identification_report
+from mtl_helpers.experiments import weighting_rules
+from mtl_helpers.experiments.networks import (
+    NetworkConfig,
+    SubsetConfig,
+    network_config,
+    prepare,
+    some_probes,
+    train,
+)
+from mtl_helpers.presets import Preset, pick_device
+from mtl_helpers.results import Record
+from mtl_helpers.statistics import paired_difference
+from mtl_helpers.sweep import Experiment, Outcome
+
+__all__ = ["CELLS", "EXPERIMENT", "PHI", "arm_at", "configs", "gains", "sizes"]
+
+PHI = (0.3, 1.0)
+"""phi_s of the networks with side tasks; each cell also has one without."""
+
+CELLS = ((0.25, 1 / 3), (1.0, 1 / 3), (0.25, 1.0), (0.5, 1 / 3))
+"""Shares of a preset's training identities and of its updates."""
+
+
+def sizes(preset: Preset) -> list[tuple[int, int]]:
+    """Return identities and updates of each cell, the full one last."""
+    shares = (*CELLS, (1.0, 1.0))
+    return [
+        (round(people * preset.train_identities), round(done * preset.steps))
+        for people, done in shares
+    ]
+
+
+def arm_at(preset: Preset, identities: int, steps: int, phi_s: float) -> str:
+    """Return the stored arm of a cell.
+
+    Parameters
+    ----------
+    preset
+        Sizes and schedule.
+    identities, steps
+        One of :func:`sizes`.
+    phi_s
+        One of :data:`PHI`, or 0 for s-CNN.
+    """
+    if (identities, steps) == (preset.train_identities, preset.steps):
+        return weighting_rules.arm_name("fixed", phi_s)
+    return f"people{identities}-steps{steps}-phi{phi_s:g}"
+
+
+def configs(preset: Preset) -> list[NetworkConfig]:
+    """Return every network of the cells but the full one, cell by cell."""
+    return [
+        network_config(
+            preset,
+            arm_at(preset, identities, steps, phi_s),
+            seed,
+            "fixed",
+            phi_s,
+            identities=identities,
+            steps=steps,
+            warmup_steps=min(preset.warmup_steps, steps // 5),
+        )
+        for identities, steps in sizes(preset)[:-1]
+        for seed in preset.seeds
+        for phi_s in (0.0, *PHI)
+    ]
+
+
+def run(config: SubsetConfig) -> Outcome:
+    """Train one network and identify the test identities."""
+    result, corpus = train(config)
+    report = identification_report(
+        corpus,
+        "test",
+        result.final,
+        probes=some_probes(corpus),
+        device=pick_device(),
+        amp=result.amp,
+    )
+    metrics: dict[str, Any] = {
+        "test": report,
+        "training_seconds": result.seconds,
+        "amp": result.amp,
+    }
+    return Outcome(metrics=metrics)
+
+
+EXPERIMENT = Experiment(name="side_task_gains", configs=configs, run=run, prepare=prepare)
+
+
+def gains(records: Sequence[Record], preset: Preset) -> pd.DataFrame:
+    """Return the paired gain of side tasks in every cell.
+
+    Parameters
+    ----------
+    records
+        Runs of this experiment and of ``weighting_rules`` at one preset.
+    preset
+        That preset.
+
+    Returns
+    -------
+    DataFrame
+        A row a cell and phi_s: ``identities``, ``steps``, ``phi_s``, ``alone`` (rank-1 of s-CNN in
+        per cent, mean over seeds), ``gain`` (rank-1 with side tasks minus that of the s-CNN of the
+        same seed, in points), and ``low`` and ``high``, its 95 % interval.
+    """
+
+    def rank1(arm: str) -> list[float]:
+        runs = sorted((run for run in records if run.arm == arm), key=lambda run: run.seed)
+        return [100 * float(run.metric("test.rank1.y_d.overall")) for run in runs]
+
+    rows = []
+    for identities, steps in sorted(sizes(preset)):
+        alone = rank1(arm_at(preset, identities, steps, 0.0))
+        for phi_s in PHI:
+            gain = paired_difference(rank1(arm_at(preset, identities, steps, phi_s)), alone)
+            rows.append(
+                {
+                    "identities": identities,
+                    "steps": steps,
+                    "phi_s": phi_s,
+                    "alone": float(np.mean(alone)),
+                    "gain": gain.mean,
+                    "low": gain.low,
+                    "high": gain.high,
+                }
+            )
+    return pd.DataFrame(rows)
