@@ -92,8 +92,8 @@ run: env ## re-execute the notebooks at PRESET and rewrite their outputs
 	@echo "Executing the notebooks at preset $(PRESET); outputs are rewritten in place"
 	@$(PY) tools/execute_notebooks.py --preset $(PRESET)
 
-sweep: env ## run EXPERIMENT at PRESET; finished runs are kept (EXPERIMENT=help lists them)
-	@$(PY) -m mtl_helpers sweep $(if $(EXPERIMENT),$(EXPERIMENT),--help) \
+sweep: env ## run EXPERIMENT, or all, at PRESET; finished runs are kept (EXPERIMENT=help lists them)
+	@$(PY) -m mtl_helpers sweep $(EXPERIMENT) \
 	  --preset $(PRESET) --processes $(PROCESSES)
 
 corpus: env ## render CORPUS (pie, wild, caricature, attributes; all) of PRESET into the cache

@@ -67,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
         help="run an experiment; finished runs are kept",
         description="Run the configurations of an experiment that are not stored yet.",
     )
-    sweep.add_argument("experiment", help="name of an experiment; 'help' lists them")
+    sweep.add_argument(
+        "experiment", nargs="*", help="names of experiments, all if none; 'help' lists them"
+    )
     _add_preset(sweep)
     _add_results(sweep)
     sweep.add_argument("--processes", type=_positive, help="runs at a time (default: one a core)")
@@ -192,30 +194,41 @@ def _sweep(options: argparse.Namespace) -> int:
     from mtl_helpers.experiments import EXPERIMENTS
     from mtl_helpers.sweep import on_chosen_data, run_sweep
 
-    if options.experiment == "help":
+    if options.experiment == ["help"]:
         print("\n".join(EXPERIMENTS) or "No experiments are registered.")
         return 0
     preset = get_preset(options.preset)
-    if options.experiment not in EXPERIMENTS:
-        known = ", ".join(EXPERIMENTS) or "none"
-        raise ValueError(f"Unknown experiment {options.experiment!r}; choose one of: {known}.")
+    for name in options.experiment:
+        if name not in EXPERIMENTS:
+            known = ", ".join(EXPERIMENTS) or "none"
+            raise ValueError(f"Unknown experiment {name!r}; choose one of: {known}.")
     # Workers find the set through the environment: a configuration says what it is, not where.
     chosen = {
         "MTL_DATA": options.data,
         "MTL_DATA_ROOT": options.root and str(options.root.expanduser().absolute()),
         "MTL_DATA_SETTING": options.setting,
     }
+    failed = 0
     with _environment({name: value for name, value in chosen.items() if value}):
-        report = run_sweep(
-            on_chosen_data(EXPERIMENTS[options.experiment], preset),
-            preset,
-            processes=options.processes,
-            threads=options.threads,
-            root=options.results,
-            rerun=options.rerun,
-        )
-    print(report, file=sys.stderr if report.failed else sys.stdout)
-    return 1 if report.failed else 0
+        # all of them: on a real set, those that can be asked of one
+        asked = options.experiment or [
+            name
+            for name, experiment in EXPERIMENTS.items()
+            if not os.environ.get("MTL_DATA") or experiment.on
+        ]
+        for name in asked:
+            report = run_sweep(
+                on_chosen_data(EXPERIMENTS[name], preset),
+                preset,
+                processes=options.processes,
+                threads=options.threads,
+                root=options.results,
+                rerun=options.rerun,
+            )
+            words = str(report) if len(asked) == 1 else f"{name}: {report}"
+            print(words, file=sys.stderr if report.failed else sys.stdout)
+            failed += bool(report.failed)
+    return 1 if failed else 0
 
 
 @contextmanager

@@ -14,9 +14,11 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
 from mtl_helpers.energy import joint_weights
@@ -29,6 +31,7 @@ __all__ = [
     "contact_sheet",
     "differences_by_share",
     "figure_png",
+    "gain_map",
     "interval_dots",
     "joint_weight_pictures",
     "learning_curves",
@@ -297,7 +300,7 @@ def rank1_by_dimensions(
 
 def phi_s_curve(
     phi_s: Sequence[float],
-    rank1: ArrayLike,
+    rank1: Sequence[ArrayLike],
     *,
     chosen: float | None = None,
     reference: ArrayLike | None = None,
@@ -313,7 +316,7 @@ def phi_s_curve(
     phi_s
         Weights (P,), above zero; drawn on a logarithmic axis.
     rank1
-        Fractions (P, S), a column a seed.
+        P arrays of fractions (S,), a seed each; a weight may have fewer seeds than another.
     chosen
         The weight that the search takes, marked by a line.
     reference
@@ -331,12 +334,16 @@ def phi_s_curve(
     Raises
     ------
     ValueError
-        If the array is not (P, S), or a weight is not above zero.
+        If the numbers of weights and arrays differ, an array is not (S,) or empty, or a weight is
+        not above zero.
     """
     weights = np.asarray(phi_s, dtype=float)
-    table = np.asarray(rank1, dtype=float) * scale  # (P, S)
-    if table.ndim != 2 or len(table) != len(weights):
-        raise ValueError(f"Expected rank-1 of shape ({len(weights)}, seeds), found {table.shape}.")
+    columns = [np.asarray(values, dtype=float) * scale for values in rank1]  # P times (S,)
+    if len(columns) != len(weights) or any(c.ndim != 1 or not len(c) for c in columns):
+        raise ValueError(
+            f"Expected {len(weights)} arrays of one rank-1 a seed, found shapes "
+            f"{[c.shape for c in columns]}."
+        )
     if (weights <= 0).any():
         raise ValueError(
             f"Expected every phi_s above zero, found {weights.tolist()}; pass s-CNN as reference."
@@ -346,18 +353,15 @@ def phi_s_curve(
     # matplotlib's fallback minus sign on a log axis needs a font that not every machine has.
     axis.set_xticks(weights, [f"{weight:g}" for weight in weights])
     axis.minorticks_off()
-    for column in table.T:
-        axis.plot(weights, column, "o", color=COLOURS[0], alpha=0.35, markersize=4)
-    means = table.mean(axis=1)
-    if table.shape[1] > 1:
-        bounds = [mean_interval(row) for row in table]
-        errors = np.array(
-            [
-                [bound.mean - bound.low for bound in bounds],
-                [bound.high - bound.mean for bound in bounds],
-            ]
+    for weight, values in zip(weights, columns, strict=True):
+        axis.plot(
+            np.full(len(values), weight), values, "o", color=COLOURS[0], alpha=0.35, markersize=4
         )
-        axis.errorbar(weights, means, errors, color=COLOURS[0], capsize=3, linewidth=1)
+        if len(values) > 1:
+            bound = mean_interval(values)
+            error = [[bound.mean - bound.low], [bound.high - bound.mean]]
+            axis.errorbar(weight, bound.mean, error, color=COLOURS[0], capsize=3, linewidth=1)
+    means = np.array([values.mean() for values in columns])
     axis.plot(weights, means, "s-", color=COLOURS[0], label="m-CNN, mean over seeds")
     if reference is not None:
         level = float(np.mean(np.asarray(reference, dtype=float)) * scale)
@@ -542,6 +546,70 @@ def interval_dots(
     axis.set_ylim(len(values) - 0.5, -0.5)
     axis.set_xlabel(xlabel)
     axis.grid(False, axis="y")
+    return figure
+
+
+def gain_map(
+    gains: pd.DataFrame,
+    *,
+    rows: str = "identities",
+    columns: str = "steps",
+    panels: str = "phi_s",
+    size: tuple[float, float] = (3.6, 3.0),
+) -> Figure:
+    """Gains as a map: a panel a weight, a tile a condition, with its interval written in it.
+
+    A tile has a thick edge where its interval excludes zero, so that no reader depends on colour.
+
+    Parameters
+    ----------
+    gains
+        A row a tile, with ``gain``, ``low`` and ``high`` in points and the columns below.
+        Conditions without a row stay blank.
+    rows, columns, panels
+        Names of the columns that place a tile; the largest row stands at the top.
+    size
+        Of a panel, in inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure drawn on.
+
+    Raises
+    ------
+    ValueError
+        If there is no row.
+    """
+    if gains.empty:
+        raise ValueError("There is no gain to draw: the table is empty.")
+    shown = sorted(gains[panels].unique())
+    # somewhat more than the largest gain, so that no tile is too dark for its words
+    limit = 1.4 * float(np.abs(gains["gain"]).max()) or 1.0
+    figure, axes = plt.subplots(
+        1, len(shown), figsize=(size[0] * len(shown), size[1]), squeeze=False
+    )
+    for axis, value in zip(axes[0], shown, strict=True):
+        here = gains[gains[panels] == value]
+        grid = here.pivot(index=rows, columns=columns, values="gain").sort_index(ascending=False)
+        words = pd.DataFrame("", index=grid.index, columns=grid.columns)
+        for tile in here.to_dict("records"):
+            words.loc[tile[rows], tile[columns]] = (
+                f"{tile['gain']:+.1f}\n[{tile['low']:+.1f}, {tile['high']:+.1f}]"
+            )
+        sns.heatmap(
+            grid, annot=words, fmt="", cmap="RdBu", vmin=-limit, vmax=limit, cbar=False,
+            linewidths=3, linecolor=_PAPER, annot_kws={"fontsize": 9}, ax=axis,
+        )  # fmt: skip
+        for tile in here.to_dict("records"):
+            if tile["low"] > 0 or tile["high"] < 0:
+                x = list(grid.columns).index(tile[columns]) + 0.04
+                y = list(grid.index).index(tile[rows]) + 0.04
+                axis.add_patch(Rectangle((x, y), 0.92, 0.92, fill=False, ec=_INK, lw=2, zorder=3))
+        axis.set_title(f"{panels} = {value:g}")
+        axis.grid(False)
+        axis.tick_params(length=0, labelrotation=0)
+        axis.set_ylabel(rows if value == shown[0] else "")
     return figure
 
 

@@ -85,7 +85,22 @@ def test_sweep_runs_and_then_skips(place: Path, capsys: pytest.CaptureFixture[st
     assert sweep("--rerun") == 0
     assert "2 runs done" in capsys.readouterr().out
     assert sweep("--results", str(place / "other"), "--preset", "laptop") == 0
-    assert len(list((place / "other" / "toy" / "laptop").glob("*.json"))) == 3
+    assert len(list((place / "other" / "toy" / "laptop").glob("*.json"))) == len(
+        PRESETS["laptop"].seeds
+    )
+
+
+def test_without_a_name_every_experiment_is_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["sweep", "--processes", "1"]) == 1  # "bad" fails once, and does not stop it
+    captured = capsys.readouterr()
+    assert "toy: 2 runs done, 0 were stored already, 0 failed." in captured.out
+    assert "bad: 2 runs done" in captured.err
+
+
+def test_several_experiments_can_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["sweep", "toy", "toy", "--processes", "1"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("toy: 2 runs done") and second.startswith("toy: 0 runs done")
 
 
 def test_failed_run_makes_the_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,9 +138,7 @@ def test_wrong_names_end_in_a_sentence(
     assert captured.out == ""
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["nonsense"], ["sweep"], ["sweep", "toy", "--processes", "none"]]
-)
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["sweep", "toy", "--processes", "none"]])
 def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)

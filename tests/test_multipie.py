@@ -13,6 +13,7 @@ from mtl_helpers import __main__ as cli
 from mtl_helpers.datasets import DatasetError, get_adapter, real_spec
 from mtl_helpers.datasets.multipie import SESSION_EXPRESSIONS, SETTINGS
 from mtl_helpers.experiments import one_or_many
+from mtl_helpers.experiments.choices import L2_GRID, PHI_GRID, SEARCH_SEEDS, choice_at
 from mtl_helpers.faces.cameras import PIE_CAMERAS
 from mtl_helpers.faces.expression import EXPRESSIONS
 from mtl_helpers.faces.pie import PieSpec
@@ -194,10 +195,10 @@ def test_one_or_many_runs_on_it_by_name_and_folder(
     assert "4 runs done, 0 were stored already, 0 failed." in capsys.readouterr().out
     folder = tmp_path / "results" / "one_or_many" / "smoke-multipie"
     arms = {read_record(path).arm for path in folder.glob("*.json")}
-    assert arms == {"id", "id+pos-phi0.1", "pos", "id+L2-0.001"}
+    assert arms == {"fixed-phi0", "id+pos-phi0.1", "pos", "id+L2-0.001"}
     text = "".join(path.read_text() for path in folder.glob("*.json"))
     assert str(tmp_path) not in text and root.name not in text
-    record = next(read_record(path) for path in folder.glob("id-s0-*.json"))
+    record = next(read_record(path) for path in folder.glob("fixed-phi0-s0-*.json"))
     assert set(record.metrics) >= {"validation", "test"}
     assert record.config["corpus"]["setting"] == "I-tune"
     assert set(record.metric("test.rank1.y_d.by_yaw")) == {"-45", "0"}
@@ -208,6 +209,7 @@ def test_one_or_many_runs_on_it_by_name_and_folder(
     monkeypatch.setenv("MTL_DATA_SETTING", "I-tune")
     experiment = on_chosen_data(one_or_many.EXPERIMENT, get_preset("smoke"))
     assert {item.arm for item in stored_or_rerun(experiment, get_preset("smoke"))} == arms
+    assert {item.arm for item in one_or_many.compared_runs(get_preset("smoke"))} == arms
     assert len(one_or_many.load_corpus(get_preset("smoke"))) == len(ADAPTER.index(root, "I-tune"))
     assert cli.main(["sweep", "one_or_many", "--preset", "smoke"]) == 0
     assert "0 runs done, 4 were stored already" in capsys.readouterr().out
@@ -229,8 +231,28 @@ def test_official_settings_report_test_people_only_and_take_the_papers_phi_s(roo
     runs = one_or_many.on(spec).configs(get_preset("smoke"))
     assert len(runs) == len(set(runs)) == 1 + 1 + 1 + 3 + 3
     assert {run.phi_s for run in runs} == {0.0, 0.1}
-    assert one_or_many.choice_at("smoke-multipie").phi_s == 0.1
+    assert choice_at("smoke-multipie").phi_s == 0.1
     assert all(run.corpus == spec for run in runs)
+
+
+def test_a_real_set_is_asked_with_every_network_of_the_table_in_float32(root: Path):
+    spec, preset = real_spec("multipie", 32, 1, root=root), get_preset("laptop")
+    runs = one_or_many.on(spec).configs(preset)
+    keys = [(run.arm, run.seed) for run in runs]
+    assert len(keys) == len(set(keys))
+    side = ("pos", "illum", "exp")
+    often = {"fixed-phi0", "fixed-phi0.1", "id+L2-0.001", *(f"id+{task}-phi0.1" for task in side)}
+    search = {f"fixed-phi{phi:g}" for phi in PHI_GRID} | {f"id+L2-{f:g}" for f in L2_GRID}
+    some = [(arm, seed) for arm in search for seed in preset.seeds[:SEARCH_SEEDS]]
+    some += [(task, seed) for task in side for seed in preset.seeds[: one_or_many.SINGLE_SEEDS]]
+    assert set(keys) == {(arm, seed) for arm in often for seed in preset.seeds} | set(some)
+    for run in runs:
+        assert run.train.amp is False and run.train.seed == run.seed
+        if run.arm == "fixed-phi0":
+            assert run.train.tasks == ("id",)
+        elif run.arm.startswith("fixed"):
+            assert run.train.tasks == ("id", *side)
+            assert run.train.weights == pytest.approx((1.0, *(run.phi_s / 3,) * 3))
 
 
 def test_configurations_on_the_rendered_corpus_hold_no_trace_of_real_sets():

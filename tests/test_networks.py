@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from types import SimpleNamespace
 
@@ -17,7 +18,9 @@ from mtl_helpers.experiments.networks import (
     ALL_TASKS,
     PROBE_STRIDE,
     SIDE_TASKS,
+    FewerPeople,
     NoisyPoses,
+    SubsetConfig,
     curves_of,
     feature_size,
     groups_of,
@@ -58,11 +61,12 @@ def test_a_configuration_comes_back_from_the_disk_as_it_was(tmp_path):
     runs = [
         network_config(SMOKE, "m", 1, "eq8", 0.3, spread=0.3, weighting_rate=0.1),
         network_config(SMOKE, "p", 0, "fixed", 0.1, phi_m=2.0, pose_noise=0.5),
+        network_config(SMOKE, "few", 0, "fixed", 0.1, identities=3),
     ]
     for run in runs:
         write_record("toy", SMOKE, run, metrics={}, seconds=1.0, code={}, root=tmp_path)
     records = load_records("toy", SMOKE, runs, root=tmp_path)
-    assert [(record.arm, record.seed) for record in records] == [("m", 1), ("p", 0)]
+    assert [(record.arm, record.seed) for record in records] == [("m", 1), ("p", 0), ("few", 0)]
     for run, record in zip(runs, records, strict=True):
         assert record.config == json.loads(json.dumps(config_dict(run)))
         assert record.config_hash == config_hash(run)
@@ -97,6 +101,18 @@ def test_a_network_with_branches_has_a_total_weight_of_its_main_tasks_and_one_wi
     assert "phi_m" not in config_dict(plain)
     assert {phi: config_dict(run)["phi_m"] for phi, run in branched.items()} == {1.0: 1.0, 2.0: 2.0}
     assert len({config_hash(run) for run in (plain, *branched.values())}) == 3
+
+
+def test_the_number_of_identities_changes_the_hash_and_is_absent_where_all_are_seen():
+    plain = network_config(SMOKE, "m", 0, "fixed", 0.1)
+    fewer = {n: network_config(SMOKE, "m", 0, "fixed", 0.1, identities=n) for n in (3, 6, 12)}
+    assert "identities" not in config_dict(plain)
+    assert all(isinstance(run, SubsetConfig) and not run.branches for run in fewer.values())
+    for n, run in fewer.items():
+        found = config_dict(run)
+        assert found.pop("identities") == n
+        assert found == config_dict(plain)
+    assert len({config_hash(run) for run in (plain, *fewer.values())}) == 4
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
@@ -224,6 +240,47 @@ def test_a_share_that_is_none_is_refused(share, corpus):
         NoisyPoses(corpus, share, 0)
 
 
+# ---- fewer people
+
+
+@pytest.mark.parametrize("identities", [1, 3, 6])
+def test_of_the_training_pictures_those_of_the_first_identities_are_seen(identities, corpus):
+    fewer = FewerPeople(corpus, identities)
+    index = corpus.split("train")
+    expected = [i for i in index if corpus.factors[i, 0] < identities]
+    assert fewer.split("train").tolist() == expected
+    assert len(expected) == identities * 5 * 3 * 2
+    people = fewer.labels(fewer.split("train"))["id"]
+    assert set(people.tolist()) == set(range(identities))
+
+
+def test_fewer_people_lie_among_more(corpus):
+    splits = [set(FewerPeople(corpus, n).split("train").tolist()) for n in range(1, 7)]
+    assert all(a < b for a, b in itertools.pairwise(splits))
+    assert splits[-1] == set(corpus.split("train").tolist())
+
+
+def test_other_splits_labels_and_images_are_those_of_the_whole_corpus(tiny_pie):
+    before = dict(tiny_pie.class_counts)
+    fewer = FewerPeople(tiny_pie, 2)
+    for name in ("validation", "test"):
+        np.testing.assert_array_equal(fewer.split(name), tiny_pie.split(name))
+    index = np.arange(len(tiny_pie.images))
+    truth = tiny_pie.labels(index)
+    assert set(fewer.labels(index)) == set(truth)
+    for task, found in fewer.labels(index).items():
+        np.testing.assert_array_equal(found, truth[task])
+    assert fewer.images is tiny_pie.images
+    assert fewer.class_counts == before | {"id": 2}
+    assert tiny_pie.class_counts == before
+
+
+@pytest.mark.parametrize("identities", [-1, 0, 7])
+def test_no_people_and_more_than_there_are_are_refused(identities, corpus):
+    with pytest.raises(ValueError, match=f"has 6 training identities; found {identities} asked"):
+        FewerPeople(corpus, identities)
+
+
 # ---- training
 
 
@@ -272,6 +329,29 @@ def test_wrong_poses_are_trained_on_and_the_true_corpus_is_handed_back(rendered,
     assert (seen[1].corpus.labels(index)["pos"] != truth).all()
     expected = NoisyPoses(rendered, 1.0, 2).labels(index)["pos"]
     np.testing.assert_array_equal(seen[1].corpus.labels(index)["pos"], expected)
+
+
+def test_a_network_sees_as_many_people_as_it_says_and_the_whole_corpus_is_handed_back(
+    rendered, monkeypatch
+):
+    run = network_config(SMOKE, "m", 0, "fixed", 0.3, identities=2, **SHORT)
+    result, true = train(run)
+    assert true is rendered
+    assert result.final.heads["id"].out_features == 2
+    seen = intercept_fit(monkeypatch)
+    train(run)
+    train(network_config(SMOKE, "m", 0, "fixed", 0.3, **SHORT))
+    few = seen[0].corpus
+    np.testing.assert_array_equal(few.split("train"), FewerPeople(rendered, 2).split("train"))
+    assert seen[1].corpus is rendered
+
+
+def test_all_people_asked_for_train_the_network_that_sees_the_whole_corpus(rendered):
+    whole, _ = train(network_config(SMOKE, "m", 0, "fixed", 0.3, **SHORT))
+    asked, _ = train(network_config(SMOKE, "m", 0, "fixed", 0.3, identities=6, **SHORT))
+    found = asked.final.state_dict()
+    for name, value in whole.final.state_dict().items():
+        assert torch.equal(found[name], value), name
 
 
 def test_the_weighting_is_the_rule_s_and_learns_at_its_own_rate(rendered, monkeypatch):

@@ -11,6 +11,7 @@ from synthetic_corpus import SyntheticCorpus
 
 from mtl_helpers.evaluation import extract, identification_report
 from mtl_helpers.experiments import EXPERIMENTS, networks, pose_branches
+from mtl_helpers.experiments.choices import CHOSEN
 from mtl_helpers.experiments.networks import (
     ALL_TASKS,
     groups_of,
@@ -18,7 +19,6 @@ from mtl_helpers.experiments.networks import (
     pose_classes,
     some_probes,
 )
-from mtl_helpers.experiments.one_or_many import CHOSEN
 from mtl_helpers.experiments.pose_branches import (
     CONDITIONS,
     EXPERIMENT,

@@ -6,8 +6,8 @@ import pytest
 from synthetic_corpus import SyntheticCorpus
 
 from mtl_helpers.experiments import EXPERIMENTS, networks
+from mtl_helpers.experiments.choices import CHOSEN
 from mtl_helpers.experiments.networks import SIDE_TASKS, network_config
-from mtl_helpers.experiments.one_or_many import CHOSEN
 from mtl_helpers.experiments.weight_conditions import CONDITIONS, EXPERIMENT, SEEDS, configs
 from mtl_helpers.presets import PRESETS, get_preset
 from mtl_helpers.results import config_dict, config_hash

@@ -12,8 +12,8 @@ from synthetic_corpus import SyntheticCorpus
 
 from mtl_helpers.evaluation import extract, identification_report, rank1
 from mtl_helpers.experiments import EXPERIMENTS, networks, weighting_rules
+from mtl_helpers.experiments.choices import CHOSEN, PHI_GRID, SEARCH_SEEDS
 from mtl_helpers.experiments.networks import ALL_TASKS, SIDE_TASKS, network_config, some_probes
-from mtl_helpers.experiments.one_or_many import CHOSEN
 from mtl_helpers.experiments.weighting_rules import (
     EXPERIMENT,
     PAPER_PHI,
@@ -54,11 +54,18 @@ def report(corpus, model):
 
 
 @PRESET
-def test_every_run_has_a_name_of_its_own_and_each_arm_every_seed(preset):
+def test_every_run_has_a_name_of_its_own_and_each_arm_its_seeds(preset):
     runs = configs(preset)
     keys = [(run.arm, run.seed) for run in runs]
     assert len(set(keys)) == len(keys) == len({config_hash(run) for run in runs})
-    assert set(keys) == {(arm, seed) for arm in arms(preset) for seed in preset.seeds}
+    phi = CHOSEN[preset.name].phi_s
+    main = {("fixed", phi), ("eq8", phi), ("released", phi / 3)}
+    often = main | {("fixed", value) for value in (0.0, 0.1, 0.3, 1.0)}
+    assert set(keys) == {
+        (arm, seed)
+        for arm, described in arms(preset).items()
+        for seed in (preset.seeds if described in often else preset.seeds[:SEARCH_SEEDS])
+    }
 
 
 @PRESET
@@ -85,11 +92,11 @@ def test_under_the_released_rule_every_side_loss_weighs_as_under_fixed_weights(p
 
 
 @PRESET
-def test_fixed_weights_are_trained_at_none_the_chosen_and_another_phi_s(preset):
-    fixed = {run.phi_s for run in configs(preset) if run.rule == "fixed"}
-    chosen = CHOSEN[preset.name].phi_s
-    assert fixed == {0.0, chosen, 0.3 if chosen == 0.1 else 0.1}
-    assert PAPER_PHI == (0.1, 0.3)
+def test_fixed_weights_are_trained_at_none_and_at_every_phi_s_of_the_search_and_the_paper(preset):
+    fixed = [run.phi_s for run in configs(preset) if run.rule == "fixed" and run.seed == 0]
+    assert sorted(fixed) == [0.0, 0.03, 0.1, 0.2, 0.3, 1.0, 3.0]
+    assert set(fixed) == {0.0, *PHI_GRID, *PAPER_PHI} >= {CHOSEN[preset.name].phi_s}
+    assert PAPER_PHI == (0.1, 0.2, 0.3)
     for name, (rule, phi) in arms(preset).items():
         assert name.startswith(f"{rule}-phi")
         assert float(name.removeprefix(f"{rule}-phi")) == pytest.approx(phi, rel=5e-3)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mtl_helpers.evaluation import identification_report
 from mtl_helpers.experiments import weighting_rules
@@ -24,11 +25,11 @@ from mtl_helpers.experiments.networks import (
     train,
 )
 from mtl_helpers.presets import Preset, pick_device
-from mtl_helpers.results import Record
+from mtl_helpers.results import Record, seed_values
 from mtl_helpers.statistics import paired_difference
 from mtl_helpers.sweep import Experiment, Outcome
 
-__all__ = ["CELLS", "EXPERIMENT", "PHI", "arm_at", "configs", "gains", "sizes"]
+__all__ = ["CELLS", "EXPERIMENT", "PHI", "arm_at", "configs", "contrasts", "gains", "sizes"]
 
 PHI = (0.3, 1.0)
 """phi_s of the networks with side tasks; each cell also has one without."""
@@ -104,6 +105,11 @@ def run(config: SubsetConfig) -> Outcome:
 EXPERIMENT = Experiment(name="side_task_gains", configs=configs, run=run, prepare=prepare)
 
 
+def _rank1(records: Sequence[Record], arm: str) -> NDArray[np.float64]:
+    """Return rank-1 of y_d in per cent, (S,), in the order of the seeds."""
+    return 100 * seed_values(records, arm, "test.rank1.y_d.overall")[1]
+
+
 def gains(records: Sequence[Record], preset: Preset) -> pd.DataFrame:
     """Return the paired gain of side tasks in every cell.
 
@@ -121,25 +127,58 @@ def gains(records: Sequence[Record], preset: Preset) -> pd.DataFrame:
         per cent, mean over seeds), ``gain`` (rank-1 with side tasks minus that of the s-CNN of the
         same seed, in points), and ``low`` and ``high``, its 95 % interval.
     """
-
-    def rank1(arm: str) -> list[float]:
-        runs = sorted((run for run in records if run.arm == arm), key=lambda run: run.seed)
-        return [100 * float(run.metric("test.rank1.y_d.overall")) for run in runs]
-
     rows = []
     for identities, steps in sorted(sizes(preset)):
-        alone = rank1(arm_at(preset, identities, steps, 0.0))
+        alone = _rank1(records, arm_at(preset, identities, steps, 0.0))
         for phi_s in PHI:
-            gain = paired_difference(rank1(arm_at(preset, identities, steps, phi_s)), alone)
+            gain = paired_difference(
+                _rank1(records, arm_at(preset, identities, steps, phi_s)), alone
+            )
             rows.append(
                 {
                     "identities": identities,
                     "steps": steps,
                     "phi_s": phi_s,
-                    "alone": float(np.mean(alone)),
+                    "alone": float(alone.mean()),
                     "gain": gain.mean,
                     "low": gain.low,
                     "high": gain.high,
                 }
             )
     return pd.DataFrame(rows)
+
+
+def contrasts(records: Sequence[Record], preset: Preset) -> dict[str, NDArray[np.float64]]:
+    """Return what changes the gain, seed by seed, in points.
+
+    Each factor's contrast is averaged over the levels of the other two, within the square of the
+    smallest and the largest number of identities and the shortest and the longest training, where
+    every combination is there.
+
+    Parameters
+    ----------
+    records, preset
+        As for :func:`gains`.
+
+    Returns
+    -------
+    dict
+        (S,) by the name of the contrast.
+    """
+    cells = sizes(preset)
+    people = sorted({cells[0][0], cells[-1][0]})
+    steps = sorted({cells[0][1], cells[-1][1]})
+
+    def gain(identities: int, done: int, phi_s: float) -> NDArray[np.float64]:
+        return _rank1(records, arm_at(preset, identities, done, phi_s)) - _rank1(
+            records, arm_at(preset, identities, done, 0.0)
+        )
+
+    square = np.array(
+        [[[gain(i, s, phi) for phi in PHI] for s in steps] for i in people]
+    )  # (identities, steps, phi_s, S)
+    return {
+        f"{people[0]} minus {people[1]} identities": (square[0] - square[1]).mean(axis=(0, 1)),
+        f"{steps[0]:,} minus {steps[1]:,} steps": (square[:, 0] - square[:, 1]).mean(axis=(0, 1)),
+        f"phi_s {PHI[1]:g} minus {PHI[0]:g}": (square[:, :, 1] - square[:, :, 0]).mean(axis=(0, 1)),
+    }
