@@ -13,7 +13,7 @@ from mtl_helpers import __main__ as cli
 from mtl_helpers.datasets import DatasetError, get_adapter, real_spec
 from mtl_helpers.datasets.multipie import SESSION_EXPRESSIONS, SETTINGS
 from mtl_helpers.experiments import one_or_many
-from mtl_helpers.experiments.choices import L2_GRID, PHI_GRID, SEARCH_SEEDS, choice_at
+from mtl_helpers.experiments.choices import L2_GRID, PHI_GRID, SEARCH_SEEDS, Choice, choice_at
 from mtl_helpers.faces.cameras import PIE_CAMERAS
 from mtl_helpers.faces.expression import EXPRESSIONS
 from mtl_helpers.faces.pie import PieSpec
@@ -221,6 +221,7 @@ def test_one_or_many_runs_on_it_by_name_and_folder(
     assert cli.main(["ledger", "--preset", "smoke", "--output", page]) == 0
     assert cli.main(["check", "--preset", "smoke", "--output", page]) == 0
     monkeypatch.setattr(one_or_many, "L2_GRID", (1e-2,))
+    monkeypatch.setattr(one_or_many, "PUBLISHED", Choice(phi_s=0.1, feature_l2=1e-2))
     assert cli.main(["check", "--preset", "smoke", "--output", page]) == 1
     assert "that one_or_many/smoke-multipie no longer has" in capsys.readouterr().err
 

@@ -412,3 +412,9 @@ def test_the_corpus_of_the_preset_is_prepared(monkeypatch):
     monkeypatch.setattr(networks, "load_pie", lambda spec, **_: asked.append(spec))
     networks.prepare(SMOKE)
     assert asked == [network_config(SMOKE, "m", 0, "fixed", 0.1).corpus]
+
+
+def test_fewer_people_with_branches_or_wrong_poses_are_refused():
+    for other in ({"phi_m": 1.0}, {"pose_noise": 0.5}):
+        with pytest.raises(ValueError, match="m-CNN and true poses only"):
+            network_config(get_preset("smoke"), "a", 0, "fixed", 0.1, identities=4, **other)

@@ -335,7 +335,7 @@ def test_arms_of_experiments_that_are_compared_have_different_names(preset):
 def test_claims_that_compare_experiments_name_both():
     named = {name: (claim.experiment, *claim.beside) for name, claim in CLAIMS.items()}
     table = (one_or_many.EXPERIMENT.name, weighting_rules.EXPERIMENT.name)
-    for name in ("Y1", "Y2", "Y3", "Y5", "Y14"):
+    for name in ("Y1", "Y2", "Y5", "Y14"):
         assert named[name] == table
     assert named["Y4"] == table[::-1]
     assert named["Y6"] == (pose_branches.EXPERIMENT.name, weighting_rules.EXPERIMENT.name)

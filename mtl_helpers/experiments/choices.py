@@ -13,7 +13,7 @@ from dataclasses import dataclass
 __all__ = ["CHOSEN", "L2_GRID", "PHI_GRID", "SEARCH_SEEDS", "Choice", "choice_at"]
 
 PHI_GRID = (0.03, 0.1, 0.3, 1.0, 3.0)
-L2_GRID = (1e-3, 1e-2, 1e-1)
+L2_GRID = (1e-3, 1e-2)
 SEARCH_SEEDS = 3
 """How many of a preset's seeds the search uses, the same for each value."""
 

@@ -140,7 +140,14 @@ def network_config(
         How many training identities an m-CNN sees; without it, all.
     **changes
         Fields of the training config that differ from the preset, such as ``steps``.
+
+    Raises
+    ------
+    ValueError
+        If fewer identities are asked for together with branches or wrong poses.
     """
+    if identities is not None and (phi_m is not None or pose_noise):
+        raise ValueError("Fewer identities go with an m-CNN and true poses only.")
     side = len(SIDE_TASKS)
     # float32 on every machine: bfloat16, where a CPU has it, costs some points of rank-1
     settings: dict[str, Any] = {"seed": seed, "amp": False} | changes

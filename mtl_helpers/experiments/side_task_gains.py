@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mtl_helpers.claims import compare_arms
 from mtl_helpers.evaluation import identification_report
 from mtl_helpers.experiments import weighting_rules
 from mtl_helpers.experiments.networks import (
@@ -26,7 +27,6 @@ from mtl_helpers.experiments.networks import (
 )
 from mtl_helpers.presets import Preset, pick_device
 from mtl_helpers.results import Record, seed_values
-from mtl_helpers.statistics import paired_difference
 from mtl_helpers.sweep import Experiment, Outcome
 
 __all__ = ["CELLS", "EXPERIMENT", "PHI", "arm_at", "configs", "contrasts", "gains", "sizes"]
@@ -36,6 +36,9 @@ PHI = (0.3, 1.0)
 
 CELLS = ((0.25, 1 / 3), (1.0, 1 / 3), (0.25, 1.0), (0.5, 1 / 3))
 """Shares of a preset's training identities and of its updates."""
+
+
+RANK1 = "test.rank1.y_d.overall"
 
 
 def sizes(preset: Preset) -> list[tuple[int, int]]:
@@ -107,7 +110,7 @@ EXPERIMENT = Experiment(name="side_task_gains", configs=configs, run=run, prepar
 
 def _rank1(records: Sequence[Record], arm: str) -> NDArray[np.float64]:
     """Return rank-1 of y_d in per cent, (S,), in the order of the seeds."""
-    return 100 * seed_values(records, arm, "test.rank1.y_d.overall")[1]
+    return 100 * seed_values(records, arm, RANK1)[1]
 
 
 def gains(records: Sequence[Record], preset: Preset) -> pd.DataFrame:
@@ -131,8 +134,11 @@ def gains(records: Sequence[Record], preset: Preset) -> pd.DataFrame:
     for identities, steps in sorted(sizes(preset)):
         alone = _rank1(records, arm_at(preset, identities, steps, 0.0))
         for phi_s in PHI:
-            gain = paired_difference(
-                _rank1(records, arm_at(preset, identities, steps, phi_s)), alone
+            gain = compare_arms(
+                records,
+                arm_at(preset, identities, steps, phi_s),
+                arm_at(preset, identities, steps, 0.0),
+                RANK1,
             )
             rows.append(
                 {
@@ -166,8 +172,8 @@ def contrasts(records: Sequence[Record], preset: Preset) -> dict[str, NDArray[np
         (S,) by the name of the contrast.
     """
     cells = sizes(preset)
-    people = sorted({cells[0][0], cells[-1][0]})
-    steps = sorted({cells[0][1], cells[-1][1]})
+    people = (min(cells)[0], max(cells)[0])
+    steps = (min(done for _, done in cells), preset.steps)
 
     def gain(identities: int, done: int, phi_s: float) -> NDArray[np.float64]:
         return _rank1(records, arm_at(preset, identities, done, phi_s)) - _rank1(
