@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
@@ -75,7 +76,10 @@ def test_phi_s_curve_marks_choice_reference_and_frame() -> None:
 
 @pytest.mark.parametrize(
     ("phi", "rank1", "words"),
-    [([0.1, 1.0], [[0.5, 0.6]], r"shape \(2, seeds\)"), ([0.0], [[0.5, 0.6]], "above zero")],
+    [
+        ([0.1, 1.0], [[0.5, 0.6]], r"2 arrays of one rank-1 a seed"),
+        ([0.0], [[0.5, 0.6]], "above zero"),
+    ],
 )
 def test_phi_s_curve_refuses(phi: list[float], rank1: list[list[float]], words: str) -> None:
     with pytest.raises(ValueError, match=words):
@@ -288,6 +292,43 @@ def test_energies_fall_in_a_panel_of_their_own_task() -> None:
     assert legends == [True, False, False, False]
 
 
+def test_weights_of_a_phi_s_curve_may_have_different_numbers_of_seeds() -> None:
+    values = [[0.2, 0.4, 0.6], [0.5, 0.9]]
+    (axis,) = plots.phi_s_curve([0.1, 1.0], values).axes
+    means = next(line for line in axis.lines if line.get_label().startswith("m-CNN"))
+    np.testing.assert_allclose(means.get_ydata(), [40.0, 70.0])
+    bars = [collection.get_segments()[0][:, 1] for collection in axis.collections]
+    for bar, seeds in zip(bars, values, strict=True):
+        np.testing.assert_allclose(bar, t_interval(100 * np.array(seeds)))
+
+
+def gain_table(*rows: tuple[int, int, float, float, float, float]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["identities", "steps", "phi_s", "gain", "low", "high"])
+
+
+def test_a_gain_map_has_a_panel_a_weight_and_says_each_gain_with_its_interval() -> None:
+    table = gain_table((75, 500, 0.3, 1.5, 0.5, 2.5), (300, 1500, 0.3, -2.0, -3.0, -1.0),
+                       (75, 500, 1.0, 0.5, -1.0, 2.0))  # fmt: skip
+    left, right = plots.gain_map(table).axes
+    assert [axis.get_title() for axis in (left, right)] == ["phi_s = 0.3", "phi_s = 1"]
+    said = {text.get_text() for text in left.texts} - {""}
+    assert said == {"+1.5\n[+0.5, +2.5]", "-2.0\n[-3.0, -1.0]"}
+    assert [label.get_text() for label in left.get_yticklabels()] == ["300", "75"]
+
+
+def test_only_a_gain_whose_interval_excludes_zero_is_framed() -> None:
+    table = gain_table((75, 500, 1.0, 1.5, 0.5, 2.5), (75, 1500, 1.0, 1.0, -0.5, 2.5),
+                       (300, 500, 1.0, -2.0, -3.0, -1.0))  # fmt: skip
+    (axis,) = plots.gain_map(table).axes
+    places = sorted((int(frame.get_x()), int(frame.get_y())) for frame in axis.patches)
+    assert places == [(0, 0), (0, 1)]  # steps 500: 300 identities above 75
+
+
+def test_a_gain_map_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="no gain to draw"):
+        plots.gain_map(gain_table())
+
+
 def test_energies_of_one_seed_without_a_start_are_one_line() -> None:
     figure = plots.sorted_energies({"id": [1.0, 3.0, 2.0]}, columns=1)
     (axis,) = figure.axes
@@ -319,8 +360,8 @@ def test_joint_weights_are_shown_by_falling_energy_as_multiples_of_each_task_s_m
 
 def test_every_figure_of_the_course_can_be_asked_for_by_name() -> None:
     drawn = {
-        "contact_sheet", "differences_by_share", "interval_dots", "joint_weight_pictures",
-        "learning_curves", "paired_dots", "phi_s_curve", "rank1_by_dimensions", "rank1_by_yaw",
+        "contact_sheet", "differences_by_share", "gain_map", "interval_dots",
+        "joint_weight_pictures", "learning_curves", "paired_dots", "phi_s_curve", "rank1_by_dimensions", "rank1_by_yaw",
         "sorted_energies",
     }  # fmt: skip
     assert drawn <= set(plots.__all__)

@@ -34,20 +34,29 @@ __all__ = ["CELLS", "EXPERIMENT", "PHI", "arm_at", "configs", "contrasts", "gain
 PHI = (0.3, 1.0)
 """phi_s of the networks with side tasks; each cell also has one without."""
 
-CELLS = ((0.25, 1 / 3), (1.0, 1 / 3), (0.25, 1.0), (0.5, 1 / 3))
-"""Shares of a preset's training identities and of its updates."""
-
+CELLS: tuple[tuple[float, float, tuple[float, ...]], ...] = (
+    (0.25, 1 / 3, PHI),
+    (1.0, 1 / 3, PHI),
+    (0.25, 1.0, PHI[1:]),
+)
+"""Shares of a preset's training identities and of its updates, and phi_s of each cell."""
 
 RANK1 = "test.rank1.y_d.overall"
 
 
-def sizes(preset: Preset) -> list[tuple[int, int]]:
-    """Return identities and updates of each cell, the full one last."""
-    shares = (*CELLS, (1.0, 1.0))
-    return [
-        (round(people * preset.train_identities), round(done * preset.steps))
-        for people, done in shares
-    ]
+def sizes(preset: Preset) -> dict[tuple[int, int], tuple[float, ...]]:
+    """Return phi_s of the networks with side tasks by identities and updates, the full cell last.
+
+    Parameters
+    ----------
+    preset
+        Sizes and schedule.
+    """
+    shares = (*CELLS, (1.0, 1.0, PHI))
+    return {
+        (round(people * preset.train_identities), round(done * preset.steps)): phi
+        for people, done, phi in shares
+    }
 
 
 def arm_at(preset: Preset, identities: int, steps: int, phi_s: float) -> str:
@@ -80,9 +89,9 @@ def configs(preset: Preset) -> list[NetworkConfig]:
             steps=steps,
             warmup_steps=min(preset.warmup_steps, steps // 5),
         )
-        for identities, steps in sizes(preset)[:-1]
+        for (identities, steps), phi in list(sizes(preset).items())[:-1]
         for seed in preset.seeds
-        for phi_s in (0.0, *PHI)
+        for phi_s in (0.0, *phi)
     ]
 
 
@@ -131,9 +140,9 @@ def gains(records: Sequence[Record], preset: Preset) -> pd.DataFrame:
         same seed, in points), and ``low`` and ``high``, its 95 % interval.
     """
     rows = []
-    for identities, steps in sorted(sizes(preset)):
+    for (identities, steps), phi in sorted(sizes(preset).items()):
         alone = _rank1(records, arm_at(preset, identities, steps, 0.0))
-        for phi_s in PHI:
+        for phi_s in phi:
             gain = compare_arms(
                 records,
                 arm_at(preset, identities, steps, phi_s),
@@ -157,9 +166,8 @@ def gains(records: Sequence[Record], preset: Preset) -> pd.DataFrame:
 def contrasts(records: Sequence[Record], preset: Preset) -> dict[str, NDArray[np.float64]]:
     """Return what changes the gain, seed by seed, in points.
 
-    Each factor's contrast is averaged over the levels of the other two, within the square of the
-    smallest and the largest number of identities and the shortest and the longest training, where
-    every combination is there.
+    People and training are compared at the largest phi_s, each averaged over the two levels of the
+    other; phi_s over the cells that have both values.
 
     Parameters
     ----------
@@ -172,19 +180,23 @@ def contrasts(records: Sequence[Record], preset: Preset) -> dict[str, NDArray[np
         (S,) by the name of the contrast.
     """
     cells = sizes(preset)
-    people = (min(cells)[0], max(cells)[0])
-    steps = (min(done for _, done in cells), preset.steps)
+    few, many = min(cells)[0], max(cells)[0]
+    brief, whole = min(done for _, done in cells), preset.steps
+    small, large = PHI
 
-    def gain(identities: int, done: int, phi_s: float) -> NDArray[np.float64]:
-        return _rank1(records, arm_at(preset, identities, done, phi_s)) - _rank1(
-            records, arm_at(preset, identities, done, 0.0)
+    def gain(identities: int, steps: int, phi_s: float) -> NDArray[np.float64]:
+        return _rank1(records, arm_at(preset, identities, steps, phi_s)) - _rank1(
+            records, arm_at(preset, identities, steps, 0.0)
         )
 
     square = np.array(
-        [[[gain(i, s, phi) for phi in PHI] for s in steps] for i in people]
-    )  # (identities, steps, phi_s, S)
+        [[gain(identities, steps, large) for steps in (brief, whole)] for identities in (few, many)]
+    )  # (identities, steps, S)
+    weights = [
+        gain(*cell, large) - gain(*cell, small) for cell, phi in cells.items() if len(phi) > 1
+    ]
     return {
-        f"{people[0]} minus {people[1]} identities": (square[0] - square[1]).mean(axis=(0, 1)),
-        f"{steps[0]:,} minus {steps[1]:,} steps": (square[:, 0] - square[:, 1]).mean(axis=(0, 1)),
-        f"phi_s {PHI[1]:g} minus {PHI[0]:g}": (square[:, :, 1] - square[:, :, 0]).mean(axis=(0, 1)),
+        f"{few} minus {many} identities": (square[0] - square[1]).mean(axis=0),
+        f"{brief:,} minus {whole:,} steps": (square[:, 0] - square[:, 1]).mean(axis=0),
+        f"phi_s {large:g} minus {small:g}": np.mean(weights, axis=0),
     }
