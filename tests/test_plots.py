@@ -215,6 +215,150 @@ def test_differences_stand_at_the_mean_share_with_their_intervals() -> None:
         ylabel="Stochastic minus hard",
     )
     (axis,) = figure.axes
+    drawn = {container.get_label(): container for container in axis.containers}
+    assert list(drawn) == ["wrong poses", "true poses"]
+    for arm, sign, factor in (("true poses", 1, 1.0), ("wrong poses", -1, 0.5)):
+        marks, _, (bars,) = drawn[arm].lines
+        np.testing.assert_allclose(marks.get_xdata(orig=False), factor * shares.mean(axis=1))
+        np.testing.assert_allclose(marks.get_ydata(orig=False), sign * differences.mean(axis=1))
+        assert marks.get_linestyle() == "None"
+        for segment, row in zip(bars.get_segments(), sign * differences, strict=True):
+            ends = np.asarray(segment, dtype=float)[:, 1]
+            np.testing.assert_allclose(ends, t_interval(row))
+    shade = axis.patches[0]
+    assert (shade.get_y(), shade.get_y() + shade.get_height()) == (-1.0, 1.0)
+    assert axis.get_ylabel() == "Stochastic minus hard"
+
+
+@pytest.mark.parametrize(
+    ("shares", "differences"),
+    [
+        ({"a": np.zeros((2, 3))}, {"a": np.zeros((2, 4))}),
+        ({"a": np.zeros((2, 3))}, {"b": np.zeros((2, 3))}),
+        ({"a": np.zeros(3)}, {"a": np.zeros(3)}),
+    ],
+)
+def test_differences_without_shares_of_their_shape_are_refused(
+    shares: dict[str, np.ndarray], differences: dict[str, np.ndarray]
+) -> None:
+    with pytest.raises(ValueError, match="of one shape for arm"):
+        plots.differences_by_share(shares, differences)
+
+
+def test_differences_of_one_seed_have_no_interval_and_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least two values"):
+        plots.differences_by_share({"a": [[1.0]]}, {"a": [[2.0]]})
+    with pytest.raises(ValueError, match="at least two values"):
+        plots.interval_dots({"a": [2.0]}, xlabel="points")
+
+
+def test_interval_dots_show_each_seed_the_mean_and_the_interval() -> None:
+    values = {"Eq. 8": np.array([1.0, 2.5, 3.0]), "released": np.array([-1.0, 0.5])}
+    figure = plots.interval_dots(values, xlabel="Points of rank-1", meaningful=1.0)
+    (axis,) = figure.axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["Eq. 8", "released"]
+    drawn = axis.lines[1:]  # the first is zero
+    for row, differences in enumerate(values.values()):
+        dots, bar, diamond = drawn[3 * row : 3 * row + 3]
+        np.testing.assert_allclose(dots.get_xdata(), differences)
+        np.testing.assert_allclose(bar.get_xdata(), t_interval(differences))
+        assert set(bar.get_ydata()) == {row}
+        np.testing.assert_allclose(diamond.get_xdata(), differences.mean())
+        assert len({line.get_color() for line in (dots, bar, diamond)}) == 1
+    low, high = axis.get_ylim()
+    assert low > high  # the first comparison stands on top
+    shade = axis.patches[0]
+    assert (shade.get_x(), shade.get_x() + shade.get_width()) == (-1.0, 1.0)
+
+
+def test_energies_fall_in_a_panel_of_their_own_task() -> None:
+    rng = np.random.default_rng(3)
+    energies = {task: rng.gamma(1.0, 1.0, (3, 6)) for task in ("id", "pos", "exp")}
+    start = {task: values[0] / 2 for task, values in energies.items()}
+    tops = {"id": 9.0, "pos": 8.0, "exp": 7.0}
+    figure = plots.sorted_energies(energies, start, tops=tops, columns=2)
+    assert [axis.get_visible() for axis in figure.axes] == [True, True, True, False]
+    for axis, (task, values) in zip(figure.axes, energies.items(), strict=False):
+        assert axis.get_title() == task
+        assert axis.get_ylim() == (0, tops[task])
+        by_seed = np.array([sorted(row, reverse=True) for row in values])
+        *thin, trained, before = axis.lines
+        np.testing.assert_allclose([line.get_ydata() for line in thin], by_seed)
+        np.testing.assert_allclose(trained.get_ydata(), by_seed.mean(axis=0))
+        np.testing.assert_allclose(before.get_ydata(), sorted(start[task], reverse=True))
+        np.testing.assert_allclose(trained.get_xdata(), np.arange(1, 7))
+        assert before.get_linestyle() == "--"
+    legends = [axis.get_legend() is not None for axis in figure.axes]
+    assert legends == [True, False, False, False]
+
+
+def test_weights_of_a_phi_s_curve_may_have_different_numbers_of_seeds() -> None:
+    values = [[0.2, 0.4, 0.6], [0.5, 0.9]]
+    (axis,) = plots.phi_s_curve([0.1, 1.0], values).axes
+    means = next(line for line in axis.lines if line.get_label().startswith("m-CNN"))
+    np.testing.assert_allclose(means.get_ydata(), [40.0, 70.0])
+    bars = [collection.get_segments()[0][:, 1] for collection in axis.collections]
+    for bar, seeds in zip(bars, values, strict=True):
+        np.testing.assert_allclose(bar, t_interval(100 * np.array(seeds)))
+
+
+def gain_table(*rows: tuple[int, int, float, float, float, float]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["identities", "steps", "phi_s", "gain", "low", "high"])
+
+
+def test_a_gain_map_has_a_panel_a_weight_and_says_each_gain_with_its_interval() -> None:
+    table = gain_table((75, 500, 0.3, 1.5, 0.5, 2.5), (300, 1500, 0.3, -2.0, -3.0, -1.0),
+                       (75, 500, 1.0, 0.5, -1.0, 2.0))  # fmt: skip
+    left, right = plots.gain_map(table).axes
+    assert [axis.get_title() for axis in (left, right)] == ["phi_s = 0.3", "phi_s = 1"]
+    said = {text.get_text() for text in left.texts} - {""}
+    assert said == {"+1.5\n[+0.5, +2.5]", "-2.0\n[-3.0, -1.0]"}
+    assert [label.get_text() for label in left.get_yticklabels()] == ["300", "75"]
+
+
+def test_only_a_gain_whose_interval_excludes_zero_is_framed() -> None:
+    table = gain_table((75, 500, 1.0, 1.5, 0.5, 2.5), (75, 1500, 1.0, 1.0, -0.5, 2.5),
+                       (300, 500, 1.0, -2.0, -3.0, -1.0))  # fmt: skip
+    (axis,) = plots.gain_map(table).axes
+    places = sorted((int(frame.get_x()), int(frame.get_y())) for frame in axis.patches)
+    assert places == [(0, 0), (0, 1)]  # steps 500: 300 identities above 75
+
+
+def test_a_gain_map_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="no gain to draw"):
+        plots.gain_map(gain_table())
+
+
+def test_energies_of_one_seed_without_a_start_are_one_line() -> None:
+    figure = plots.sorted_energies({"id": [1.0, 3.0, 2.0]}, columns=1)
+    (axis,) = figure.axes
+    (line,) = axis.lines
+    np.testing.assert_allclose(line.get_ydata(), [3.0, 2.0, 1.0])
+    assert axis.get_legend() is None
+
+
+def test_joint_weights_are_shown_by_falling_energy_as_multiples_of_each_task_s_mean() -> None:
+    rng = np.random.default_rng(4)
+    first = {"id": rng.normal(0, 1, (7, 5)), "pos": rng.normal(0, 9, (3, 5))}
+    second = {"id": rng.normal(0, 1, (7, 5)), "pos": np.zeros((3, 5)) + 0.1}
+    figure = plots.joint_weight_pictures({"fixed": first, "Eq. 8": second})
+    pictures = [axis for axis in figure.axes if axis.get_images()]
+    assert len(pictures) == 4
+    for number, weights in enumerate((first, second)):
+        energy = sum(np.abs(part).sum(axis=0) for part in weights.values())
+        order = sorted(range(5), key=lambda i: -energy[i])
+        for place, (task, part) in enumerate(weights.items()):
+            axis = pictures[2 * number + place]
+            (image,) = axis.get_images()
+            expected = np.abs(part.T[order]) / np.abs(part).mean()
+            np.testing.assert_allclose(image.get_array(), expected)
+            assert image.get_clim() == (0, 4)
+            assert axis.get_xlabel() == f"{task}\n{len(part)}"
+    assert [axis.get_title(loc="left") for axis in pictures] == ["fixed", "", "Eq. 8", ""]
+    assert pictures[0].get_ylabel() == "Dimension of x, by joint energy"
+
+
+def test_every_figure_of_the_course_can_be_asked_for_by_name() -> None:
     drawn = {
         "contact_sheet", "differences_by_share", "gain_map", "interval_dots",
         "joint_weight_pictures", "learning_curves", "paired_dots", "phi_s_curve",
