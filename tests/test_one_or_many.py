@@ -273,7 +273,8 @@ def test_effects_of_the_claims_are_paired_differences_by_scipy():
     for name, arm in side.items():
         close(y1[name], gap(arm, S_CNN, *overall))
         left, frontal, right = (gap(arm, S_CNN, *by_group, group) for group in GROUPS)
-        close(y2[name], (left + right) / 2 - frontal)
+        profile = (left + right) / 2
+        close(y2[name], np.minimum(profile - frontal, profile))
         close(y5[f"{name} minus id+L2"], gap(arm, l2, *overall))
 
     y3 = yin2018_claims.pose_then_light_then_expression(records).effects()

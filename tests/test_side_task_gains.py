@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import random
 
 import numpy as np
@@ -40,10 +39,8 @@ def without(config, *names):
 # ---- the runs
 
 
-def test_the_cells_at_laptop_are_a_square_and_the_full_one_comes_last():
-    assert set(sizes(LAPTOP)) == set(itertools.product((FEW, MANY), (SHORT, LONG)))
-    assert list(sizes(LAPTOP))[-1] == (MANY, LONG)
-    assert all(PHI[-1] in phi for phi in sizes(LAPTOP).values())
+def test_the_cells_at_laptop_share_people_or_length_with_the_full_one_or_have_less_of_both():
+    assert sizes(LAPTOP) == [(FEW, SHORT), (MANY, SHORT), (MANY, LONG)]
 
 
 @PRESET
@@ -55,8 +52,8 @@ def test_every_run_has_a_name_of_its_own_and_every_cell_each_phi_s_and_every_see
     full = (preset.train_identities, preset.steps)
     expected = [
         (*cell, phi_s, seed)
-        for cell, phi in sizes(preset).items()
-        for phi_s in (0.0, *phi)
+        for cell in sizes(preset)
+        for phi_s in (0.0, *PHI)
         for seed in preset.seeds
         if cell != full
     ]
@@ -89,7 +86,7 @@ def test_cells_differ_from_the_full_one_in_people_and_length_only(preset):
         whole = full[arm_at(preset, preset.train_identities, preset.steps, run.phi_s), run.seed]
         assert whole.rule == "fixed" and whole.phi_s == run.phi_s
         assert without(run, *size) == without(whole, *size)
-        assert (whole.train.steps, whole.corpus.train_identities) == list(sizes(preset))[-1][::-1]
+        assert (whole.train.steps, whole.corpus.train_identities) == sizes(preset)[-1][::-1]
         assert 1 <= run.identities <= preset.train_identities and run.train.steps <= preset.steps
 
 
@@ -105,7 +102,7 @@ def test_no_arm_bears_the_name_of_one_of_the_full_cell_s_experiment(preset):
     assert not names & {run.arm for run in configs(preset)}
 
 
-@pytest.mark.parametrize("cell", range(3))
+@pytest.mark.parametrize("cell", range(2))
 def test_a_run_trains_on_its_people_and_identifies_every_fourth_probe(cell, monkeypatch):
     tiny = dataclasses.replace(
         get_preset("smoke"), steps=6, warmup_steps=1, batch=8, seeds=(0,), average_decay=0.0
@@ -120,7 +117,7 @@ def test_a_run_trains_on_its_people_and_identifies_every_fourth_probe(cell, monk
         return made[0], corpus
 
     monkeypatch.setattr(side_task_gains, "train", train)
-    size = list(sizes(tiny))[cell]
+    size = sizes(tiny)[cell]
     config = next(
         run for run in configs(tiny) if (run.identities, run.train.steps) == size and run.phi_s
     )
@@ -162,9 +159,7 @@ def test_gains_are_paired_differences_by_scipy_in_points(records):
     table = gains(records, LAPTOP)
     rows = table.set_index(["identities", "steps", "phi_s"])
     assert list(rows.index) == [
-        (*cell, phi)
-        for cell in itertools.product((FEW, MANY), (SHORT, LONG))
-        for phi in sizes(LAPTOP)[cell]
+        (*cell, phi) for cell in [(FEW, SHORT), (MANY, SHORT), (MANY, LONG)] for phi in (0.3, 1.0)
     ]
     for (*cell, phi), row in rows.iterrows():
         alone = rank1(records, *cell, 0.0)
@@ -189,12 +184,13 @@ def test_a_contrast_is_the_mean_change_of_the_gain_seed_by_seed(records):
         gained = [rank1(records, *cell) - rank1(records, *cell[:2], 0.0) for cell in cells]
         return np.mean(gained, axis=0)
 
-    square = list(itertools.product((FEW, MANY), (SHORT, LONG), (1.0,)))
-    both = [cell for cell, phi in sizes(LAPTOP).items() if 0.3 in phi]
+    cells = [(*cell, phi) for cell in sizes(LAPTOP) for phi in (0.3, 1.0)]
+    brief = [cell for cell in cells if cell[1] == SHORT]
+    many = [cell for cell in cells if cell[0] == MANY]
     expected = {
-        f"{FEW} minus {MANY} identities": (square, 0, FEW, MANY),
-        "500 minus 1,500 steps": (square, 1, SHORT, LONG),
-        "phi_s 1 minus 0.3": ([(*cell, phi) for cell in both for phi in (0.3, 1.0)], 2, 1.0, 0.3),
+        f"{FEW} minus {MANY} identities": (brief, 0, FEW, MANY),
+        "500 minus 1,500 steps": (many, 1, SHORT, LONG),
+        "phi_s 1 minus 0.3": (cells, 2, 1.0, 0.3),
     }
     found = contrasts(records, LAPTOP)
     assert list(found) == list(expected)

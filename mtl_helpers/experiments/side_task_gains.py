@@ -1,8 +1,9 @@
 """When do side tasks help? s-CNN and m-CNN with fewer people and with less training.
 
-A factorial design: training identities x updates x phi_s, paired seeds in every cell. The cell with
-all identities and the whole training is trained by
-:mod:`mtl_helpers.experiments.weighting_rules`, whose networks :func:`gains` takes in.
+Cells differ in training identities and in updates; each has s-CNN and m-CNN at two phi_s, with
+paired seeds. The cell with all identities and the whole training is trained by
+:mod:`mtl_helpers.experiments.weighting_rules`, whose networks :func:`gains` takes in. Few people
+with the whole training would complete the square; it is left out for its cost.
 """
 
 from __future__ import annotations
@@ -34,29 +35,24 @@ __all__ = ["CELLS", "EXPERIMENT", "PHI", "arm_at", "configs", "contrasts", "gain
 PHI = (0.3, 1.0)
 """phi_s of the networks with side tasks; each cell also has one without."""
 
-CELLS: tuple[tuple[float, float, tuple[float, ...]], ...] = (
-    (0.25, 1 / 3, PHI),
-    (1.0, 1 / 3, PHI),
-    (0.25, 1.0, PHI[1:]),
-)
-"""Shares of a preset's training identities and of its updates, and phi_s of each cell."""
+CELLS = ((0.25, 1 / 3), (1.0, 1 / 3))
+"""Shares of a preset's training identities and of its updates."""
 
 RANK1 = "test.rank1.y_d.overall"
 
 
-def sizes(preset: Preset) -> dict[tuple[int, int], tuple[float, ...]]:
-    """Return phi_s of the networks with side tasks by identities and updates, the full cell last.
+def sizes(preset: Preset) -> list[tuple[int, int]]:
+    """Return identities and updates of each cell, the full one last.
 
     Parameters
     ----------
     preset
         Sizes and schedule.
     """
-    shares = (*CELLS, (1.0, 1.0, PHI))
-    return {
-        (round(people * preset.train_identities), round(done * preset.steps)): phi
-        for people, done, phi in shares
-    }
+    return [
+        (round(people * preset.train_identities), round(done * preset.steps))
+        for people, done in (*CELLS, (1.0, 1.0))
+    ]
 
 
 def arm_at(preset: Preset, identities: int, steps: int, phi_s: float) -> str:
@@ -89,9 +85,9 @@ def configs(preset: Preset) -> list[NetworkConfig]:
             steps=steps,
             warmup_steps=min(preset.warmup_steps, steps // 5),
         )
-        for (identities, steps), phi in list(sizes(preset).items())[:-1]
+        for identities, steps in sizes(preset)[:-1]
         for seed in preset.seeds
-        for phi_s in (0.0, *phi)
+        for phi_s in (0.0, *PHI)
     ]
 
 
@@ -140,9 +136,9 @@ def gains(records: Sequence[Record], preset: Preset) -> pd.DataFrame:
         same seed, in points), and ``low`` and ``high``, its 95 % interval.
     """
     rows = []
-    for (identities, steps), phi in sorted(sizes(preset).items()):
+    for identities, steps in sorted(sizes(preset)):
         alone = _rank1(records, arm_at(preset, identities, steps, 0.0))
-        for phi_s in phi:
+        for phi_s in PHI:
             gain = compare_arms(
                 records,
                 arm_at(preset, identities, steps, phi_s),
@@ -166,8 +162,8 @@ def gains(records: Sequence[Record], preset: Preset) -> pd.DataFrame:
 def contrasts(records: Sequence[Record], preset: Preset) -> dict[str, NDArray[np.float64]]:
     """Return what changes the gain, seed by seed, in points.
 
-    People and training are compared at the largest phi_s, each averaged over the two levels of the
-    other; phi_s over the cells that have both values.
+    People are compared in the brief training, and training with all people, each averaged over
+    phi_s; phi_s over the cells.
 
     Parameters
     ----------
@@ -179,24 +175,20 @@ def contrasts(records: Sequence[Record], preset: Preset) -> dict[str, NDArray[np
     dict
         (S,) by the name of the contrast.
     """
-    cells = sizes(preset)
-    few, many = min(cells)[0], max(cells)[0]
-    brief, whole = min(done for _, done in cells), preset.steps
-    small, large = PHI
-
-    def gain(identities: int, steps: int, phi_s: float) -> NDArray[np.float64]:
-        return _rank1(records, arm_at(preset, identities, steps, phi_s)) - _rank1(
-            records, arm_at(preset, identities, steps, 0.0)
-        )
-
-    square = np.array(
-        [[gain(identities, steps, large) for steps in (brief, whole)] for identities in (few, many)]
-    )  # (identities, steps, S)
-    weights = [
-        gain(*cell, large) - gain(*cell, small) for cell, phi in cells.items() if len(phi) > 1
-    ]
+    gained = np.array(
+        [
+            [
+                _rank1(records, arm_at(preset, *cell, phi_s))
+                - _rank1(records, arm_at(preset, *cell, 0.0))
+                for phi_s in PHI
+            ]
+            for cell in sizes(preset)
+        ]
+    )  # (cells, phi_s, S)
+    (few, brief), (many, _), (_, whole) = sizes(preset)
+    few_brief, many_brief, full = gained.mean(axis=1)  # (S,) each
     return {
-        f"{few} minus {many} identities": (square[0] - square[1]).mean(axis=0),
-        f"{brief:,} minus {whole:,} steps": (square[:, 0] - square[:, 1]).mean(axis=0),
-        f"phi_s {large:g} minus {small:g}": np.mean(weights, axis=0),
+        f"{few} minus {many} identities": few_brief - many_brief,
+        f"{brief:,} minus {whole:,} steps": many_brief - full,
+        f"phi_s {PHI[1]:g} minus {PHI[0]:g}": (gained[:, 1] - gained[:, 0]).mean(axis=0),
     }
