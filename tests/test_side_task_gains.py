@@ -8,6 +8,7 @@ import random
 import numpy as np
 import pytest
 from made_up_runs import interval, records_of, values
+from scipy import stats
 from synthetic_corpus import SyntheticCorpus
 
 from mtl_helpers.experiments import EXPERIMENTS, networks, side_task_gains, weighting_rules
@@ -166,6 +167,8 @@ def test_gains_are_paired_differences_by_scipy_in_points(records):
         assert row["alone"] == pytest.approx(alone.mean())
         expected = interval(rank1(records, *cell, phi) - alone)
         np.testing.assert_allclose(row[["gain", "low", "high"]], expected, rtol=1e-9)
+        p = stats.ttest_1samp(rank1(records, *cell, phi) - alone, 0).pvalue
+        assert row["p"] == pytest.approx(p)
 
 
 def test_where_side_tasks_help_alike_on_every_seed_the_interval_has_no_width(records):

@@ -133,7 +133,7 @@ def gains(records: Sequence[Record], preset: Preset) -> pd.DataFrame:
     DataFrame
         A row a cell and phi_s: ``identities``, ``steps``, ``phi_s``, ``alone`` (rank-1 of s-CNN in
         per cent, mean over seeds), ``gain`` (rank-1 with side tasks minus that of the s-CNN of the
-        same seed, in points), and ``low`` and ``high``, its 95 % interval.
+        same seed, in points), ``low`` and ``high``, its 95 % interval, and ``p``, its p value.
     """
     rows = []
     for identities, steps in sorted(sizes(preset)):
@@ -154,6 +154,7 @@ def gains(records: Sequence[Record], preset: Preset) -> pd.DataFrame:
                     "gain": gain.mean,
                     "low": gain.low,
                     "high": gain.high,
+                    "p": gain.p_value,
                 }
             )
     return pd.DataFrame(rows)
