@@ -347,7 +347,7 @@ def test_claims_that_compare_experiments_name_both():
 
 # By how much each arm is better than s-CNN in a world in which the paper is right.
 BETTER = {
-    "id+L2-0.01": 1, FIXED: 2, "id+illum-phi1": 2, "id+exp-phi1": 2, "id+pos-phi1": 4,
+    "id+L2-0.001": 1, FIXED: 2, "id+illum-phi1": 2, "id+exp-phi1": 2, "id+pos-phi1": 4,
     EQ8: 4, RELEASED: 4, "p-fixed": 7, "p-eq8": 7,
 }  # fmt: skip
 
