@@ -61,7 +61,7 @@ __all__ = [
 S_CNN = weighting_rules.arm_name("fixed", 0.0)
 """The arm with identity alone: without weight, side heads change nothing."""
 
-SINGLE_SEEDS = 2
+SINGLE_SEEDS = 3
 """How many of a preset's seeds the networks with a side task alone have."""
 
 
