@@ -538,8 +538,12 @@ def _section(item: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def _seeds(item: Evaluation) -> int:
-    return len({record.seed for record in item.records})
+def _seeds(item: Evaluation) -> str:
+    """Return how many seeds the effects have, which need not be all seeds of an experiment."""
+    counts = sorted({effect.n for effect in item.finding.effects().values()})
+    if not counts:
+        counts = [len({record.seed for record in item.records})]
+    return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
 
 def _link(claim: Claim) -> str:
