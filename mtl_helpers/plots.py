@@ -549,27 +549,16 @@ def interval_dots(
     return figure
 
 
-def gain_map(
-    gains: pd.DataFrame,
-    *,
-    rows: str = "identities",
-    columns: str = "steps",
-    panels: str = "phi_s",
-    size: tuple[float, float] = (3.6, 3.0),
-) -> Figure:
-    """Gains as a map: a panel a weight, a tile a condition, with its interval written in it.
+def gain_map(gains: pd.DataFrame) -> Figure:
+    """Gains as a map: a panel a phi_s, a tile a size of training, its interval written in it.
 
     A tile has a thick edge where its interval excludes zero, so that no reader depends on colour.
 
     Parameters
     ----------
     gains
-        A row a tile, with ``gain``, ``low`` and ``high`` in points and the columns below.
-        Conditions without a row stay blank.
-    rows, columns, panels
-        Names of the columns that place a tile; the largest row stands at the top.
-    size
-        Of a panel, in inches.
+        A row a tile: ``phi_s``, ``identities``, ``steps``, and ``gain``, ``low`` and ``high`` in
+        points. Sizes without a row stay blank; the most identities stand at the top.
 
     Returns
     -------
@@ -583,18 +572,16 @@ def gain_map(
     """
     if gains.empty:
         raise ValueError("There is no gain to draw: the table is empty.")
-    shown = sorted(gains[panels].unique())
+    shown = sorted(gains["phi_s"].unique())
     # somewhat more than the largest gain, so that no tile is too dark for its words
     limit = 1.4 * float(np.abs(gains["gain"]).max()) or 1.0
-    figure, axes = plt.subplots(
-        1, len(shown), figsize=(size[0] * len(shown), size[1]), squeeze=False
-    )
+    figure, axes = plt.subplots(1, len(shown), figsize=(3.6 * len(shown), 3.0), squeeze=False)
     for axis, value in zip(axes[0], shown, strict=True):
-        here = gains[gains[panels] == value]
-        grid = here.pivot(index=rows, columns=columns, values="gain").sort_index(ascending=False)
+        here = gains[gains["phi_s"] == value]
+        grid = here.pivot(index="identities", columns="steps", values="gain")[::-1]
         words = pd.DataFrame("", index=grid.index, columns=grid.columns)
         for tile in here.to_dict("records"):
-            words.loc[tile[rows], tile[columns]] = (
+            words.loc[tile["identities"], tile["steps"]] = (
                 f"{tile['gain']:+.1f}\n[{tile['low']:+.1f}, {tile['high']:+.1f}]"
             )
         sns.heatmap(
@@ -603,13 +590,13 @@ def gain_map(
         )  # fmt: skip
         for tile in here.to_dict("records"):
             if tile["low"] > 0 or tile["high"] < 0:
-                x = list(grid.columns).index(tile[columns]) + 0.04
-                y = list(grid.index).index(tile[rows]) + 0.04
+                x = list(grid.columns).index(tile["steps"]) + 0.04
+                y = list(grid.index).index(tile["identities"]) + 0.04
                 axis.add_patch(Rectangle((x, y), 0.92, 0.92, fill=False, ec=_INK, lw=2, zorder=3))
-        axis.set_title(f"{panels} = {value:g}")
+        axis.set_title(f"phi_s = {value:g}")
         axis.grid(False)
         axis.tick_params(length=0, labelrotation=0)
-        axis.set_ylabel(rows if value == shown[0] else "")
+        axis.set_ylabel("identities" if value == shown[0] else "")
     return figure
 
 

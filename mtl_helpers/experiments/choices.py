@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["CHOSEN", "L2_GRID", "PHI_GRID", "SEARCH_SEEDS", "Choice", "choice_at"]
+__all__ = ["CHOSEN", "L2_GRID", "PHI_GRID", "PUBLISHED", "SEARCH_SEEDS", "Choice", "choice_at"]
 
 PHI_GRID = (0.03, 0.1, 0.3, 1.0, 3.0)
 L2_GRID = (1e-3, 1e-2)

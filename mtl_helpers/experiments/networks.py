@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from mtl_helpers.batches import stream_seed
-from mtl_helpers.evaluation import POSE_GROUPS
+from mtl_helpers.evaluation import POSE_GROUPS, identification_report
 from mtl_helpers.faces.pie import PieCorpus, PieSpec, load_pie
 from mtl_helpers.mcnn import BRANCH_TASK
 from mtl_helpers.presets import Preset, pick_device
@@ -26,6 +26,7 @@ from mtl_helpers.weighting import DynamicWeights, Rule, weighting
 __all__ = [
     "ALL_TASKS",
     "PROBE_STRIDE",
+    "RANK1",
     "SIDE_TASKS",
     "BranchedConfig",
     "FewerPeople",
@@ -35,6 +36,7 @@ __all__ = [
     "curves_of",
     "feature_size",
     "groups_of",
+    "identified",
     "network_config",
     "pose_classes",
     "prepare",
@@ -46,6 +48,9 @@ SIDE_TASKS = ("pos", "illum", "exp")
 ALL_TASKS = ("id", *SIDE_TASKS)
 PROBE_STRIDE = 4
 """Every fourth probe of each test person is asked about; the seeds differ by far more."""
+
+RANK1 = "test.rank1.y_d.overall"
+"""Name of the metric that most comparisons are about."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ class SubsetConfig(NetworkConfig):
         How many; the first ones, so that each smaller set lies in the larger.
     """
 
-    identities: int = 0
+    identities: int
 
 
 def network_config(
@@ -198,7 +203,24 @@ def pose_classes(yaw_degrees: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     return tuple(group for group in groups if group)
 
 
-class NoisyPoses:
+class _View:
+    """A corpus seen otherwise in training; what a subclass does not change is the true one's."""
+
+    def __init__(self, corpus: PieCorpus) -> None:
+        self.images = corpus.images
+        self.class_counts: Mapping[str, int] = corpus.class_counts
+        self._corpus = corpus
+
+    def labels(self, index: NDArray[np.int64]) -> Mapping[str, NDArray[np.int64]]:
+        """Return the labels at ``index``."""
+        return self._corpus.labels(index)
+
+    def split(self, name: str) -> NDArray[np.int64]:
+        """Return the images of a split."""
+        return self._corpus.split(name)
+
+
+class NoisyPoses(_View):
     """A corpus some of whose training pictures carry a wrong pose label.
 
     A picture that is chosen gets one of the other poses, each equally likely. Which ones, depends
@@ -217,9 +239,7 @@ class NoisyPoses:
     def __init__(self, corpus: PieCorpus, share: float, seed: int) -> None:
         if not 0 <= share <= 1:
             raise ValueError(f"The share of wrong labels must lie in 0 .. 1, found {share}.")
-        self.images = corpus.images
-        self.class_counts: Mapping[str, int] = corpus.class_counts
-        self._corpus = corpus
+        super().__init__(corpus)
         rng = np.random.default_rng(stream_seed(seed, "pose noise"))
         self._wrong = rng.random(len(corpus.images)) < share  # (N,)
         self._shift = rng.integers(1, corpus.class_counts["pos"], len(corpus.images))  # (N,)
@@ -231,12 +251,8 @@ class NoisyPoses:
         labels["pos"] = np.where(self._wrong[index], moved, labels["pos"])
         return labels
 
-    def split(self, name: str) -> NDArray[np.int64]:
-        """Return the true corpus's split."""
-        return self._corpus.split(name)
 
-
-class FewerPeople:
+class FewerPeople(_View):
     """A corpus of whose training identities only the first ones are seen.
 
     Parameters
@@ -253,13 +269,8 @@ class FewerPeople:
                 f"The corpus has {corpus.class_counts['id']} training identities; found "
                 f"{identities} asked for."
             )
-        self.images = corpus.images
-        self.class_counts: Mapping[str, int] = {**corpus.class_counts, "id": identities}
-        self._corpus = corpus
-
-    def labels(self, index: NDArray[np.int64]) -> Mapping[str, NDArray[np.int64]]:
-        """Return the labels at ``index``."""
-        return self._corpus.labels(index)
+        super().__init__(corpus)
+        self.class_counts = {**corpus.class_counts, "id": identities}
 
     def split(self, name: str) -> NDArray[np.int64]:
         """Return the images of a split, of ``"train"`` those of the first identities."""
@@ -300,6 +311,38 @@ def train(
 def some_probes(corpus: PieCorpus, split: str = "test") -> NDArray[np.int64]:
     """Return every :data:`PROBE_STRIDE`-th probe of a split."""
     return corpus.probes(split)[::PROBE_STRIDE]
+
+
+def identified(result: FitResult, corpus: PieCorpus, *splits: str) -> dict[str, Any]:
+    """Return what is measured of every network.
+
+    Parameters
+    ----------
+    result
+        A training.
+    corpus
+        The true corpus.
+    splits
+        ``"validation"``, ``"test"`` or both.
+
+    Returns
+    -------
+    dict
+        For each split the :func:`~mtl_helpers.evaluation.identification_report` on some of its
+        probes; ``"training_seconds"``; and ``"amp"``, whether it was in bfloat16.
+    """
+    reports = {
+        split: identification_report(
+            corpus,
+            split,
+            result.final,
+            probes=some_probes(corpus, split),
+            device=pick_device(),
+            amp=result.amp,
+        )
+        for split in splits
+    }
+    return {**reports, "training_seconds": result.seconds, "amp": result.amp}
 
 
 def curves_of(result: FitResult) -> dict[str, list[float]]:

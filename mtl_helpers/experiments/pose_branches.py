@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_helpers.batches import stream_seed
-from mtl_helpers.evaluation import POSE_GROUPS, extract, identification_report
+from mtl_helpers.evaluation import POSE_GROUPS, extract
 from mtl_helpers.experiments.choices import CHOSEN
 from mtl_helpers.experiments.networks import (
     NetworkConfig,
     curves_of,
+    identified,
     network_config,
     pose_classes,
     prepare,
@@ -84,17 +85,12 @@ def run(config: NetworkConfig) -> Outcome:
     """Train a p-CNN and identify clean and degraded faces by each routing."""
     result, corpus = train(config)
     probes = some_probes(corpus)
-    metrics: dict[str, Any] = {
-        "test": identification_report(
-            corpus, "test", result.final, probes=probes, device=pick_device(), amp=result.amp
-        ),
+    metrics = identified(result, corpus, "test") | {
         "routing": {
             condition: routing_report(corpus, asked, result.final, condition, result.amp)
             for condition in CONDITIONS
             for asked in [probes if condition == "clean" else probes[::2]]
-        },
-        "training_seconds": result.seconds,
-        "amp": result.amp,
+        }
     }
     return Outcome(metrics=metrics, curves=curves_of(result))
 

@@ -9,24 +9,23 @@ with the whole training would complete the square; it is left out for its cost.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from mtl_helpers.claims import compare_arms
-from mtl_helpers.evaluation import identification_report
 from mtl_helpers.experiments import weighting_rules
 from mtl_helpers.experiments.networks import (
+    RANK1,
     NetworkConfig,
     SubsetConfig,
+    identified,
     network_config,
     prepare,
-    some_probes,
     train,
 )
-from mtl_helpers.presets import Preset, pick_device
+from mtl_helpers.presets import Preset
 from mtl_helpers.results import Record, seed_values
 from mtl_helpers.sweep import Experiment, Outcome
 
@@ -37,8 +36,6 @@ PHI = (0.3, 1.0)
 
 CELLS = ((0.25, 1 / 3), (1.0, 1 / 3))
 """Shares of a preset's training identities and of its updates."""
-
-RANK1 = "test.rank1.y_d.overall"
 
 
 def sizes(preset: Preset) -> list[tuple[int, int]]:
@@ -94,20 +91,7 @@ def configs(preset: Preset) -> list[NetworkConfig]:
 def run(config: SubsetConfig) -> Outcome:
     """Train one network and identify the test identities."""
     result, corpus = train(config)
-    report = identification_report(
-        corpus,
-        "test",
-        result.final,
-        probes=some_probes(corpus),
-        device=pick_device(),
-        amp=result.amp,
-    )
-    metrics: dict[str, Any] = {
-        "test": report,
-        "training_seconds": result.seconds,
-        "amp": result.amp,
-    }
-    return Outcome(metrics=metrics)
+    return Outcome(metrics=identified(result, corpus, "test"))
 
 
 EXPERIMENT = Experiment(name="side_task_gains", configs=configs, run=run, prepare=prepare)

@@ -22,16 +22,16 @@ from mtl_helpers.energy import dimension_order, energy, strongest, without
 from mtl_helpers.evaluation import (
     GalleryCorpus,
     extract,
-    identification_report,
     mean_class_accuracy,
     rank1,
 )
-from mtl_helpers.experiments.choices import CHOSEN, SEARCH_SEEDS
+from mtl_helpers.experiments.choices import CHOSEN, PHI_GRID, SEARCH_SEEDS
 from mtl_helpers.experiments.networks import (
     ALL_TASKS,
     SIDE_TASKS,
     NetworkConfig,
     curves_of,
+    identified,
     network_config,
     prepare,
     some_probes,
@@ -58,11 +58,11 @@ __all__ = [
 PAPER_PHI = (0.1, 0.2, 0.3)
 """The values of phi_s whose energies the paper shows (Figs. 7 and 9)."""
 
-FIXED_PHI = (0.0, 0.1, 0.3, 1.0, 0.03, 3.0, 0.2)
-"""phi_s of the networks with fixed weights, those with all seeds first."""
+ALL_SEEDS_PHI = (0.0, 0.1, 0.3, 1.0)
+"""phi_s of the networks with fixed weights that have all seeds."""
 
-ALL_SEEDS_PHI = FIXED_PHI[:4]
-"""Those; the others have the seeds of the search."""
+FIXED_PHI = tuple(dict.fromkeys((*ALL_SEEDS_PHI, *PHI_GRID, *PAPER_PHI)))
+"""phi_s of all of them; the others have the seeds of the search."""
 
 SNAPSHOTS = 20
 """How often the energies are looked at in training, evenly spaced; after the first step too."""
@@ -130,24 +130,10 @@ def run(config: NetworkConfig) -> Outcome:
             look(state.step, state.model)
 
     result, corpus = train(config, on_step)
-    device = pick_device()
     probes = some_probes(corpus)
     found = energies_of(result.final)
-    metrics: dict[str, Any] = {
-        split: identification_report(
-            corpus,
-            split,
-            result.final,
-            probes=some_probes(corpus, split),
-            device=device,
-            amp=result.amp,
-        )
-        for split in ("validation", "test")
-    }
-    metrics |= {
-        "dimensions": dimension_report(corpus, probes, result.final, config.seed, result.amp),
-        "training_seconds": result.seconds,
-        "amp": result.amp,
+    metrics = identified(result, corpus, "validation", "test") | {
+        "dimensions": dimension_report(corpus, probes, result.final, config.seed, result.amp)
     }
     curves: dict[str, Any] = curves_of(result)
     curves["energy"] = {

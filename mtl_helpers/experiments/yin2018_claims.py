@@ -15,12 +15,12 @@ from mtl_helpers.claims import Claim, Finding, compare_arms, find
 from mtl_helpers.energy import separation, task_shares
 from mtl_helpers.experiments import pose_branches, weighting_rules
 from mtl_helpers.experiments.choices import PHI_GRID, choice_at
-from mtl_helpers.experiments.networks import ALL_TASKS, SIDE_TASKS
+from mtl_helpers.experiments.networks import ALL_TASKS, RANK1, SIDE_TASKS
 from mtl_helpers.experiments.one_or_many import EXPERIMENT, S_CNN, arm_name
 from mtl_helpers.experiments.weighting_rules import PAPER_PHI
 from mtl_helpers.mcnn import BRANCH_TASK
 from mtl_helpers.presets import PRESETS
-from mtl_helpers.results import Record, seed_values
+from mtl_helpers.results import Record, ResultsError, seed_values
 from mtl_helpers.statistics import Interval, mean_interval, paired_difference
 
 __all__ = ["CLAIMS", "rule_arms", "runs_of", "side_arms"]
@@ -30,7 +30,6 @@ CHAPTER = "../notebooks/02_one_task_or_many.ipynb"
 WEIGHTS_CHAPTER = "../notebooks/03_weights_that_learn_themselves.ipynb"
 ENERGY_CHAPTER = "../notebooks/04_where_the_energy_goes.ipynb"
 BRANCH_CHAPTER = "../notebooks/05_one_branch_a_pose.ipynb"
-RANK1 = "test.rank1.y_d.overall"
 FRONTAL = ("frontal",)
 PROFILE = ("left", "right")
 
@@ -108,12 +107,9 @@ def interior_phi_is_best(records: list[Record]) -> Finding:
     }
     if phi_s != PHI_GRID[-1]:
         largest = arm_name(("id", *SIDE_TASKS), phi_s=PHI_GRID[-1])
-        # the largest was part of the search only, so it may have fewer seeds
-        seeds = {run.seed for run in runs_of(records, largest)}
-        shared = [run for run in records if run.seed in seeds]
-        effects[f"phi_s = {phi_s:g} minus {PHI_GRID[-1]:g}"] = compare_arms(
-            shared, best, largest, RANK1
-        )
+        effects[f"phi_s = {phi_s:g} minus {PHI_GRID[-1]:g}"] = mean_interval(
+            [a.metric(RANK1) - b.metric(RANK1) for a, b in _pairs(records, best, largest)]
+        ).scaled(100)
     return find(effects, 1.0)
 
 
@@ -126,6 +122,15 @@ def rule_arms(records: Sequence[Record]) -> dict[str, str]:
 def runs_of(records: Sequence[Record], arm: str) -> list[Record]:
     """Return an arm's runs in the order of their seeds."""
     return sorted((run for run in records if run.arm == arm), key=lambda run: run.seed)
+
+
+def _pairs(records: Sequence[Record], arm: str, baseline: str) -> list[tuple[Record, Record]]:
+    """Return the runs of two arms with the same seed; of a search, one may have fewer seeds."""
+    others = {run.seed: run for run in runs_of(records, baseline)}
+    pairs = [(run, others[run.seed]) for run in runs_of(records, arm) if run.seed in others]
+    if not pairs:
+        raise ResultsError(f"The arms {arm!r} and {baseline!r} share no seed; run the sweep.")
+    return pairs
 
 
 def _over_seeds(
@@ -321,14 +326,13 @@ def phi_moves_dimensions(records: list[Record]) -> Finding:
     compared over those.
     """
     smallest, *larger = PAPER_PHI
-    base = runs_of(records, weighting_rules.arm_name("fixed", smallest))
+    base = weighting_rules.arm_name("fixed", smallest)
     effects = {}
     for phi in dict.fromkeys((*larger, choice_at(records[0].preset).phi_s)):
         if phi <= smallest:
             continue
         name = f"phi_s = {phi:g} minus {smallest:g}"
-        runs = {run.seed: run for run in runs_of(records, weighting_rules.arm_name("fixed", phi))}
-        pairs = [(runs[other.seed], other) for other in base if other.seed in runs]
+        pairs = _pairs(records, weighting_rules.arm_name("fixed", phi), base)
         effects[f"side dimensions, {name}"] = mean_interval(
             [side_dimensions(a) - side_dimensions(b) for a, b in pairs]
         )
