@@ -29,6 +29,7 @@ __all__ = [
     "RANK1",
     "SIDE_TASKS",
     "BranchedConfig",
+    "CorpusView",
     "FewerPeople",
     "NetworkConfig",
     "NoisyPoses",
@@ -203,8 +204,14 @@ def pose_classes(yaw_degrees: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     return tuple(group for group in groups if group)
 
 
-class _View:
-    """A corpus seen otherwise in training; what a subclass does not change is the true one's."""
+class CorpusView:
+    """A corpus seen otherwise in training; what a subclass does not change is the true one's.
+
+    Parameters
+    ----------
+    corpus
+        The true one.
+    """
 
     def __init__(self, corpus: PieCorpus) -> None:
         self.images = corpus.images
@@ -220,7 +227,7 @@ class _View:
         return self._corpus.split(name)
 
 
-class NoisyPoses(_View):
+class NoisyPoses(CorpusView):
     """A corpus some of whose training pictures carry a wrong pose label.
 
     A picture that is chosen gets one of the other poses, each equally likely. Which ones, depends
@@ -252,7 +259,7 @@ class NoisyPoses(_View):
         return labels
 
 
-class FewerPeople(_View):
+class FewerPeople(CorpusView):
     """A corpus of whose training identities only the first ones are seen.
 
     Parameters
