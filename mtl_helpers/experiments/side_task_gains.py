@@ -34,7 +34,7 @@ __all__ = ["CELLS", "EXPERIMENT", "PHI", "arm_at", "configs", "contrasts", "gain
 PHI = (0.3, 1.0)
 """phi_s of the networks with side tasks; each cell also has one without."""
 
-CELLS = ((0.25, 1 / 3), (1.0, 1 / 3))
+CELLS = ((0.25, 1 / 3), (1.0, 1 / 3), (0.25, 1.0))
 """Shares of a preset's training identities and of its updates."""
 
 
