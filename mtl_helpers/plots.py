@@ -552,7 +552,9 @@ def interval_dots(
 def gain_map(gains: pd.DataFrame) -> Figure:
     """Gains as a map: a panel a phi_s, a tile a size of training, its interval written in it.
 
-    A tile has a thick edge where its interval excludes zero, so that no reader depends on colour.
+    The colour says how far the gain lies from zero in half-widths of its interval, so that a large
+    but uncertain one stays pale. A tile has a thick edge where its interval excludes zero, so that
+    no reader depends on colour.
 
     Parameters
     ----------
@@ -573,19 +575,19 @@ def gain_map(gains: pd.DataFrame) -> Figure:
     if gains.empty:
         raise ValueError("There is no gain to draw: the table is empty.")
     shown = sorted(gains["phi_s"].unique())
-    # somewhat more than the largest gain, so that no tile is too dark for its words
-    limit = 1.4 * float(np.abs(gains["gain"]).max()) or 1.0
+    width = (gains["high"] - gains["low"]) / 2
+    sure = gains.assign(sure=(gains["gain"] / width).fillna(0).clip(-2.5, 2.5))
     figure, axes = plt.subplots(1, len(shown), figsize=(3.6 * len(shown), 3.0), squeeze=False)
     for axis, value in zip(axes[0], shown, strict=True):
-        here = gains[gains["phi_s"] == value]
-        grid = here.pivot(index="identities", columns="steps", values="gain")[::-1]
+        here = sure[sure["phi_s"] == value]
+        grid = here.pivot(index="identities", columns="steps", values="sure")[::-1]
         words = pd.DataFrame("", index=grid.index, columns=grid.columns)
         for tile in here.to_dict("records"):
             words.loc[tile["identities"], tile["steps"]] = (
                 f"{tile['gain']:+.1f}\n[{tile['low']:+.1f}, {tile['high']:+.1f}]"
             )
         sns.heatmap(
-            grid, annot=words, fmt="", cmap="RdBu", vmin=-limit, vmax=limit, cbar=False,
+            grid, annot=words, fmt="", cmap="RdBu", vmin=-2.5, vmax=2.5, cbar=False,
             linewidths=3, linecolor=_PAPER, annot_kws={"fontsize": 9}, ax=axis,
         )  # fmt: skip
         for tile in here.to_dict("records"):

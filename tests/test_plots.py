@@ -324,6 +324,16 @@ def test_only_a_gain_whose_interval_excludes_zero_is_framed() -> None:
     assert places == [(0, 0), (0, 1)]  # steps 500: 300 identities above 75
 
 
+def test_the_colour_of_a_gain_is_its_distance_from_zero_in_half_widths() -> None:
+    table = gain_table((75, 500, 1.0, 1.5, 0.5, 2.5), (300, 500, 1.0, -2.0, -10.0, 6.0),
+                       (75, 1500, 1.0, 2.0, 2.0, 2.0))  # fmt: skip
+    (axis,) = plots.gain_map(table).axes
+    (mesh,) = axis.collections
+    found = np.ma.masked_invalid(mesh.get_array()).filled(99).reshape(2, 2)
+    np.testing.assert_allclose(found, [[-0.25, 99], [1.5, 2.5]])  # 300 identities above 75
+    assert mesh.get_clim() == (-2.5, 2.5)
+
+
 def test_a_gain_map_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="no gain to draw"):
         plots.gain_map(gain_table())

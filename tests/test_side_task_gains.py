@@ -40,8 +40,8 @@ def without(config, *names):
 # ---- the runs
 
 
-def test_the_cells_at_laptop_share_people_or_length_with_the_full_one_or_have_less_of_both():
-    assert sizes(LAPTOP) == [(FEW, SHORT), (MANY, SHORT), (MANY, LONG)]
+def test_the_cells_at_laptop_are_a_square_and_the_full_one_is_last():
+    assert sizes(LAPTOP) == [(FEW, SHORT), (MANY, SHORT), (FEW, LONG), (MANY, LONG)]
 
 
 @PRESET
@@ -103,7 +103,7 @@ def test_no_arm_bears_the_name_of_one_of_the_full_cell_s_experiment(preset):
     assert not names & {run.arm for run in configs(preset)}
 
 
-@pytest.mark.parametrize("cell", range(2))
+@pytest.mark.parametrize("cell", range(3))
 def test_a_run_trains_on_its_people_and_identifies_every_fourth_probe(cell, monkeypatch):
     tiny = dataclasses.replace(
         get_preset("smoke"), steps=6, warmup_steps=1, batch=8, seeds=(0,), average_decay=0.0
@@ -160,7 +160,9 @@ def test_gains_are_paired_differences_by_scipy_in_points(records):
     table = gains(records, LAPTOP)
     rows = table.set_index(["identities", "steps", "phi_s"])
     assert list(rows.index) == [
-        (*cell, phi) for cell in [(FEW, SHORT), (MANY, SHORT), (MANY, LONG)] for phi in (0.3, 1.0)
+        (*cell, phi)
+        for cell in [(FEW, SHORT), (FEW, LONG), (MANY, SHORT), (MANY, LONG)]
+        for phi in (0.3, 1.0)
     ]
     for (*cell, phi), row in rows.iterrows():
         alone = rank1(records, *cell, 0.0)
@@ -188,18 +190,21 @@ def test_a_contrast_is_the_mean_change_of_the_gain_seed_by_seed(records):
         return np.mean(gained, axis=0)
 
     cells = [(*cell, phi) for cell in sizes(LAPTOP) for phi in (0.3, 1.0)]
-    brief = [cell for cell in cells if cell[1] == SHORT]
-    many = [cell for cell in cells if cell[0] == MANY]
     expected = {
-        f"{FEW} minus {MANY} identities": (brief, 0, FEW, MANY),
-        "500 minus 1,500 steps": (many, 1, SHORT, LONG),
+        f"{FEW} minus {MANY} identities": (cells, 0, FEW, MANY),
+        "500 minus 1,500 steps": (cells, 1, SHORT, LONG),
         "phi_s 1 minus 0.3": (cells, 2, 1.0, 0.3),
     }
     found = contrasts(records, LAPTOP)
-    assert list(found) == list(expected)
+    assert list(found) == [*expected, "identities by steps"]
     for name, (cells, place, one, other) in expected.items():
         ours, theirs = (
             mean_gain([cell for cell in cells if cell[place] == level]) for level in (one, other)
         )
         np.testing.assert_allclose(found[name], ours - theirs, atol=1e-9)
         assert found[name].shape == (len(LAPTOP.seeds),)
+    few_brief, many_brief, few_whole, many_whole = (
+        mean_gain([cell for cell in cells if cell[:2] == size]) for size in sizes(LAPTOP)
+    )
+    crossed = few_brief - many_brief - few_whole + many_whole
+    np.testing.assert_allclose(found["identities by steps"], crossed, atol=1e-9)

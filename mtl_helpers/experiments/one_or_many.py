@@ -61,9 +61,6 @@ __all__ = [
 S_CNN = weighting_rules.arm_name("fixed", 0.0)
 """The arm with identity alone: without weight, side heads change nothing."""
 
-SINGLE_SEEDS = 3
-"""How many of a preset's seeds the networks with a side task alone have."""
-
 
 @dataclass(frozen=True)
 class OneOrManyConfig:
@@ -180,7 +177,7 @@ def configs(preset: Preset, data: RealSpec | None = None) -> list[OneOrManyConfi
             runs += [config(seed, ("id", *side), phi_s=phi) for phi in PHI_GRID]
         runs += [config(seed, ("id",), feature_l2=factor) for factor in L2_GRID]
     runs += [config(seed, ("id",), feature_l2=chosen.feature_l2) for seed in preset.seeds]
-    for seed in preset.seeds[:SINGLE_SEEDS]:
+    for seed in preset.seeds:
         runs += [config(seed, (task,)) for task in side]
     # with a single side task, "that task" and "all of them" are the same run
     return list(dict.fromkeys(runs))
@@ -329,8 +326,8 @@ def summary(records: Sequence[Record], arms: Mapping[str, str]) -> pd.DataFrame:
 def choose(records: Sequence[Record]) -> Choice:
     """Return the phi_s and the L2 factor with the best mean validation rank-1.
 
-    The mean is over the first :data:`~mtl_helpers.experiments.choices.SEARCH_SEEDS` seeds, which
-    every value of a search has.
+    The mean is over the first :data:`~mtl_helpers.experiments.choices.SEARCH_SEEDS` seeds, with
+    which the search was made; networks that are compared on test identities later got more.
 
     Parameters
     ----------

@@ -40,21 +40,17 @@ from mtl_helpers.sweep import Experiment, Outcome
 __all__ = [
     "CONDITIONS",
     "EXPERIMENT",
-    "FEWER_SEEDS",
     "HEAVY",
     "POSE_NOISE",
     "configs",
     "routing_report",
 ]
 
-POSE_NOISE = (0.5,)
+POSE_NOISE = (0.5, 0.9)
 """Shares of wrong pose labels."""
 
 HEAVY = 2.0
 """Total weight of the main tasks at which each of the two weighs as much as m-CNN's one."""
-
-FEWER_SEEDS = 3
-"""How many of a preset's seeds the networks beside the two rules have."""
 
 CONDITIONS: dict[str, Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]] = {
     "clean": lambda image, key: image,
@@ -76,8 +72,8 @@ def configs(preset: Preset) -> list[NetworkConfig]:
     ]
     return [
         network_config(preset, seed=seed, phi_s=phi, **{"phi_m": 1.0, **arm})
-        for place, arm in enumerate(named)
-        for seed in preset.seeds[: None if place < 2 else FEWER_SEEDS]
+        for arm in named
+        for seed in preset.seeds
     ]
 
 

@@ -1,9 +1,8 @@
 """When do side tasks help? s-CNN and m-CNN with fewer people and with less training.
 
-Cells differ in training identities and in updates; each has s-CNN and m-CNN at two phi_s, with
-paired seeds. The cell with all identities and the whole training is trained by
-:mod:`mtl_helpers.experiments.weighting_rules`, whose networks :func:`gains` takes in. Few people
-with the whole training would complete the square; it is left out for its cost.
+Two factors make a square of cells, training identities and updates; each cell has s-CNN and m-CNN
+at two phi_s, with paired seeds. The cell with all identities and the whole training is trained by
+:mod:`mtl_helpers.experiments.weighting_rules`, whose networks :func:`gains` takes in.
 """
 
 from __future__ import annotations
@@ -147,8 +146,8 @@ def gains(records: Sequence[Record], preset: Preset) -> pd.DataFrame:
 def contrasts(records: Sequence[Record], preset: Preset) -> dict[str, NDArray[np.float64]]:
     """Return what changes the gain, seed by seed, in points.
 
-    People are compared in the brief training, and training with all people, each averaged over
-    phi_s; phi_s over the cells.
+    Each factor is averaged over the others. The interaction is how much more fewer people change
+    the gain in a brief training than in the whole one.
 
     Parameters
     ----------
@@ -160,20 +159,26 @@ def contrasts(records: Sequence[Record], preset: Preset) -> dict[str, NDArray[np
     dict
         (S,) by the name of the contrast.
     """
+    people, steps = (sorted(set(values)) for values in zip(*sizes(preset), strict=True))
     gained = np.array(
         [
             [
-                _rank1(records, arm_at(preset, *cell, phi_s))
-                - _rank1(records, arm_at(preset, *cell, 0.0))
-                for phi_s in PHI
+                [
+                    _rank1(records, arm_at(preset, identities, updates, phi_s))
+                    - _rank1(records, arm_at(preset, identities, updates, 0.0))
+                    for phi_s in PHI
+                ]
+                for updates in steps
             ]
-            for cell in sizes(preset)
+            for identities in people
         ]
-    )  # (cells, phi_s, S)
-    (few, brief), (many, _), (_, whole) = sizes(preset)
-    few_brief, many_brief, full = gained.mean(axis=1)  # (S,) each
+    )  # (people, steps, phi_s, S)
+    fewer = (gained[0] - gained[1]).mean(axis=1)  # (steps, S)
+    briefer = (gained[:, 0] - gained[:, 1]).mean(axis=(0, 1))  # (S,)
+    stronger = (gained[:, :, 1] - gained[:, :, 0]).mean(axis=(0, 1))  # (S,)
     return {
-        f"{few} minus {many} identities": few_brief - many_brief,
-        f"{brief:,} minus {whole:,} steps": many_brief - full,
-        f"phi_s {PHI[1]:g} minus {PHI[0]:g}": (gained[:, 1] - gained[:, 0]).mean(axis=0),
+        f"{people[0]} minus {people[1]} identities": fewer.mean(axis=0),
+        f"{steps[0]:,} minus {steps[1]:,} steps": briefer,
+        f"phi_s {PHI[1]:g} minus {PHI[0]:g}": stronger,
+        "identities by steps": fewer[0] - fewer[1],
     }

@@ -25,7 +25,7 @@ from mtl_helpers.evaluation import (
     mean_class_accuracy,
     rank1,
 )
-from mtl_helpers.experiments.choices import CHOSEN, PHI_GRID, SEARCH_SEEDS
+from mtl_helpers.experiments.choices import CHOSEN, PHI_GRID
 from mtl_helpers.experiments.networks import (
     ALL_TASKS,
     SIDE_TASKS,
@@ -58,11 +58,8 @@ __all__ = [
 PAPER_PHI = (0.1, 0.2, 0.3)
 """The values of phi_s whose energies the paper shows (Figs. 7 and 9)."""
 
-ALL_SEEDS_PHI = (0.0, 0.1, 0.3, 1.0)
-"""phi_s of the networks with fixed weights that have all seeds."""
-
-FIXED_PHI = tuple(dict.fromkeys((*ALL_SEEDS_PHI, *PHI_GRID, *PAPER_PHI)))
-"""phi_s of all of them; the others have the seeds of the search."""
+FIXED_PHI = tuple(dict.fromkeys((0.0, *PHI_GRID, *PAPER_PHI)))
+"""phi_s of the networks with fixed weights."""
 
 SNAPSHOTS = 20
 """How often the energies are looked at in training, evenly spaced; after the first step too."""
@@ -106,11 +103,7 @@ def configs(preset: Preset) -> list[NetworkConfig]:
     named = list(arms(preset).items())
     main, others = named[:3], named[3:]
     pairs = [(seed, arm) for seed in preset.seeds for arm in main]
-    pairs += [
-        (seed, (name, (rule, phi)))
-        for name, (rule, phi) in others
-        for seed in preset.seeds[: None if phi in ALL_SEEDS_PHI else SEARCH_SEEDS]
-    ]
+    pairs += [(seed, arm) for arm in others for seed in preset.seeds]
     return [network_config(preset, name, seed, rule, phi) for seed, (name, (rule, phi)) in pairs]
 
 
