@@ -22,7 +22,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
 from mtl_helpers.energy import joint_weights
-from mtl_helpers.statistics import Interval, mean_interval, paired_difference
+from mtl_helpers.statistics import mean_interval
 
 __all__ = [
     "COLOURS",
@@ -413,23 +413,15 @@ def paired_dots(
     ValueError
         If an arm has another number of seeds, or there are fewer than two.
     """
-    base = np.asarray(reference, dtype=float) * scale
-    figure, axis = _axis(axis, (7.0, 1.2 + 0.45 * len(arms)))
-    if meaningful is not None:
-        axis.axvspan(-meaningful, meaningful, color="#eeeeee", zorder=0)
-    axis.axvline(0.0, color=_INK, linewidth=1)
-    for row, values in enumerate(arms.values()):
-        scaled = np.asarray(values, dtype=float) * scale
-        interval: Interval = paired_difference(scaled, base)
-        colour = COLOURS[row % len(COLOURS)]
-        axis.plot(scaled - base, np.full(len(base), row + 0.18), "o", alpha=0.5, ms=5, color=colour)
-        axis.plot([interval.low, interval.high], [row, row], linewidth=2.5, color=colour)
-        axis.plot(interval.mean, row, "D", markersize=7, color=colour)
-    axis.set_yticks(range(len(arms)), list(arms))
-    axis.set_ylim(len(arms) - 0.5, -0.5)
-    axis.set_xlabel(xlabel)
-    axis.grid(False, axis="y")
-    return figure
+    base = np.asarray(reference, dtype=float)
+    for name, values in arms.items():
+        if np.shape(values) != base.shape:
+            raise ValueError(
+                f"Expected the {base.shape} values of the reference's seeds for {name!r}, found "
+                f"{np.shape(values)}."
+            )
+    gains = {name: scale * (np.asarray(values) - base) for name, values in arms.items()}
+    return interval_dots(gains, axis=axis, xlabel=xlabel, meaningful=meaningful)
 
 
 def differences_by_share(

@@ -242,7 +242,8 @@ def test_a_real_set_is_asked_with_every_network_of_the_table_in_float32(root: Pa
     keys = [(run.arm, run.seed) for run in runs]
     assert len(keys) == len(set(keys))
     side = ("pos", "illum", "exp")
-    often = {"fixed-phi0", "fixed-phi0.1", "id+L2-0.001", *(f"id+{task}-phi0.1" for task in side)}
+    often = {"fixed-phi0", "fixed-phi0.1", "id+L2-0.001"}
+    often |= {f"id+{task}-phi{phi}" for task in side for phi in ("0.1", "0.0333")}
     search = {f"fixed-phi{phi:g}" for phi in PHI_GRID} | {f"id+L2-{f:g}" for f in L2_GRID}
     some = [(arm, seed) for arm in search for seed in preset.seeds[:SEARCH_SEEDS]]
     some += [(task, seed) for task in side for seed in preset.seeds]

@@ -72,7 +72,11 @@ def test_every_run_has_a_name_of_its_own_and_each_arm_its_seeds(preset):
     assert len(set(keys)) == len(keys) == len({config_hash(run) for run in runs})
     chosen = CHOSEN[preset.name]
     seeds = {
-        **{arm_name(("id", task), chosen.phi_s): preset.seeds for task in SIDE_TASKS},
+        **{
+            arm_name(("id", task), phi_s): preset.seeds
+            for task in SIDE_TASKS
+            for phi_s in (chosen.phi_s, chosen.phi_s / 3)
+        },
         **{arm_name(("id",), 0, factor): preset.seeds[:SEARCH_SEEDS] for factor in L2_GRID},
         **dict.fromkeys(SIDE_TASKS, preset.seeds),
     }

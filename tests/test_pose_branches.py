@@ -10,7 +10,7 @@ import torch
 from synthetic_corpus import SyntheticCorpus
 
 from mtl_helpers.evaluation import extract, identification_report
-from mtl_helpers.experiments import EXPERIMENTS, networks, pose_branches
+from mtl_helpers.experiments import EXPERIMENTS, networks
 from mtl_helpers.experiments.choices import CHOSEN
 from mtl_helpers.experiments.networks import (
     ALL_TASKS,
@@ -60,7 +60,8 @@ def test_every_network_has_branches_the_chosen_phi_s_and_float32(preset):
         assert run.phi_s == CHOSEN[preset.name].phi_s
         assert run.train.amp is False
         assert run.rule == ("eq8" if run.arm == "p-eq8" else "fixed")
-        assert run.pose_noise == (0.5 if run.arm == "p-fixed-noise0.5" else 0.0)
+        noise = {"p-fixed-noise0.5": 0.5, "p-fixed-noise0.9": 0.9}
+        assert run.pose_noise == noise.get(run.arm, 0.0)
         assert run.phi_m == (2.0 if run.arm == "p-heavy" else 1.0)
 
 
@@ -334,4 +335,3 @@ def test_a_run_asks_every_routing_in_every_condition(corpus, monkeypatch):
 
 def test_the_experiment_is_registered_under_its_own_name():
     assert EXPERIMENTS["pose_branches"] is EXPERIMENT
-    assert pose_branches.POSE_NOISE == (0.5,)

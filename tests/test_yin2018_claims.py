@@ -296,6 +296,7 @@ def test_y13_compares_routings_on_degraded_faces_and_after_wrong_labels():
 
     expected = {condition: gap("p-fixed", condition) for condition in CONDITIONS[1:]}
     expected["50 % wrong labels"] = gap("p-fixed-noise0.5", "clean")
+    expected["90 % wrong labels"] = gap("p-fixed-noise0.9", "clean")
     all_close(yin2018_claims.stochastic_beats_hard(records), expected)
 
 

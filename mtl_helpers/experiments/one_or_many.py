@@ -118,7 +118,7 @@ def arm_name(tasks: Sequence[str], phi_s: float = 0.0, feature_l2: float = 0.0) 
         return weighting_rules.arm_name("fixed", phi_s)
     if len(tasks) == 1:
         return tasks[0]
-    return f"{'+'.join(tasks)}-phi{phi_s:g}"
+    return f"{'+'.join(tasks)}-phi{phi_s:.3g}"
 
 
 def _config(
@@ -172,6 +172,9 @@ def configs(preset: Preset, data: RealSpec | None = None) -> list[OneOrManyConfi
             runs.append(config(seed, ("id",)))
             runs.append(config(seed, ("id", *side), phi_s=chosen.phi_s))
         runs += [config(seed, ("id", task), phi_s=chosen.phi_s) for task in side]
+    # each side task by itself with the weight that it has among the others
+    for task in side:
+        runs += [config(seed, ("id", task), chosen.phi_s / len(side)) for seed in preset.seeds]
     for seed in search:
         if data is not None:
             runs += [config(seed, ("id", *side), phi_s=phi) for phi in PHI_GRID]

@@ -32,7 +32,7 @@ from mtl_helpers.experiments.networks import (
 )
 from mtl_helpers.faces.degrade import blur, sensor_noise
 from mtl_helpers.faces.pie import PieCorpus
-from mtl_helpers.mcnn import MultiTaskCNN
+from mtl_helpers.mcnn import PoseDirectedCNN
 from mtl_helpers.presets import Preset, pick_device
 from mtl_helpers.routing import ROUTINGS, group_probabilities, route, routed_distance
 from mtl_helpers.sweep import Experiment, Outcome
@@ -80,10 +80,12 @@ def configs(preset: Preset) -> list[NetworkConfig]:
 def run(config: NetworkConfig) -> Outcome:
     """Train a p-CNN and identify clean and degraded faces by each routing."""
     result, corpus = train(config)
+    model = result.final
+    assert isinstance(model, PoseDirectedCNN)
     probes = some_probes(corpus)
     metrics = identified(result, corpus, "test") | {
         "routing": {
-            condition: routing_report(corpus, asked, result.final, condition, result.amp)
+            condition: routing_report(corpus, asked, model, condition, result.amp)
             for condition in CONDITIONS
             for asked in [probes if condition == "clean" else probes[::2]]
         }
@@ -92,7 +94,7 @@ def run(config: NetworkConfig) -> Outcome:
 
 
 def routing_report(
-    corpus: PieCorpus, probes: NDArray[np.int64], model: MultiTaskCNN, condition: str, amp: bool
+    corpus: PieCorpus, probes: NDArray[np.int64], model: PoseDirectedCNN, condition: str, amp: bool
 ) -> dict[str, Any]:
     """Identify probes of the test identities by each routing.
 
@@ -133,10 +135,7 @@ def routing_report(
         name: group_probabilities(said["pos"], groups)
         for name, said in (("known", known), ("asked", asked))
     }
-    group_of = np.empty(corpus.class_counts["pos"], dtype=np.int64)
-    for number, group in enumerate(groups):
-        group_of[list(group)] = number
-    truth = torch.from_numpy(group_of[labels["pos"]])
+    truth = model.group_of_pose.cpu()[labels["pos"]]  # (P,)
     wrong = chances["asked"].argmax(dim=1) != truth  # (P,)
 
     found: dict[str, Any] = {
