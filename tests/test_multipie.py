@@ -230,8 +230,8 @@ def test_official_settings_report_test_people_only_and_take_the_papers_phi_s(roo
     spec = real_spec("multipie", 32, 1, root=root)
     assert spec.tasks == ("id", "pos", "illum", "exp")
     runs = one_or_many.on(spec).configs(get_preset("smoke"))
-    assert len(runs) == len(set(runs)) == 1 + 1 + 1 + 3 + 3
-    assert {run.phi_s for run in runs} == {0.0, 0.1}
+    assert len(runs) == len(set(runs)) == 1 + 1 + 1 + 3 + 3 + 3
+    assert {run.phi_s for run in runs} == {0.0, 0.1, 0.1 / 3}
     assert choice_at("smoke-multipie").phi_s == 0.1
     assert all(run.corpus == spec for run in runs)
 
