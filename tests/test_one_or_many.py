@@ -271,7 +271,7 @@ def test_effects_of_the_claims_are_paired_differences_by_scipy():
     y2 = yin2018_claims.gain_is_on_profiles(records).effects()
     y5 = yin2018_claims.l2_helps_less(records).effects()
     assert list(y1) == ["id+pos", "id+illum", "id+exp", "id+all"]
-    assert [name.split(",")[0] for name in y2] == list(y1)
+    assert [name.split(" (")[0] for name in y2] == list(y1)
     assert list(y5) == ["id+L2 minus id", *(f"{name} minus id+L2" for name in side)]
     close(y5["id+L2 minus id"], gap(l2, S_CNN, *overall))
     for name, arm in side.items():
@@ -280,7 +280,7 @@ def test_effects_of_the_claims_are_paired_differences_by_scipy():
         profile = (left + right) / 2
         both = {"gain on profiles": profile, "profiles minus frontal": profile - frontal}
         smaller = min(both, key=lambda what: both[what].mean())
-        close(y2[f"{name}, {smaller}"], both[smaller])
+        close(y2[f"{name} ({smaller})"], both[smaller])
         close(y5[f"{name} minus id+L2"], gap(arm, l2, *overall))
 
     y3 = yin2018_claims.pose_then_light_then_expression(records).effects()
@@ -301,7 +301,7 @@ def test_a_smaller_loss_on_profiles_is_no_gain_on_profiles():
         )
 
     found = yin2018_claims.gain_is_on_profiles([moved(made) for made in records_of(TOGETHER)])
-    assert all(name.endswith("gain on profiles") for name in found.effects())
+    assert all(name.endswith("(gain on profiles)") for name in found.effects())
     assert found.verdict == "does not hold here"
     for effect in found.effects().values():
         assert effect.mean == pytest.approx(-10)

@@ -77,7 +77,7 @@ def gain_is_on_profiles(records: list[Record]) -> Finding:
             "profiles minus frontal": mean_interval(profile - frontal).scaled(100),
         }
         smaller = min(both, key=lambda what: both[what].mean)
-        effects[f"{name}, {smaller}"] = both[smaller]
+        effects[f"{name} ({smaller})"] = both[smaller]
     return find(effects, 1.0)
 
 
