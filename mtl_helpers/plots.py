@@ -568,7 +568,8 @@ def gain_map(gains: pd.DataFrame) -> Figure:
         raise ValueError("There is no gain to draw: the table is empty.")
     shown = sorted(gains["phi_s"].unique())
     width = (gains["high"] - gains["low"]) / 2
-    sure = gains.assign(sure=(gains["gain"] / width).fillna(0).clip(-2.5, 2.5))
+    # two thirds of the colours at most, on which the words can still be read
+    sure = gains.assign(sure=(gains["gain"] / width).fillna(0).clip(-4, 4))
     figure, axes = plt.subplots(1, len(shown), figsize=(3.6 * len(shown), 3.0), squeeze=False)
     for axis, value in zip(axes[0], shown, strict=True):
         here = sure[sure["phi_s"] == value]
@@ -579,8 +580,8 @@ def gain_map(gains: pd.DataFrame) -> Figure:
                 f"{tile['gain']:+.1f}\n[{tile['low']:+.1f}, {tile['high']:+.1f}]"
             )
         sns.heatmap(
-            grid, annot=words, fmt="", cmap="RdBu", vmin=-2.5, vmax=2.5, cbar=False,
-            linewidths=3, linecolor=_PAPER, annot_kws={"fontsize": 9}, ax=axis,
+            grid, annot=words, fmt="", cmap="RdBu", vmin=-6, vmax=6, cbar=False,
+            linewidths=3, linecolor=_PAPER, annot_kws={"fontsize": 9, "color": _INK}, ax=axis,
         )  # fmt: skip
         for tile in here.to_dict("records"):
             if tile["low"] > 0 or tile["high"] < 0:

@@ -330,8 +330,8 @@ def test_the_colour_of_a_gain_is_its_distance_from_zero_in_half_widths() -> None
     (axis,) = plots.gain_map(table).axes
     (mesh,) = axis.collections
     found = np.ma.masked_invalid(mesh.get_array()).filled(99).reshape(2, 2)
-    np.testing.assert_allclose(found, [[-0.25, 99], [1.5, 2.5]])  # 300 identities above 75
-    assert mesh.get_clim() == (-2.5, 2.5)
+    np.testing.assert_allclose(found, [[-0.25, 99], [1.5, 4]])  # 300 identities above 75
+    assert mesh.get_clim() == (-6, 6)
 
 
 def test_a_gain_map_of_nothing_is_refused() -> None:
