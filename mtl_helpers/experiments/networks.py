@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from mtl_helpers.batches import stream_seed
-from mtl_helpers.evaluation import POSE_GROUPS, identification_report
+from mtl_helpers.evaluation import POSE_GROUPS, GalleryCorpus, identification_report
 from mtl_helpers.faces.pie import PieCorpus, PieSpec, load_pie
 from mtl_helpers.mcnn import BRANCH_TASK
 from mtl_helpers.presets import Preset, pick_device
@@ -320,7 +320,9 @@ def some_probes(corpus: PieCorpus, split: str = "test") -> NDArray[np.int64]:
     return corpus.probes(split)[::PROBE_STRIDE]
 
 
-def identified(result: FitResult, corpus: PieCorpus, *splits: str) -> dict[str, Any]:
+def identified(
+    result: FitResult, corpus: GalleryCorpus, probes: Mapping[str, NDArray[np.int64]]
+) -> dict[str, Any]:
     """Return what is measured of every network.
 
     Parameters
@@ -329,25 +331,25 @@ def identified(result: FitResult, corpus: PieCorpus, *splits: str) -> dict[str, 
         A training.
     corpus
         The true corpus.
-    splits
-        ``"validation"``, ``"test"`` or both.
+    probes
+        (P,) which ones are asked about, of each split: ``"validation"``, ``"test"`` or both.
 
     Returns
     -------
     dict
-        For each split the :func:`~mtl_helpers.evaluation.identification_report` on some of its
-        probes; ``"training_seconds"``; and ``"amp"``, whether it was in bfloat16.
+        For each split the :func:`~mtl_helpers.evaluation.identification_report` on its probes;
+        ``"training_seconds"``; and ``"amp"``, whether it was in bfloat16.
     """
     reports = {
         split: identification_report(
             corpus,
             split,
             result.final,
-            probes=some_probes(corpus, split),
+            probes=asked,
             device=pick_device(),
             amp=result.amp,
         )
-        for split in splits
+        for split, asked in probes.items()
     }
     return {**reports, "training_seconds": result.seconds, "amp": result.amp}
 

@@ -20,12 +20,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from mtl_helpers.evaluation import identification_report
 from mtl_helpers.experiments import pose_branches, weighting_rules
 from mtl_helpers.experiments.choices import (
     CHOSEN,
@@ -35,7 +34,7 @@ from mtl_helpers.experiments.choices import (
     SEARCH_SEEDS,
     Choice,
 )
-from mtl_helpers.experiments.networks import SIDE_TASKS, some_probes
+from mtl_helpers.experiments.networks import SIDE_TASKS, identified, some_probes
 from mtl_helpers.faces.pie import PieCorpus, PieSpec, load_pie
 from mtl_helpers.presets import Preset, pick_device
 from mtl_helpers.results import Record, seed_values
@@ -174,7 +173,9 @@ def configs(preset: Preset, data: RealSpec | None = None) -> list[OneOrManyConfi
         runs += [config(seed, ("id", task), phi_s=chosen.phi_s) for task in side]
     # each side task by itself with the weight that it has among the others
     for task in side:
-        runs += [config(seed, ("id", task), chosen.phi_s / len(side)) for seed in preset.seeds]
+        runs += [
+            config(seed, ("id", task), phi_s=chosen.phi_s / len(side)) for seed in preset.seeds
+        ]
     for seed in search:
         if data is not None:
             runs += [config(seed, ("id", *side), phi_s=phi) for phi in PHI_GRID]
@@ -200,16 +201,8 @@ def run(config: OneOrManyConfig) -> Outcome:
     else:
         known = [split for split in splits if split in corpus.table.galleries]
         probes = {split: corpus.probes(split) for split in known}
-    device = pick_device()
-    result = fit(corpus, config.train, device=device, progress=False)
-    metrics: dict[str, Any] = {
-        split: identification_report(
-            corpus, split, result.final, probes=asked, device=device, amp=result.amp
-        )
-        for split, asked in probes.items()
-    }
-    metrics["training_seconds"] = result.seconds
-    metrics["amp"] = result.amp
+    result = fit(corpus, config.train, device=pick_device(), progress=False)
+    metrics = identified(result, corpus, probes)
     curves = {name: values.tolist() for name, values in result.curves.items()}
     return Outcome(metrics=metrics, curves=curves, arrays={})
 

@@ -83,7 +83,7 @@ def run(config: NetworkConfig) -> Outcome:
     model = result.final
     assert isinstance(model, PoseDirectedCNN)
     probes = some_probes(corpus)
-    metrics = identified(result, corpus, "test") | {
+    metrics = identified(result, corpus, {"test": probes}) | {
         "routing": {
             condition: routing_report(corpus, asked, model, condition, result.amp)
             for condition in CONDITIONS

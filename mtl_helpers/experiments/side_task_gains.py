@@ -22,6 +22,7 @@ from mtl_helpers.experiments.networks import (
     identified,
     network_config,
     prepare,
+    some_probes,
     train,
 )
 from mtl_helpers.presets import Preset
@@ -90,7 +91,7 @@ def configs(preset: Preset) -> list[NetworkConfig]:
 def run(config: SubsetConfig) -> Outcome:
     """Train one network and identify the test identities."""
     result, corpus = train(config)
-    return Outcome(metrics=identified(result, corpus, "test"))
+    return Outcome(metrics=identified(result, corpus, {"test": some_probes(corpus)}))
 
 
 EXPERIMENT = Experiment(name="side_task_gains", configs=configs, run=run, prepare=prepare)

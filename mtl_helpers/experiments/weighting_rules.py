@@ -123,10 +123,10 @@ def run(config: NetworkConfig) -> Outcome:
             look(state.step, state.model)
 
     result, corpus = train(config, on_step)
-    probes = some_probes(corpus)
+    asked = {split: some_probes(corpus, split) for split in ("validation", "test")}
     found = energies_of(result.final)
-    metrics = identified(result, corpus, "validation", "test") | {
-        "dimensions": dimension_report(corpus, probes, result.final, config.seed, result.amp)
+    metrics = identified(result, corpus, asked) | {
+        "dimensions": dimension_report(corpus, asked["test"], result.final, config.seed, result.amp)
     }
     curves: dict[str, Any] = curves_of(result)
     curves["energy"] = {
