@@ -18,7 +18,7 @@ from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
 
-from mtl_helpers.faces.corpora import CORPORA
+from mtl_helpers.faces.corpora.kinds import CORPORA
 from mtl_helpers.presets import get_preset
 
 

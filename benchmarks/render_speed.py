@@ -59,11 +59,11 @@ class Geometry:
     def make(cls, identities: int) -> Geometry:
         import torch
 
-        from mtl_helpers.faces.appearance import MATERIAL_NAMES, face_materials, skin_of
-        from mtl_helpers.faces.expression import EXPRESSIONS
-        from mtl_helpers.faces.head import HeadModel
-        from mtl_helpers.faces.identity import sample_identities
-        from mtl_helpers.faces.render import identity_faces
+        from mtl_helpers.faces.draw.render import identity_faces
+        from mtl_helpers.faces.model.expression import EXPRESSIONS
+        from mtl_helpers.faces.model.head import HeadModel
+        from mtl_helpers.faces.model.identity import sample_identities
+        from mtl_helpers.faces.scene.appearance import MATERIAL_NAMES, face_materials, skin_of
 
         torch.set_num_threads(1)
         head, people = HeadModel.load(), sample_identities(identities, seed=SEED)
@@ -86,10 +86,10 @@ def start_ours(side: int, identities: int) -> Step:
     """One step draws one identity: every camera, shot and expression."""
     import torch
 
-    from mtl_helpers.faces.expression import EXPRESSIONS
-    from mtl_helpers.faces.head import HeadModel
-    from mtl_helpers.faces.identity import sample_identities
-    from mtl_helpers.faces.render import render_identity
+    from mtl_helpers.faces.draw.render import render_identity
+    from mtl_helpers.faces.model.expression import EXPRESSIONS
+    from mtl_helpers.faces.model.head import HeadModel
+    from mtl_helpers.faces.model.identity import sample_identities
 
     torch.set_num_threads(1)
     head, people = HeadModel.load(), sample_identities(identities, seed=SEED)
@@ -113,8 +113,8 @@ def start_pyvista(side: int, identities: int) -> Step:
     import pyvista
     import vtk
 
-    from mtl_helpers.faces.cameras import FIELD_WIDTH, PIE_CAMERAS, TARGET
-    from mtl_helpers.faces.lights import PIE_SHOTS
+    from mtl_helpers.faces.scene.cameras import FIELD_WIDTH, PIE_CAMERAS, TARGET
+    from mtl_helpers.faces.scene.lights import PIE_SHOTS
 
     vtk.vtkObject.GlobalWarningDisplayOff()
     geometry = Geometry.make(identities)
@@ -164,8 +164,8 @@ def start_mitsuba(variant: str, side: int, identities: int) -> Step:
     import drjit
     import mitsuba
 
-    from mtl_helpers.faces.cameras import FIELD_WIDTH, PIE_CAMERAS, TARGET
-    from mtl_helpers.faces.lights import PIE_SHOTS
+    from mtl_helpers.faces.scene.cameras import FIELD_WIDTH, PIE_CAMERAS, TARGET
+    from mtl_helpers.faces.scene.lights import PIE_SHOTS
 
     drjit.set_thread_count(1)
     mitsuba.set_log_level(mitsuba.LogLevel.Error)

@@ -1,10 +1,10 @@
 """How fast the training loop is beside a bare PyTorch loop, and beside the machine's peak.
 
 Both loops train the same network with the same optimiser. The bare one goes over normalised float
-batches that lie in memory and does nothing else; :func:`mtl_helpers.training.fit` gathers uint8
-images from a memory-mapped file, normalises them, follows a schedule, averages weights, and checks
-and notes the losses. They take turns in short rounds, so that whatever else the machine does falls
-on both, and so does a large matrix product, whose rate is the peak.
+batches that lie in memory and does nothing else; :func:`mtl_helpers.training.loop.fit` gathers
+uint8 images from a memory-mapped file, normalises them, follows a schedule, averages weights, and
+checks and notes the losses. They take turns in short rounds, so that whatever else the machine does
+falls on both, and so does a large matrix product, whose rate is the peak.
 
     python benchmarks/training_speed.py [--preset laptop] [--threads 2] [--rounds 12]
 """
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from mtl_helpers.losses import task_losses
 from mtl_helpers.presets import Preset, get_preset, pick_device
-from mtl_helpers.training import (
+from mtl_helpers.training.loop import (
     TrainConfig,
     amp_pays,
     build_model,

@@ -23,8 +23,8 @@ from torchjd.autojac import jac_to_grad, mtl_backward
 from training_speed import CLASSES, timed
 
 from mtl_helpers.losses import task_losses
-from mtl_helpers.training import TrainConfig, amp_pays, build_model, make_optimizer, to_input
-from mtl_helpers.weighting import RULES, DynamicWeights, weighting
+from mtl_helpers.papers.yin2018.weighting import RULES, DynamicWeights, weighting
+from mtl_helpers.training.loop import TrainConfig, amp_pays, build_model, make_optimizer, to_input
 
 ALLOWED_RATIO = 1.02
 GROUPS = {("id",): 1.0, ("pos", "illum", "exp"): 0.3}

@@ -14,8 +14,8 @@ from mtl_helpers.errors import CourseError
 from mtl_helpers.presets import PRESETS, Preset, get_preset
 
 if TYPE_CHECKING:
-    from mtl_helpers.results import Record
-    from mtl_helpers.sweep import Experiment
+    from mtl_helpers.runs.record import Record
+    from mtl_helpers.runs.sweep import Experiment
 
 __all__ = ["main"]
 
@@ -175,7 +175,7 @@ def _presets(options: argparse.Namespace) -> int:
 
 def _corpus(options: argparse.Namespace) -> int:
     preset = get_preset(options.preset)
-    from mtl_helpers.faces.corpora import CORPORA, load_corpus
+    from mtl_helpers.faces.corpora.kinds import CORPORA, load_corpus
 
     chosen = list(CORPORA) if options.corpus == "all" else [options.corpus]
     for name in chosen:
@@ -191,8 +191,8 @@ def _corpus(options: argparse.Namespace) -> int:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    from mtl_helpers.experiments import EXPERIMENTS
-    from mtl_helpers.sweep import on_chosen_data, run_sweep
+    from mtl_helpers.registry import EXPERIMENTS
+    from mtl_helpers.runs.sweep import on_chosen_data, run_sweep
 
     if options.experiment == ["help"]:
         print("\n".join(EXPERIMENTS) or "No experiments are registered.")
@@ -247,8 +247,8 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def _ledger_text(options: argparse.Namespace) -> str:
-    from mtl_helpers.claims import ledger_markdown
-    from mtl_helpers.experiments import CLAIMS, EXPERIMENTS
+    from mtl_helpers.ledger.claim import ledger_markdown
+    from mtl_helpers.registry import CLAIMS, EXPERIMENTS
 
     return ledger_markdown(
         CLAIMS, get_preset(options.preset), experiments=EXPERIMENTS, root=options.results
@@ -256,7 +256,7 @@ def _ledger_text(options: argparse.Namespace) -> str:
 
 
 def _ledger_file(options: argparse.Namespace) -> Path:
-    from mtl_helpers.results import project_root
+    from mtl_helpers.runs.record import project_root
 
     chosen: Path | None = options.output
     return chosen or project_root() / "book" / "claims.md"
@@ -288,7 +288,7 @@ def _stale(path: Path) -> str:
 def _asked(record: Record) -> tuple[Experiment, Preset]:
     """Return the experiment and the preset behind a record, on the real set that it names."""
     from mtl_helpers.datasets.schema import RealSpec
-    from mtl_helpers.experiments import EXPERIMENTS
+    from mtl_helpers.registry import EXPERIMENTS
 
     experiment = EXPERIMENTS[record.experiment]
     name, _, data = record.preset.partition("-")
@@ -302,7 +302,7 @@ def _asked(record: Record) -> tuple[Experiment, Preset]:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from mtl_helpers.results import ResultsError, read_record, record_path, results_root
+    from mtl_helpers.runs.record import ResultsError, read_record, record_path, results_root
 
     root: Path = options.results or results_root()
     problems: list[str] = []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mtl_helpers.faces.attributes import AttributesCorpus, AttributesSpec, load_attributes
-from mtl_helpers.faces.pie import PieCorpus, PieSpec, load_pie
+from mtl_helpers.faces.corpora.attributes import AttributesCorpus, AttributesSpec, load_attributes
+from mtl_helpers.faces.corpora.pie import PieCorpus, PieSpec, load_pie
 
 TINY_PIE = PieSpec(
     train_identities=3,

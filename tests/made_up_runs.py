@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from mtl_helpers.experiments import EXPERIMENTS, pose_branches
-from mtl_helpers.experiments.networks import ALL_TASKS, SIDE_TASKS
+from mtl_helpers.papers.yin2018.experiments import pose_branches
+from mtl_helpers.papers.yin2018.experiments.networks import ALL_TASKS, SIDE_TASKS
 from mtl_helpers.presets import get_preset
-from mtl_helpers.results import Record, config_dict, config_hash
+from mtl_helpers.registry import EXPERIMENTS
+from mtl_helpers.runs.record import Record, config_dict, config_hash
 
 GROUPS = ("left", "frontal", "right")
 CONDITIONS = tuple(pose_branches.CONDITIONS)  # the first is "clean"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtl_helpers.faces.cache import Field, Layout
+from mtl_helpers.store import Field, Layout
 
 LAYOUT = Layout(
     name="numbers",

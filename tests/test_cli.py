@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from mtl_helpers import __main__ as cli
-from mtl_helpers import experiments
-from mtl_helpers.claims import Claim, find
-from mtl_helpers.faces.corpora import CORPORA
+from mtl_helpers import registry as experiments
+from mtl_helpers.faces.corpora.kinds import CORPORA
+from mtl_helpers.ledger.claim import Claim, find
+from mtl_helpers.ledger.statistics import mean_interval
 from mtl_helpers.presets import PRESETS
-from mtl_helpers.statistics import mean_interval
-from mtl_helpers.sweep import Experiment, Outcome
+from mtl_helpers.runs.sweep import Experiment, Outcome
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def test_corpus_builds_that_of_the_preset(
         asked.append((spec, options))
         return types.SimpleNamespace(images=range(1170))
 
-    monkeypatch.setattr("mtl_helpers.faces.corpora.load_corpus", load_corpus)
+    monkeypatch.setattr("mtl_helpers.faces.corpora.kinds.load_corpus", load_corpus)
     assert cli.main(["corpus", *arguments]) == 0
     assert asked == [(CORPORA[kind].from_preset(PRESETS["smoke"]), wanted)]
     assert f"The {kind} corpus of the preset smoke is ready: 1,170" in capsys.readouterr().out
@@ -233,7 +233,7 @@ def test_all_corpora_are_built_one_after_the_other(
         asked.append(spec)
         return types.SimpleNamespace(images=range(3))
 
-    monkeypatch.setattr("mtl_helpers.faces.corpora.load_corpus", load_corpus)
+    monkeypatch.setattr("mtl_helpers.faces.corpora.kinds.load_corpus", load_corpus)
     assert cli.main(["corpus", "--corpus", "all", "--preset", "smoke"]) == 0
     assert asked == [kind.from_preset(PRESETS["smoke"]) for kind in CORPORA.values()]
     assert capsys.readouterr().out.count("is ready") == len(CORPORA)
@@ -245,7 +245,7 @@ def test_interruption_says_that_nothing_is_lost(
     def interrupted(*arguments, **keywords):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mtl_helpers.sweep.run_sweep", interrupted)
+    monkeypatch.setattr("mtl_helpers.runs.sweep.run_sweep", interrupted)
     assert sweep() == 130
     assert "what was finished is kept" in capsys.readouterr().err
 

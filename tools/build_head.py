@@ -309,7 +309,7 @@ def largest_error(asset_path: Path, expected: dict[str, np.ndarray]) -> float:
     translation.
     """
     sys.path.insert(0, str(REPOSITORY))
-    from mtl_helpers.faces.head import HeadModel, load_asset
+    from mtl_helpers.faces.model.head import HeadModel, load_asset
 
     head = HeadModel(load_asset(asset_path))
     worst = 0.0

@@ -13,7 +13,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
-from mtl_helpers.faces.task_graphs import face_graph
+from mtl_helpers.faces.corpora.task_graphs import face_graph
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

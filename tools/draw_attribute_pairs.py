@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mtl_helpers.faces.attribute_drivers import render_person
-from mtl_helpers.faces.attributes import ATTRIBUTES
+from mtl_helpers.faces.corpora.attribute_drivers import render_person
+from mtl_helpers.faces.corpora.attributes import ATTRIBUTES
 
 DEFAULT = Path(__file__).resolve().parent.parent / "book" / "images" / "attribute-pairs.jpg"
 SIDE, CAPTION, GAP, COLUMNS, QUALITY = 96, 16, 8, 6, 88

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mtl_helpers.faces import attributes, caricature, pie, wild
-from mtl_helpers.faces.expression import EXPRESSIONS
+from mtl_helpers.faces.corpora import attributes, caricature, pie, wild
+from mtl_helpers.faces.model.expression import EXPRESSIONS
 
 FOLDER = Path(__file__).resolve().parent.parent / "book" / "images"
 ROWS, COLUMNS, SIDE, GAP = 5, 8, 96, 4

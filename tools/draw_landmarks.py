@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mtl_helpers.faces.cameras import project
-from mtl_helpers.faces.expression import identity_expression
-from mtl_helpers.faces.head import HeadModel
-from mtl_helpers.faces.identity import Identity, sample_identities
-from mtl_helpers.faces.landmarks import framing, landmarks
-from mtl_helpers.faces.render import render_image
+from mtl_helpers.faces.draw.render import render_image
+from mtl_helpers.faces.model.expression import identity_expression
+from mtl_helpers.faces.model.head import HeadModel
+from mtl_helpers.faces.model.identity import Identity, sample_identities
+from mtl_helpers.faces.model.landmarks import framing, landmarks
+from mtl_helpers.faces.scene.cameras import project
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -6,7 +6,7 @@ identities and lists of pairs, a line ``name path name path 0|1``. Names in list
 in case, and paths mix both kinds of slash.
 
 Labels mean what those of the rendered ``caricature`` corpus mean: ``id``, and ``modality`` as a
-place in :data:`mtl_helpers.faces.caricature.MODALITIES`.
+place in :data:`mtl_helpers.faces.corpora.caricature.MODALITIES`.
 
 Note
 ----
@@ -36,8 +36,8 @@ from numpy.typing import NDArray
 
 from mtl_helpers.datasets.files import Line, Source, Tree
 from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
-from mtl_helpers.faces.caricature import MODALITIES
-from mtl_helpers.verification import PairList
+from mtl_helpers.evaluation.verification import PairList
+from mtl_helpers.faces.corpora.caricature import MODALITIES
 
 __all__ = ["ADAPTER", "PAIR_LISTS", "pairs"]
 
@@ -202,10 +202,10 @@ def pairs(
     Note
     ----
     Ming et al. (2021) give one accuracy and take the threshold from training data: choose it with
-    :func:`mtl_helpers.verification.best_threshold` on the validation list. Their released code
-    takes every 20th pair of the test list, shuffles them, and runs LFW's ten folds:
-    ``folds=10`` with :func:`mtl_helpers.verification.ten_fold_accuracy` is the same without
-    thinning and with the list's own order.
+    :func:`mtl_helpers.evaluation.verification.best_threshold` on the validation list. Their
+    released code takes every 20th pair of the test list, shuffles them, and runs LFW's ten folds:
+    ``folds=10`` with :func:`mtl_helpers.evaluation.verification.ten_fold_accuracy` is the same
+    without thinning and with the list's own order.
     """
     if split not in PAIR_LISTS:
         raise ValueError(f"CaVI has no list {split!r}; choose one of: {', '.join(PAIR_LISTS)}.")

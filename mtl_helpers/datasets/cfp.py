@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from mtl_helpers.datasets.files import Line, Source, Tree
 from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
-from mtl_helpers.verification import (
+from mtl_helpers.evaluation.verification import (
     FoldScores,
     PairList,
     equal_error_rate,

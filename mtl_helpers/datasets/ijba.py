@@ -1,9 +1,9 @@
 """IARPA Janus Benchmark A, IJB-A (Klare et al., 2015).
 
 The unit of comparison is a *template*: stills and video frames of one person, described by one
-feature (:func:`mtl_helpers.verification.pool_templates`). Ten splits, each with its own training
-people. Verification (1:1) compares listed templates; identification (1:N) looks for the probe
-templates in a gallery from which some of the people are missing.
+feature (:func:`mtl_helpers.evaluation.verification.pool_templates`). Ten splits, each with its own
+training people. Verification (1:1) compares listed templates; identification (1:N) looks for the
+probe templates in a gallery from which some of the people are missing.
 
 A sample is a face: a file with a box, for a frame may show several people. Template numbers mean
 something only within the list that they stand in; the same number in the training list is another
@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtl_helpers.datasets.files import Row, Source, Tree
 from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
-from mtl_helpers.verification import (
+from mtl_helpers.evaluation.verification import (
     cosine_matrix,
     identity_ranks,
     pool_templates,

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from mtl_helpers.datasets.files import Line, Source, Tree
 from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
-from mtl_helpers.verification import PairList
+from mtl_helpers.evaluation.verification import PairList
 
 __all__ = ["ADAPTER", "pairs"]
 
@@ -144,8 +144,8 @@ def pairs(root: str | os.PathLike[str], view: View = "view2") -> PairList:
         The set's folder.
     view
         ``"view2"``: ten folds of 300 same and 300 different pairs, to report on with
-        :func:`mtl_helpers.verification.ten_fold_accuracy`; ``"dev-train"`` and ``"dev-test"``:
-        View 1, one fold each.
+        :func:`mtl_helpers.evaluation.verification.ten_fold_accuracy`; ``"dev-train"`` and
+        ``"dev-test"``: View 1, one fold each.
 
     Raises
     ------

@@ -1,10 +1,11 @@
 """CMU Multi-PIE (Gross et al., 2010) in the settings of Yin & Liu (2018).
 
-The labels mean what those of the rendered corpus mean (:class:`mtl_helpers.faces.pie.PieSpec`):
-``pos`` is a place among the yaw classes, ascending, overhead cameras as +-45 degrees; ``illum`` is
-the number of the flash, 0 without; ``exp`` is a place in
-:data:`mtl_helpers.faces.expression.EXPRESSIONS`. So an experiment written for one runs on the
-other. Not every subject came to every session, so many combinations do not exist.
+The labels mean what those of the rendered corpus mean
+(:class:`mtl_helpers.faces.corpora.pie.PieSpec`): ``pos`` is a place among the yaw classes,
+ascending, overhead cameras as +-45 degrees; ``illum`` is the number of the flash, 0 without;
+``exp`` is a place in :data:`mtl_helpers.faces.model.expression.EXPRESSIONS`. So an experiment
+written for one runs on the other. Not every subject came to every session, so many combinations do
+not exist.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from numpy.typing import NDArray
 
 from mtl_helpers.datasets.files import Source, Tree
 from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
-from mtl_helpers.faces.cameras import PIE_CAMERAS
-from mtl_helpers.faces.expression import EXPRESSIONS
-from mtl_helpers.faces.lights import (
+from mtl_helpers.faces.model.expression import EXPRESSIONS
+from mtl_helpers.faces.scene.cameras import PIE_CAMERAS
+from mtl_helpers.faces.scene.lights import (
     GALLERY_CAMERA,
     GALLERY_EXPRESSION,
     GALLERY_SHOT,

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from mtl_helpers.datasets.files import DatasetError, Source, Tree
-from mtl_helpers.faces.cache import Field, Layout, Store, load_store
+from mtl_helpers.store import Field, Layout, Store, load_store
 
 __all__ = [
     "Adapter",
@@ -343,8 +343,9 @@ ReadPicture = Callable[[int], Image.Image]
 class FaceCorpus:
     """A real set, decoded and memory-mapped. Made by :func:`load_faces`.
 
-    It has what training and evaluation ask of a corpus (:class:`mtl_helpers.training.Corpus`, and
-    :class:`mtl_helpers.evaluation.GalleryCorpus` where the set has galleries and poses).
+    It has what training and evaluation ask of a corpus (:class:`mtl_helpers.training.loop.Corpus`,
+    and :class:`mtl_helpers.evaluation.identification.GalleryCorpus` where the set has galleries and
+    poses).
 
     Parameters
     ----------
@@ -533,9 +534,9 @@ def load_faces(
     threads
         Threads that decode (decoding lets go of the interpreter's lock); one a core if absent.
     cache
-        As ``root`` of :func:`mtl_helpers.faces.cache.load_store`.
+        As ``root`` of :func:`mtl_helpers.store.load_store`.
     progress, verify
-        As for :func:`mtl_helpers.faces.cache.load_store`.
+        As for :func:`mtl_helpers.store.load_store`.
 
     Raises
     ------

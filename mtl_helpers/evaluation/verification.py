@@ -1,0 +1,667 @@
+"""Verification and identification scores by the protocols of LFW, CFP, IJB-A and WebCaricature.
+
+A score is a similarity: the larger, the more alike. A pair is accepted as "same person" when its
+score is at least the threshold. Distances are turned round first (``-distance``).
+
+Curves and areas are those of ``sklearn.metrics``; this module adds what the protocols ask for
+on top: folds, operating points and how they are interpolated, ranks, templates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.preprocessing import normalize
+
+__all__ = [
+    "FoldScores",
+    "PairList",
+    "TenFoldAccuracy",
+    "best_threshold",
+    "cmc",
+    "cosine_matrix",
+    "cosine_scores",
+    "equal_error_rate",
+    "identity_ranks",
+    "mirrored_scores",
+    "over_folds",
+    "pool_templates",
+    "rank_k",
+    "roc",
+    "roc_auc",
+    "tar_at_far",
+    "ten_fold_accuracy",
+    "tpir_at_fpir",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class PairList:
+    """Pairs of pictures that are to be told "same person" or "different people", in folds.
+
+    Parameters
+    ----------
+    first, second
+        (P,) numbers of pictures in their corpus.
+    same
+        (P,) whether both show one person.
+    fold
+        (P,) fold of each pair: every number from 0 to F - 1 occurs, F >= 1.
+
+    Raises
+    ------
+    ValueError
+        If the arrays differ in length, are empty or not one-dimensional, a picture's number is
+        negative, or the folds are not 0 .. F - 1.
+    TypeError
+        If numbers are not whole, or ``same`` is not boolean.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    same: NDArray[np.bool_]
+    fold: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        """Check the arrays, bring them to their types, and make them read-only."""
+        count = np.asarray(self.first).shape
+        if len(count) != 1 or not count[0]:
+            raise ValueError(f"A list of pairs needs at least one pair (P,), found shape {count}.")
+        for name, kinds, dtype in (
+            ("first", "iu", np.int64),
+            ("second", "iu", np.int64),
+            ("same", "b", np.bool_),
+            ("fold", "iu", np.int64),
+        ):
+            values = np.asarray(getattr(self, name))
+            if values.shape != count:
+                raise ValueError(
+                    f"Expected as many entries in {name} as in first, {count}, found "
+                    f"{values.shape}."
+                )
+            if values.dtype.kind not in kinds:
+                wanted = "booleans" if kinds == "b" else "whole numbers"
+                raise TypeError(f"{name} must be of {wanted}, not of type {values.dtype}.")
+            values = values.astype(dtype)
+            if name != "same" and values.min() < 0:
+                raise ValueError(f"{name} must not be negative, found {values.min()}.")
+            values.flags.writeable = False
+            object.__setattr__(self, name, values)
+        found = np.unique(self.fold)
+        if found[-1] != len(found) - 1:
+            raise ValueError(f"Folds must be numbered 0 to F - 1 without a gap, found {found}.")
+
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(self.first)
+
+    @property
+    def folds(self) -> int:
+        """Number of folds."""
+        return int(self.fold.max()) + 1
+
+
+# -- scores of pairs ---------------------------------------------------------------------------
+
+
+def cosine_matrix(probes: ArrayLike, gallery: ArrayLike) -> NDArray[np.float64]:
+    """Return the cosine of every probe with every gallery feature.
+
+    Parameters
+    ----------
+    probes, gallery
+        (P, D) and (G, D). The cosine with a feature of length 0 is 0.
+
+    Returns
+    -------
+    ndarray
+        (P, G), in -1 .. 1.
+    """
+    units: NDArray[np.float64] = _units(probes) @ _units(gallery).T
+    return units
+
+
+def cosine_scores(features: ArrayLike, pairs: PairList) -> NDArray[np.float64]:
+    """Return the cosine of the two features of each pair.
+
+    Parameters
+    ----------
+    features
+        (N, D), a row for each picture that the pairs can name.
+    pairs
+        P pairs.
+
+    Returns
+    -------
+    ndarray
+        (P,), in -1 .. 1; 0 where a feature has length 0.
+
+    Raises
+    ------
+    ValueError
+        If a pair names a picture beyond the features.
+    """
+    units = _units(features)  # (N, D)
+    _check_within(pairs, len(units))
+    scores: NDArray[np.float64] = np.einsum("pd,pd->p", units[pairs.first], units[pairs.second])
+    return scores
+
+
+def mirrored_scores(
+    features: ArrayLike, mirrored: ArrayLike, pairs: PairList
+) -> NDArray[np.float64]:
+    """Return each pair's cosine, averaged over the four pairs of picture and mirror image.
+
+    Yin & Liu (2018, Sec. IV-C) do so in the wild.
+
+    Parameters
+    ----------
+    features, mirrored
+        (N, D) features of the pictures, and of the same pictures flipped left to right.
+    pairs
+        P pairs.
+
+    Returns
+    -------
+    ndarray
+        (P,).
+
+    Raises
+    ------
+    ValueError
+        If the two arrays differ in shape, or a pair names a picture beyond them.
+    """
+    straight, flipped = _units(features), _units(mirrored)
+    if straight.shape != flipped.shape:
+        raise ValueError(
+            f"Expected as many features of mirror images, {straight.shape}, found {flipped.shape}."
+        )
+    _check_within(pairs, len(straight))
+    # The mean of four cosines of unit vectors is the product of the two mean vectors.
+    both = (straight + flipped) / 2  # (N, D)
+    scores: NDArray[np.float64] = np.einsum("pd,pd->p", both[pairs.first], both[pairs.second])
+    return scores
+
+
+def _units(features: ArrayLike) -> NDArray[np.float64]:
+    values = np.asarray(features, dtype=np.float64)
+    if values.ndim != 2:
+        raise ValueError(f"Expected features (N, D), found shape {values.shape}.")
+    units: NDArray[np.float64] = normalize(values)
+    return units
+
+
+def _check_within(pairs: PairList, count: int) -> None:
+    largest = int(max(pairs.first.max(), pairs.second.max()))
+    if largest >= count:
+        raise ValueError(f"A pair names picture {largest}, but there are {count} features.")
+
+
+# -- accuracy in folds -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class FoldScores:
+    """A number for each fold, and what the protocols report of them.
+
+    Attributes
+    ----------
+    folds : ndarray
+        (F,), one number a fold.
+    """
+
+    folds: NDArray[np.float64]
+
+    @property
+    def mean(self) -> float:
+        """Mean over the folds."""
+        return float(self.folds.mean())
+
+    @property
+    def standard_error(self) -> float:
+        """LFW's S_E: the sample standard deviation over folds, divided by sqrt(F)."""
+        if len(self.folds) < 2:
+            return float("nan")
+        return float(self.folds.std(ddof=1) / np.sqrt(len(self.folds)))
+
+
+@dataclass(frozen=True, eq=False)
+class TenFoldAccuracy(FoldScores):
+    """Accuracy of each fold at the threshold that the other folds chose.
+
+    Attributes
+    ----------
+    folds, thresholds : ndarray
+        (F,) each; accuracies are shares in 0 .. 1.
+    """
+
+    thresholds: NDArray[np.float64]
+
+
+def best_threshold(scores: ArrayLike, same: ArrayLike) -> float:
+    """Return the threshold with the most right decisions.
+
+    Parameters
+    ----------
+    scores
+        (P,) similarities.
+    same
+        (P,) whether a pair is of one person.
+
+    Returns
+    -------
+    float
+        Halfway between two neighbouring scores, or at an end: the lowest score (accept all) or a
+        little above the highest (accept none). Of equally good thresholds the lowest.
+    """
+    values, truth = _check_scores(scores, same)
+    levels, place = np.unique(values, return_inverse=True)  # (L,), (P,)
+    positive = np.bincount(place, weights=truth, minlength=len(levels))
+    negative = np.bincount(place, weights=~truth, minlength=len(levels))
+    # Right decisions when the lowest j levels are rejected, j = 0 .. L.
+    rejected = np.concatenate([[0.0], np.cumsum(negative)])
+    accepted = truth.sum() - np.concatenate([[0.0], np.cumsum(positive)])
+    j = int(np.argmax(rejected + accepted))
+    if j == 0:
+        return float(levels[0])
+    if j == len(levels):
+        return float(np.nextafter(levels[-1], np.inf))
+    middle = levels[j - 1] + (levels[j] - levels[j - 1]) / 2
+    # Between neighbouring floats there is no middle.
+    return float(middle if middle > levels[j - 1] else levels[j])
+
+
+def ten_fold_accuracy(scores: ArrayLike, pairs: PairList) -> TenFoldAccuracy:
+    """Return verification accuracy by LFW's View 2.
+
+    For each fold the threshold is chosen on all the others (:func:`best_threshold`) and the
+    accuracy is taken on the fold. LFW reports the mean and its standard error (Huang et al., 2007,
+    "Labeled Faces in the Wild", Sec. III-B). CFP uses the same (Sengupta et al., 2016).
+
+    Parameters
+    ----------
+    scores
+        (P,) similarities.
+    pairs
+        The P pairs, in at least two folds (LFW and CFP have ten).
+
+    Raises
+    ------
+    ValueError
+        If there is one fold only, or not one finite score a pair.
+    """
+    values, truth = _check_scores(scores, pairs.same)
+    if pairs.folds < 2:
+        raise ValueError("A threshold is chosen on other folds, but there is only one fold.")
+    accuracies, thresholds = [], []
+    for fold in range(pairs.folds):
+        inside = pairs.fold == fold
+        threshold = best_threshold(values[~inside], truth[~inside])
+        thresholds.append(threshold)
+        accuracies.append(float(np.mean((values[inside] >= threshold) == truth[inside])))
+    return TenFoldAccuracy(np.array(accuracies), np.array(thresholds))
+
+
+def over_folds(
+    scores: ArrayLike,
+    pairs: PairList,
+    metric: Callable[[NDArray[np.float64], NDArray[np.bool_]], float],
+) -> FoldScores:
+    """Take a metric on each fold by itself.
+
+    CFP reports AUC and EER so, and WebCaricature its VAL@FAR.
+
+    Parameters
+    ----------
+    scores
+        (P,) similarities.
+    pairs
+        The P pairs.
+    metric
+        Called with the scores and truths of a fold, e.g. :func:`roc_auc`.
+    """
+    values, truth = _check_scores(scores, pairs.same)
+    found = [
+        metric(values[pairs.fold == fold], truth[pairs.fold == fold]) for fold in range(pairs.folds)
+    ]
+    return FoldScores(np.array(found, dtype=np.float64))
+
+
+# -- the ROC curve and points on it ------------------------------------------------------------
+
+
+def roc(
+    scores: ArrayLike, same: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the ROC curve: a corner for every distinct score.
+
+    Parameters
+    ----------
+    scores
+        (P,) similarities.
+    same
+        (P,) whether a pair is of one person; both kinds must occur.
+
+    Returns
+    -------
+    far, tar, thresholds : ndarray
+        (L + 1,) each, from (0, 0) at an infinite threshold to (1, 1) at the lowest score: shares of
+        accepted pairs among different and among same ones.
+    """
+    values, truth = _check_scores(scores, same, both=True)
+    far, tar, thresholds = roc_curve(truth, values, drop_intermediate=False)
+    return far, tar, thresholds
+
+
+def roc_auc(scores: ArrayLike, same: ArrayLike) -> float:
+    """Return the area under the ROC curve: the chance that a same pair outscores a different one.
+
+    Parameters
+    ----------
+    scores, same
+        As for :func:`roc`.
+    """
+    values, truth = _check_scores(scores, same, both=True)
+    return float(roc_auc_score(truth, values))
+
+
+def equal_error_rate(scores: ArrayLike, same: ArrayLike) -> float:
+    """Return the error where false accepts and false rejects are equally frequent.
+
+    Parameters
+    ----------
+    scores, same
+        As for :func:`roc`.
+
+    Note
+    ----
+    The point lies on the ROC curve drawn with straight lines between its corners, where it meets
+    the line FAR = 1 - TAR.
+    """
+    far, tar, _ = roc(scores, same)
+    gap = far - (1 - tar)  # (L + 1,) rises from -1 to 1
+    after = int(np.argmax(gap >= 0))
+    before = after - 1
+    share = -gap[before] / (gap[after] - gap[before])
+    return float(far[before] + share * (far[after] - far[before]))
+
+
+def tar_at_far(
+    scores: ArrayLike, same: ArrayLike, far: float, *, interpolate: bool = True
+) -> float:
+    """Return the share of same pairs that is accepted when a share ``far`` of different ones is.
+
+    Ming et al. (2021) call it VAL@FAR.
+
+    Parameters
+    ----------
+    scores, same
+        As for :func:`roc`.
+    far
+        In 0 .. 1, e.g. 0.001.
+    interpolate
+        True: read off the ROC curve drawn with straight lines between its corners. False: the best
+        threshold among the scores whose false accepts do not exceed ``far``. The two differ by at
+        most one corner; where there are fewer than 1 / ``far`` different pairs, the first is a
+        guess between none and one false accept.
+
+    Raises
+    ------
+    ValueError
+        If ``far`` is not in 0 .. 1.
+    """
+    if not 0 <= far <= 1:
+        raise ValueError(f"A false accept rate lies in 0 .. 1, found {far}.")
+    false_accepts, accepts, _ = roc(scores, same)
+    last = int(np.searchsorted(false_accepts, far, side="right")) - 1
+    low, high = false_accepts[last], accepts[last]
+    if not interpolate or low == far:
+        return float(high)
+    share = (far - low) / (false_accepts[last + 1] - low)
+    return float(high + share * (accepts[last + 1] - high))
+
+
+def _check_scores(
+    scores: ArrayLike, same: ArrayLike, *, both: bool = False
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    values, truth = np.asarray(scores, dtype=np.float64), np.asarray(same)
+    if truth.dtype != np.bool_:
+        raise TypeError(f"same must be of booleans, not of type {truth.dtype}.")
+    if values.ndim != 1 or values.shape != truth.shape or not len(values):
+        raise ValueError(
+            f"Expected one score a pair, found {values.shape} scores for {truth.shape} pairs."
+        )
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"Scores must be finite, found {values[~np.isfinite(values)][0]}; a network that "
+            "diverged gives such scores."
+        )
+    if both and (truth.all() or not truth.any()):
+        raise ValueError("A ROC curve needs same and different pairs, found one kind only.")
+    return values, truth
+
+
+# -- identification ----------------------------------------------------------------------------
+
+
+def identity_ranks(
+    similarity: ArrayLike, gallery_ids: ArrayLike, probe_ids: ArrayLike
+) -> NDArray[np.int64]:
+    """Return the rank of each probe's own identity among the identities of the gallery.
+
+    An identity is as similar as its most similar entry. The rank is 1 plus the number of other
+    identities that are at least as similar: a tie counts against us, so that equal features
+    identify nobody.
+
+    Parameters
+    ----------
+    similarity
+        (P, G), probes by gallery entries.
+    gallery_ids, probe_ids
+        (G,) and (P,); an identity may have several gallery entries.
+
+    Returns
+    -------
+    ndarray
+        (P,), from 1 to the number of identities; 0 for a probe whose identity is not in the
+        gallery.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit together, or a similarity is not finite.
+
+    Note
+    ----
+    :func:`mtl_helpers.evaluation.identification.rank1` gives a tie to the entry that stands first.
+    """
+    table = np.asarray(similarity, dtype=np.float64)
+    known, asked = np.asarray(gallery_ids), np.asarray(probe_ids)
+    if table.ndim != 2 or table.shape != (len(asked), len(known)) or not table.shape[1]:
+        raise ValueError(
+            f"Expected similarities (P, G) = ({len(asked)}, {len(known)}), found {table.shape}."
+        )
+    if not np.isfinite(table).all():
+        raise ValueError("Similarities must be finite, found NaN or infinity.")
+    identities, place = np.unique(known, return_inverse=True)  # (I,), (G,)
+    order = np.argsort(place, kind="stable")
+    starts = np.searchsorted(place[order], np.arange(len(identities)))
+    best = np.maximum.reduceat(table[:, order], starts, axis=1)  # (P, I)
+    column = np.searchsorted(identities, asked).clip(max=len(identities) - 1)  # (P,)
+    own = best[np.arange(len(asked)), column]
+    ranks = (best >= own[:, None]).sum(axis=1)  # its own counts once: rank 1 is the best
+    return np.where(identities[column] == asked, ranks, 0).astype(np.int64)
+
+
+def rank_k(
+    similarity: ArrayLike, gallery_ids: ArrayLike, probe_ids: ArrayLike, k: int = 1
+) -> NDArray[np.bool_]:
+    """Return which probes find their identity among the ``k`` most similar ones.
+
+    Parameters
+    ----------
+    similarity, gallery_ids, probe_ids
+        As for :func:`identity_ranks`.
+    k
+        At least 1.
+
+    Returns
+    -------
+    ndarray of bool
+        (P,); its mean is the rank-k identification rate.
+
+    Raises
+    ------
+    ValueError
+        If a probe's identity is not in the gallery, or ``k`` is less than 1.
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, found {k}.")
+    ranks = _closed_set(similarity, gallery_ids, probe_ids)
+    hits: NDArray[np.bool_] = ranks <= k
+    return hits
+
+
+def cmc(
+    similarity: ArrayLike, gallery_ids: ArrayLike, probe_ids: ArrayLike, ranks: int | None = None
+) -> NDArray[np.float64]:
+    """Return the cumulative match characteristic: the rank-k rate for k = 1, 2, ...
+
+    Parameters
+    ----------
+    similarity, gallery_ids, probe_ids
+        As for :func:`identity_ranks`; every probe's identity must be in the gallery.
+    ranks
+        Length of the curve; the number of identities in the gallery when None.
+
+    Returns
+    -------
+    ndarray
+        (ranks,), rising.
+    """
+    found = _closed_set(similarity, gallery_ids, probe_ids)
+    length = len(np.unique(np.asarray(gallery_ids))) if ranks is None else ranks
+    counts = np.bincount(found, minlength=length + 1)[1 : length + 1]  # (ranks,)
+    curve: NDArray[np.float64] = np.cumsum(counts) / len(found)
+    return curve
+
+
+def _closed_set(
+    similarity: ArrayLike, gallery_ids: ArrayLike, probe_ids: ArrayLike
+) -> NDArray[np.int64]:
+    ranks = identity_ranks(similarity, gallery_ids, probe_ids)
+    if not len(ranks):
+        raise ValueError("There is no probe to identify.")
+    if not ranks.all():
+        stranger = np.asarray(probe_ids)[ranks == 0][0]
+        raise ValueError(
+            f"Every probe's identity must be in the gallery, found no entry of {stranger}; leave "
+            "such probes out, or score them with tpir_at_fpir."
+        )
+    return ranks
+
+
+def tpir_at_fpir(
+    similarity: ArrayLike, gallery_ids: ArrayLike, probe_ids: ArrayLike, fpir: float
+) -> float:
+    """Return the open-set identification rate at a rate of false alarms.
+
+    A probe of somebody who is not in the gallery raises a false alarm if its largest similarity
+    reaches the threshold. A probe of somebody who is counts if its own identity ranks first and
+    reaches the threshold. The threshold is the lowest with at most ``fpir`` false alarms.
+
+    Parameters
+    ----------
+    similarity, gallery_ids, probe_ids
+        As for :func:`identity_ranks`.
+    fpir
+        Allowed share of false alarms, in 0 .. 1.
+
+    Returns
+    -------
+    float
+        In 0 .. 1; 1 minus it is IJB-A's FNIR (Klare et al., 2015, Sec. 4).
+
+    Raises
+    ------
+    ValueError
+        If probes of one of the two kinds are missing, or ``fpir`` is out of range.
+    """
+    if not 0 <= fpir <= 1:
+        raise ValueError(f"A false alarm rate lies in 0 .. 1, found {fpir}.")
+    ranks = identity_ranks(similarity, gallery_ids, probe_ids)
+    largest = np.asarray(similarity, dtype=np.float64).max(axis=1)  # (P,)
+    strangers, members = largest[ranks == 0], largest[ranks > 0]
+    if not len(strangers) or not len(members):
+        raise ValueError(
+            "Open-set identification needs probes inside and outside the gallery, found "
+            f"{len(members)} inside and {len(strangers)} outside."
+        )
+    allowed = int(np.floor(fpir * len(strangers) + 1e-9))
+    right = ranks[ranks > 0] == 1
+    if allowed >= len(strangers):
+        return float(right.mean())
+    # The highest score that must not raise an alarm; the threshold lies just above it.
+    barrier = np.sort(strangers)[::-1][allowed]
+    return float((right & (members > barrier)).mean())
+
+
+def pool_templates(
+    features: ArrayLike, template: ArrayLike, media: ArrayLike | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Average the features of each template, IJB-A's unit of comparison.
+
+    Each feature is brought to length 1 first. With ``media``, the frames of one video are averaged
+    before the media are, so that a long video does not outweigh a still (Klare et al., 2015,
+    describe templates as sets of media).
+
+    Parameters
+    ----------
+    features
+        (N, D), one a picture or frame.
+    template
+        (N,) template of each.
+    media
+        (N,) medium of each: the still or the video that it belongs to.
+
+    Returns
+    -------
+    templates : ndarray
+        (T,) template numbers, ascending.
+    pooled : ndarray
+        (T, D), each of length 1 (or 0, where features cancel out).
+
+    Raises
+    ------
+    ValueError
+        If there is not one template (and one medium) a feature.
+    """
+    units = _units(features)
+    owner = np.asarray(template, dtype=np.int64)
+    if owner.shape != (len(units),) or not len(units):
+        raise ValueError(
+            f"Expected one template a feature, found {owner.shape} for {len(units)} features."
+        )
+    if media is not None:
+        medium = np.asarray(media, dtype=np.int64)
+        if medium.shape != owner.shape:
+            raise ValueError(
+                f"Expected one medium a feature, found {medium.shape} for {len(units)} features."
+            )
+        pairs, group = np.unique(np.stack([owner, medium]), axis=1, return_inverse=True)
+        units, owner = _means(units, group.reshape(-1), pairs.shape[1]), pairs[0]
+    templates, group = np.unique(owner, return_inverse=True)
+    pooled: NDArray[np.float64] = normalize(_means(units, group, len(templates)))
+    return templates, pooled
+
+
+def _means(
+    values: NDArray[np.float64], group: NDArray[np.int64], count: int
+) -> NDArray[np.float64]:
+    sums = np.zeros((count, values.shape[1]))
+    np.add.at(sums, group, values)
+    return sums / np.bincount(group, minlength=count)[:, None]

@@ -1,0 +1,1 @@
+"""The head: shape, identity, expression, landmarks."""

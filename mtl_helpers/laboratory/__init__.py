@@ -1,0 +1,1 @@
+"""What the rendered faces are like: experiments on the corpora themselves."""

@@ -1,0 +1,1 @@
+"""Claims, statistics and verdicts."""

@@ -1,0 +1,1 @@
+"""The experiments of Yin & Liu (2018)."""

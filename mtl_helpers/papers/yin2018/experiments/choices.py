@@ -1,0 +1,57 @@
+"""What validation identities chose: phi_s and the penalty on x.
+
+No network is trained on these people and no result is reported on them. The search is done by
+:func:`mtl_helpers.papers.yin2018.experiments.one_or_many.choose`; what it found stands here,
+because the experiments of later chapters build on it, and a test compares it with what the stored
+runs say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["CHOSEN", "L2_GRID", "PHI_GRID", "PUBLISHED", "SEARCH_SEEDS", "Choice", "choice_at"]
+
+PHI_GRID = (0.03, 0.1, 0.3, 1.0, 3.0)
+L2_GRID = (1e-3, 1e-2)
+SEARCH_SEEDS = 3
+"""How many of a preset's seeds the search uses, the same for each value."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the validation identities chose at a preset.
+
+    Parameters
+    ----------
+    phi_s
+        Total weight of the side tasks.
+    feature_l2
+        Factor of the penalty on x.
+    """
+
+    phi_s: float
+    feature_l2: float
+
+
+# The smoke preset is too small to choose anything; it takes the paper's phi_s.
+CHOSEN: Mapping[str, Choice] = {
+    "smoke": Choice(phi_s=0.1, feature_l2=1e-3),
+    "laptop": Choice(phi_s=1.0, feature_l2=1e-3),
+    "gpu": Choice(phi_s=0.1, feature_l2=1e-3),
+}
+
+# On a real set nothing has been chosen: the paper's phi_s, and the smallest factor of the grid.
+PUBLISHED = Choice(phi_s=0.1, feature_l2=1e-3)
+
+
+def choice_at(place: str) -> Choice:
+    """Return what was chosen at a preset, or the paper's choice on a real set.
+
+    Parameters
+    ----------
+    place
+        What records call the preset: ``"laptop"``, or ``"laptop-multipie"``.
+    """
+    return CHOSEN.get(place, PUBLISHED)

@@ -1,0 +1,342 @@
+"""One task or many? The rows of Table II of Yin & Liu (2018), and what was chosen for them.
+
+Each arm is trained on the same identities with the same batches; seeds are paired. Two choices are
+made on validation identities, which no network is trained on: phi_s, the total weight of the side
+tasks, and the factor of the penalty on x in "id+L2". What was chosen stands in
+:mod:`mtl_helpers.papers.yin2018.experiments.choices`.
+
+Of the table's networks, s-CNN and those with all side tasks are trained by
+:mod:`mtl_helpers.papers.yin2018.experiments.weighting_rules`, and p-CNN by
+:mod:`mtl_helpers.papers.yin2018.experiments.pose_branches`, where more is asked of them; this
+experiment adds the others, and :func:`compared_runs` brings all together.
+
+The question can be asked of a real set too (:func:`on`): one with a gallery and with labels of
+pose, illumination or expression, such as Multi-PIE. There this experiment trains the whole table,
+but for learned weights and branches.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mtl_helpers.faces.corpora.pie import PieCorpus, PieSpec, load_pie
+from mtl_helpers.papers.yin2018.experiments import pose_branches, weighting_rules
+from mtl_helpers.papers.yin2018.experiments.choices import (
+    CHOSEN,
+    L2_GRID,
+    PHI_GRID,
+    PUBLISHED,
+    SEARCH_SEEDS,
+    Choice,
+)
+from mtl_helpers.papers.yin2018.experiments.networks import SIDE_TASKS, identified, some_probes
+from mtl_helpers.presets import Preset, pick_device
+from mtl_helpers.runs.record import Record, seed_values
+from mtl_helpers.runs.sweep import Experiment, Outcome, on_chosen_data, stored_or_rerun
+from mtl_helpers.training.loop import TrainConfig, fit
+
+if TYPE_CHECKING:
+    from mtl_helpers.datasets.schema import FaceCorpus, RealSpec
+
+__all__ = [
+    "EXPERIMENT",
+    "S_CNN",
+    "OneOrManyConfig",
+    "arm_name",
+    "choose",
+    "compared_runs",
+    "configs",
+    "load_corpus",
+    "on",
+    "summary",
+]
+
+S_CNN = weighting_rules.arm_name("fixed", 0.0)
+"""The arm with identity alone: without weight, side heads change nothing."""
+
+
+@dataclass(frozen=True)
+class OneOrManyConfig:
+    """One training run: an arm, a seed, the corpus and the training.
+
+    Parameters
+    ----------
+    arm
+        See :func:`arm_name`.
+    seed
+        Of first weights, batches and dropout.
+    phi_s
+        Total weight of the side tasks; 0 where there is none or no main task.
+    corpus, train
+        What was rendered, or which real set was read, and how the network was trained.
+    """
+
+    arm: str
+    seed: int
+    phi_s: float
+    corpus: PieSpec | RealSpec
+    train: TrainConfig
+
+
+def arm_name(tasks: Sequence[str], phi_s: float = 0.0, feature_l2: float = 0.0) -> str:
+    """Return the name under which an arm's runs are stored, by whichever experiment.
+
+    Parameters
+    ----------
+    tasks
+        In the order of ``("id", *SIDE_TASKS)``.
+    phi_s
+        Total weight of the side tasks.
+    feature_l2
+        Factor of the penalty on x; only for identity alone.
+
+    Examples
+    --------
+    >>> arm_name(("id",))
+    'fixed-phi0'
+    >>> arm_name(("id", "pos", "illum", "exp"), phi_s=0.3)
+    'fixed-phi0.3'
+    >>> arm_name(("id", "pos"), phi_s=0.3)
+    'id+pos-phi0.3'
+    >>> arm_name(("id",), feature_l2=1e-3)
+    'id+L2-0.001'
+    >>> arm_name(("pos",))
+    'pos'
+    """
+    if feature_l2:
+        return f"id+L2-{feature_l2:g}"
+    if tuple(tasks) == ("id",):
+        return S_CNN
+    if tuple(tasks) == ("id", *SIDE_TASKS):
+        return weighting_rules.arm_name("fixed", phi_s)
+    if len(tasks) == 1:
+        return tasks[0]
+    return f"{'+'.join(tasks)}-phi{phi_s:.3g}"
+
+
+def _config(
+    preset: Preset,
+    corpus: PieSpec | RealSpec,
+    seed: int,
+    tasks: tuple[str, ...],
+    phi_s: float = 0.0,
+    feature_l2: float = 0.0,
+) -> OneOrManyConfig:
+    side = len(tasks) - 1
+    weights = (1.0, *(phi_s / side,) * side) if side else (1.0,)
+    return OneOrManyConfig(
+        arm=arm_name(tasks, phi_s, feature_l2),
+        seed=seed,
+        phi_s=phi_s,
+        corpus=corpus,
+        train=TrainConfig.from_preset(
+            preset,
+            tasks,
+            weights,
+            feature_l2=feature_l2,
+            seed=seed,
+            amp=False,  # as in networks.py
+        ),
+    )
+
+
+def configs(preset: Preset, data: RealSpec | None = None) -> list[OneOrManyConfig]:
+    """Return every run of the experiment, the main comparisons first.
+
+    Parameters
+    ----------
+    preset
+        Sizes and schedule.
+    data
+        A real set instead of the rendered corpus; its side tasks are those of ``SIDE_TASKS`` for
+        which it has at least two classes.
+    """
+    if data is None:
+        corpus: PieSpec | RealSpec = PieSpec.from_preset(preset)
+        chosen, side = CHOSEN[preset.name], list(SIDE_TASKS)
+    else:
+        corpus, chosen = data, PUBLISHED
+        side = [task for task in SIDE_TASKS if task in data.tasks]
+    config = functools.partial(_config, preset, corpus)
+    search = preset.seeds[:SEARCH_SEEDS]
+    runs: list[OneOrManyConfig] = []
+    for seed in preset.seeds:
+        if data is not None:
+            runs.append(config(seed, ("id",)))
+            runs.append(config(seed, ("id", *side), phi_s=chosen.phi_s))
+        runs += [config(seed, ("id", task), phi_s=chosen.phi_s) for task in side]
+    # each side task by itself with the weight that it has among the others
+    for task in side:
+        runs += [
+            config(seed, ("id", task), phi_s=chosen.phi_s / len(side)) for seed in preset.seeds
+        ]
+    for seed in search:
+        if data is not None:
+            runs += [config(seed, ("id", *side), phi_s=phi) for phi in PHI_GRID]
+        runs += [config(seed, ("id",), feature_l2=factor) for factor in L2_GRID]
+    runs += [config(seed, ("id",), feature_l2=chosen.feature_l2) for seed in preset.seeds]
+    for seed in preset.seeds:
+        runs += [config(seed, (task,)) for task in side]
+    # with a single side task, "that task" and "all of them" are the same run
+    return list(dict.fromkeys(runs))
+
+
+def run(config: OneOrManyConfig) -> Outcome:
+    """Train one arm and identify faces of the validation and the test identities.
+
+    Settings of real sets without validation identities are reported on test identities alone.
+    Of the rendered corpus only some probes are asked about: see
+    :data:`~mtl_helpers.papers.yin2018.experiments.networks.PROBE_STRIDE`.
+    """
+    corpus = _open(config.corpus, progress=False)
+    splits = ("validation", "test")
+    if isinstance(corpus, PieCorpus):
+        probes = {split: some_probes(corpus, split) for split in splits}
+    else:
+        known = [split for split in splits if split in corpus.table.galleries]
+        probes = {split: corpus.probes(split) for split in known}
+    result = fit(corpus, config.train, device=pick_device(), progress=False)
+    metrics = identified(result, corpus, probes)
+    curves = {name: values.tolist() for name, values in result.curves.items()}
+    return Outcome(metrics=metrics, curves=curves, arrays={})
+
+
+def _open(spec: PieSpec | RealSpec, *, progress: bool) -> PieCorpus | FaceCorpus:
+    if isinstance(spec, PieSpec):
+        return load_pie(spec, progress=progress)
+    # imported where it is used: runs on the rendered corpus need no adapters
+    from mtl_helpers.datasets import open_real
+
+    return open_real(spec, progress=progress)
+
+
+def load_corpus(preset: Preset) -> PieCorpus | FaceCorpus:
+    """Return the corpus of the experiment: a preset's, or the real set that ``MTL_DATA`` chooses.
+
+    Raises
+    ------
+    DatasetError
+        If the real set is missing or malformed.
+    CacheError
+        If the cache cannot be written or is damaged.
+    """
+    from mtl_helpers.datasets import chosen_data
+
+    data = chosen_data(preset.side, preset.channels)
+    return _open(PieSpec.from_preset(preset) if data is None else data, progress=True)
+
+
+def prepare(preset: Preset, data: RealSpec | None = None) -> None:
+    """Render or decode the corpus before the workers start, so that none of them waits for it."""
+    _open(PieSpec.from_preset(preset) if data is None else data, progress=True)
+
+
+def on(data: RealSpec) -> Experiment:
+    """Return the experiment on a real set.
+
+    Raises
+    ------
+    ValueError
+        If the set has none of the side tasks.
+    """
+    if not set(SIDE_TASKS) & set(data.tasks):
+        raise ValueError(
+            f"The experiment 'one_or_many' needs a set with labels of {', '.join(SIDE_TASKS)}, but "
+            f"{data.name} has only: {', '.join(data.tasks)}; choose multipie."
+        )
+    return Experiment(
+        name=EXPERIMENT.name,
+        configs=functools.partial(configs, data=data),
+        run=run,
+        prepare=functools.partial(prepare, data=data),
+        data=data,
+    )
+
+
+EXPERIMENT = Experiment(name="one_or_many", configs=configs, run=run, prepare=prepare, on=on)
+
+
+def compared_runs(preset: Preset) -> list[Record]:
+    """Return the stored runs of Table II, whichever experiment trained them, or train them.
+
+    On a real set that ``MTL_DATA`` chooses, they are those of this experiment alone.
+
+    Raises
+    ------
+    ResultsError
+        If a run is missing, damaged or of another configuration.
+    """
+    experiment = on_chosen_data(EXPERIMENT, preset)
+    records = stored_or_rerun(experiment, preset)
+    if experiment.data is None:
+        for other in (weighting_rules.EXPERIMENT, pose_branches.EXPERIMENT):
+            records = [*records, *stored_or_rerun(other, preset)]
+    return records
+
+
+def summary(records: Sequence[Record], arms: Mapping[str, str]) -> pd.DataFrame:
+    """Return Table II of the paper for these runs: a row an arm, in per cent.
+
+    Parameters
+    ----------
+    records
+        Stored runs at one preset.
+    arms
+        Stored arm by the name that the row shall have.
+
+    Returns
+    -------
+    DataFrame
+        Mean over seeds of rank-1 for ``left``, ``frontal``, ``right`` and ``all`` test probes, by
+        y_d or, for p-CNN, by stochastic routing; the ``spread`` of the last (sample standard
+        deviation over seeds); the mean class accuracy of ``pos``, ``illum`` and ``exp``, empty
+        where the arm lacks the task; and the number of ``seeds``.
+    """
+    rows = {}
+    for name, arm in arms.items():
+        runs = [record for record in records if record.arm == arm]
+        config = runs[0].config
+        row: dict[str, float] = {}
+        if "id" in config["train"]["tasks"]:
+            matched = "routing.clean.stochastic" if config.get("branches") else "test.rank1.y_d"
+            rank1 = [record.metric(matched) for record in runs]
+            for group in ("left", "frontal", "right"):
+                row[group] = 100 * float(np.mean([r["by_group"][group] for r in rank1]))
+            row["all"] = 100 * float(np.mean([r["overall"] for r in rank1]))
+            row["spread"] = 100 * float(np.std([r["overall"] for r in rank1], ddof=1))
+        for task, weight in zip(config["train"]["tasks"], config["train"]["weights"], strict=True):
+            if task != "id" and weight > 0:
+                values = [r.metric(f"test.side.{task}") for r in runs]
+                row[task] = 100 * float(np.mean(values))
+        rows[name] = row | {"seeds": len(runs)}
+    columns = ["left", "frontal", "right", "all", "spread", *SIDE_TASKS, "seeds"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def choose(records: Sequence[Record]) -> Choice:
+    """Return the phi_s and the L2 factor with the best mean validation rank-1.
+
+    The mean is over the first :data:`~mtl_helpers.papers.yin2018.experiments.choices.SEARCH_SEEDS`
+    seeds, with which the search was made; networks that are compared on test identities later got
+    more.
+
+    Parameters
+    ----------
+    records
+        Stored runs at one preset.
+    """
+
+    def mean(arm: str) -> float:
+        values = seed_values(records, arm, "validation.rank1.y_d.overall")[1]
+        return float(values[:SEARCH_SEEDS].mean())
+
+    return Choice(
+        phi_s=max(PHI_GRID, key=lambda phi: mean(arm_name(("id", *SIDE_TASKS), phi_s=phi))),
+        feature_l2=max(L2_GRID, key=lambda factor: mean(arm_name(("id",), feature_l2=factor))),
+    )

@@ -1,0 +1,254 @@
+"""Three rules for the weights of side tasks, and where each network keeps its energy.
+
+The networks of chapters 3 and 4: m-CNN with all side tasks under fixed weights, under Eq. 8 of Yin
+& Liu (2018) as printed, and under the layer of their released code; with fixed weights also at the
+paper's values of phi_s and at none. All that is measured of one is measured of all, so the chapters
+compare like with like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mtl_helpers.evaluation.identification import (
+    GalleryCorpus,
+    extract,
+    mean_class_accuracy,
+    rank1,
+)
+from mtl_helpers.papers.yin2018.energy import dimension_order, energy, strongest, without
+from mtl_helpers.papers.yin2018.experiments.choices import CHOSEN, PHI_GRID
+from mtl_helpers.papers.yin2018.experiments.networks import (
+    ALL_TASKS,
+    SIDE_TASKS,
+    NetworkConfig,
+    curves_of,
+    identified,
+    network_config,
+    prepare,
+    some_probes,
+    train,
+)
+from mtl_helpers.papers.yin2018.model import MultiTaskCNN
+from mtl_helpers.papers.yin2018.weighting import Rule
+from mtl_helpers.presets import Preset, pick_device
+from mtl_helpers.runs.record import Record
+from mtl_helpers.runs.sweep import Experiment, Outcome
+from mtl_helpers.training.batches import stream_seed
+from mtl_helpers.training.loop import StepState
+
+__all__ = [
+    "EXPERIMENT",
+    "PAPER_PHI",
+    "REMOVED",
+    "SNAPSHOTS",
+    "arms",
+    "configs",
+    "energies_of",
+    "removal_table",
+]
+
+PAPER_PHI = (0.1, 0.2, 0.3)
+"""The values of phi_s whose energies the paper shows (Figs. 7 and 9)."""
+
+FIXED_PHI = tuple(dict.fromkeys((0.0, *PHI_GRID, *PAPER_PHI)))
+"""phi_s of the networks with fixed weights."""
+
+SNAPSHOTS = 20
+"""How often the energies are looked at in training, evenly spaced; after the first step too."""
+
+SIZES = tuple(round(0.1 * n, 1) for n in range(1, 11))
+"""Shares of the dimensions of x that are kept when their number is varied."""
+
+REMOVED = 0.125
+"""Share of the dimensions that is taken away as one task's own."""
+
+RANDOM_DRAWS = 10
+"""Sets of as many random dimensions that are taken away for comparison."""
+
+
+def arms(preset: Preset) -> dict[str, tuple[Rule, float]]:
+    """Return rule and phi_s of each arm by name, the main comparison first.
+
+    Without weight, side heads learn nothing and the network is s-CNN: ``"fixed-phi0"``.
+
+    The released layer trains *every* side task at its full phi_s. At a third of the others' phi_s
+    each task's loss has the weight that it has under fixed weights, so that what differs is the
+    layer and not the amount.
+    """
+    phi = CHOSEN[preset.name].phi_s
+    matched = phi / len(SIDE_TASKS)
+    found: dict[str, tuple[Rule, float]] = {
+        arm_name("fixed", phi): ("fixed", phi),
+        arm_name("eq8", phi): ("eq8", phi),
+        arm_name("released", matched): ("released", matched),
+    }
+    return found | {arm_name("fixed", value): ("fixed", value) for value in FIXED_PHI}
+
+
+def arm_name(rule: str, phi_s: float) -> str:
+    """Return the name of an arm, such as ``"eq8-phi1"``."""
+    return f"{rule}-phi{phi_s:.3g}"
+
+
+def configs(preset: Preset) -> list[NetworkConfig]:
+    """Return every network, the main comparison first, seed by seed."""
+    named = list(arms(preset).items())
+    main, others = named[:3], named[3:]
+    pairs = [(seed, arm) for seed in preset.seeds for arm in main]
+    pairs += [(seed, arm) for arm in others for seed in preset.seeds]
+    return [network_config(preset, name, seed, rule, phi) for seed, (name, (rule, phi)) in pairs]
+
+
+def run(config: NetworkConfig) -> Outcome:
+    """Train one network, identify the test identities, and look at its energies."""
+    every = max(1, config.train.steps // SNAPSHOTS)
+    history: list[dict[str, float]] = []
+
+    def look(step: int, model: MultiTaskCNN) -> None:
+        seen: dict[str, float] = {"step": float(step)}
+        for task, vector in energies_of(model).items():
+            seen |= {f"mean/{task}": vector.mean(), f"std/{task}": vector.std()}
+        history.append(seen)
+
+    def on_step(state: StepState) -> None:
+        if state.step == 1 or state.step % every == 0:
+            look(state.step, state.model)
+
+    result, corpus = train(config, on_step)
+    asked = {split: some_probes(corpus, split) for split in ("validation", "test")}
+    found = energies_of(result.final)
+    metrics = identified(result, corpus, asked) | {
+        "dimensions": dimension_report(corpus, asked["test"], result.final, config.seed, result.amp)
+    }
+    curves: dict[str, Any] = curves_of(result)
+    curves["energy"] = {
+        name: [float(f"{seen[name]:.5g}") for seen in history] for name in history[0]
+    }
+    arrays: dict[str, NDArray[np.floating]] = {
+        f"energy/{task}": vector.astype(np.float32) for task, vector in found.items()
+    }
+    if config.seed == 0:  # a picture needs one network's weights
+        arrays |= {
+            f"weight/{task}": weight.cpu().numpy().astype(np.float16)
+            for task, weight in result.final.head_weights().items()
+        }
+    return Outcome(metrics=metrics, curves=curves, arrays=arrays)
+
+
+def energies_of(model: MultiTaskCNN) -> dict[str, NDArray[np.float64]]:
+    """Return the energy vector of each head of a network (Eq. 13)."""
+    return {task: energy(weight) for task, weight in model.head_weights().items()}
+
+
+def dimension_report(
+    corpus: GalleryCorpus,
+    probes: NDArray[np.int64],
+    model: MultiTaskCNN,
+    seed: int,
+    amp: bool,
+) -> dict[str, Any]:
+    """Identify with some dimensions of x only, and without those of one task.
+
+    Parameters
+    ----------
+    corpus, probes
+        Faces of the test identities.
+    model
+        A trained network with the tasks of
+        :data:`~mtl_helpers.papers.yin2018.experiments.networks.ALL_TASKS`.
+    seed
+        Of the random dimensions.
+    amp
+        Compute in bfloat16.
+
+    Returns
+    -------
+    dict
+        ``"n"``: numbers of dimensions kept, ``"x_n"`` and ``"y_n"`` rank-1 of each number (Fig.
+        7c). ``"removed"``: for each task, and for ``"random"`` and ``"nothing"``, what is left of
+        each task when those dimensions are set to their mean; identity is rank-1 of y_d.
+    """
+    gallery = corpus.gallery("test")
+    index = np.concatenate([gallery, probes])
+    x = extract(model, corpus.images, index, device=pick_device(), amp=amp)["x"]  # (G + P, D)
+    labels = {task: values[len(gallery) :] for task, values in corpus.labels(index).items()}
+    known = corpus.labels(gallery)["id"]
+    heads: dict[str, tuple[Tensor, Tensor]] = {
+        task: tuple(p.detach().cpu() for p in model.heads[task].parameters())  # type: ignore[misc]
+        for task in ALL_TASKS
+    }
+    energies = energies_of(model)
+
+    def identified(features: Tensor) -> float:
+        return float(
+            rank1(features[: len(gallery)], known, features[len(gallery) :], labels["id"]).mean()
+        )
+
+    weight, bias = heads["id"]  # (K, D), (K,)
+    order = torch.from_numpy(dimension_order(energies["id"]))
+    sizes = [max(1, round(share * x.shape[1])) for share in SIZES]
+    x_n, y_n = [], []
+    for n in sizes:
+        kept = order[:n]
+        x_n.append(identified(x[:, kept]))
+        y_n.append(identified(x[:, kept] @ weight[:, kept].T + bias))
+
+    def what_is_left(dimensions: NDArray[np.int64]) -> dict[str, float]:
+        left = without(x, dimensions)
+        scores = {task: left @ w.T + b for task, (w, b) in heads.items()}
+        return {"id": identified(scores["id"])} | {
+            task: mean_class_accuracy(scores[task][len(gallery) :], labels[task])
+            for task in SIDE_TASKS
+        }
+
+    count = max(1, round(REMOVED * x.shape[1]))
+    removed: dict[str, dict[str, float]] = {"nothing": what_is_left(np.array([], dtype=np.int64))}
+    for task in ALL_TASKS:
+        removed[task] = what_is_left(strongest(energies, task, count))
+    rng = np.random.default_rng(stream_seed(seed, "removed"))
+    draws = [
+        what_is_left(rng.choice(x.shape[1], count, replace=False)) for _ in range(RANDOM_DRAWS)
+    ]
+    removed["random"] = {task: float(np.mean([draw[task] for draw in draws])) for task in ALL_TASKS}
+    return {"n": sizes, "x_n": x_n, "y_n": y_n, "count": count, "removed": removed}
+
+
+EXPERIMENT = Experiment(name="weighting_rules", configs=configs, run=run, prepare=prepare)
+
+
+def removal_table(records: Sequence[Record], arm: str) -> pd.DataFrame:
+    """Return what removing a task's dimensions costs each task, in points, mean over seeds.
+
+    Parameters
+    ----------
+    records
+        The experiment's runs at one preset.
+    arm
+        Which networks.
+
+    Returns
+    -------
+    DataFrame
+        A row a set of removed dimensions (a task's, or random ones), a column a task: score with
+        all dimensions minus score without these.
+    """
+    runs = [record for record in records if record.arm == arm]
+    rows: dict[str, Mapping[str, float]] = {}
+    for name in (*ALL_TASKS, "random"):
+        losses = [
+            {
+                task: record.metric(f"dimensions.removed.nothing.{task}") - left
+                for task, left in record.metric(f"dimensions.removed.{name}").items()
+            }
+            for record in runs
+        ]
+        rows[name] = {task: 100 * float(np.mean([x[task] for x in losses])) for task in ALL_TASKS}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(ALL_TASKS))

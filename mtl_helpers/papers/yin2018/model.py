@@ -1,0 +1,230 @@
+"""s-CNN, m-CNN and p-CNN: one trunk, one linear head a task, and branches for groups of poses
+(Yin & Liu 2018, Sec. III-A and III-C)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from mtl_helpers.losses import UNLABELLED
+from mtl_helpers.trunks import Trunk
+
+POSE_TASK = "pos"
+BRANCH_TASK = "id_pose"
+"""Name of p-CNN's second main task: identity from the branch of the picture's pose group."""
+
+
+class MultiTaskOutput(NamedTuple):
+    """What the network says about a batch.
+
+    Attributes
+    ----------
+    features : Tensor
+        x, the shared feature before dropout: (B, D).
+    logits : dict of str to Tensor
+        For each task its scores before the softmax: (B, K_t). Those of ``"id"`` are the paper's
+        y_d, which it also uses as the feature for recognition.
+    branches : Tensor or None
+        p-CNN's y_g, identity scores of each pose group's branch: (B, G, K_id). None in training,
+        where each image takes one branch only, and in networks without branches.
+    """
+
+    features: Tensor
+    logits: dict[str, Tensor]
+    branches: Tensor | None = None
+
+
+class MultiTaskCNN(nn.Module):
+    """One trunk shared by all tasks and one linear head for each.
+
+    y_t = W_t x + b_t, for each task t (Eqs. 2 and 5; released code: one inner product layer a task)
+
+    With one task this is the paper's s-CNN, with several its m-CNN.
+
+    Parameters
+    ----------
+    trunk
+        The shared layers, e.g. :class:`~mtl_helpers.trunks.CASIANet`.
+    classes
+        Number of classes of each task, in the order in which losses and weights come;
+        the main task is called ``"id"``.
+
+    Raises
+    ------
+    ValueError
+        If there is no task, or one has fewer than two classes.
+
+    Note
+    ----
+    The paper's text shares every layer up to x. Its released multi-task networks fork at pool4
+    and give the side tasks a second conv51/conv52; here, as in the text, there is one x.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mtl_helpers.trunks import CASIANet
+    >>> model = MultiTaskCNN(CASIANet(width=0.125), {"id": 10, "pos": 13})
+    >>> out = model(torch.zeros(4, 1, 32, 32))
+    >>> out.features.shape, out.logits["pos"].shape
+    (torch.Size([4, 40]), torch.Size([4, 13]))
+    """
+
+    def __init__(self, trunk: Trunk, classes: Mapping[str, int]) -> None:
+        super().__init__()
+        if not classes:
+            raise ValueError("Expected at least one task with its number of classes, found none.")
+        for task, count in classes.items():
+            if count < 2:
+                raise ValueError(f"Task {task!r} needs at least two classes, found {count}.")
+        if not isinstance(trunk, nn.Module):
+            raise TypeError(f"The trunk must be an nn.Module, found {type(trunk).__name__}.")
+        self.trunk = trunk
+        self.classes = dict(classes)
+        self.heads = nn.ModuleDict(
+            {task: nn.Linear(trunk.feature_dim, count) for task, count in classes.items()}
+        )
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks, in order."""
+        return tuple(self.classes)
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """Names of the losses of a training batch, in order: one a task."""
+        return self.tasks
+
+    def forward(self, images: Tensor) -> MultiTaskOutput:
+        """Return x and each task's logits for images (B, C, H, W)."""
+        x, dropped = self._features(images)
+        return MultiTaskOutput(x, self._logits(dropped))
+
+    def _features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return x, (B, D), and what the heads see of it in training."""
+        x = self.trunk.forward_head(self.trunk.forward_features(images), pre_dropout=True)
+        return x, self.trunk.dropout(x)
+
+    def _logits(self, dropped: Tensor) -> dict[str, Tensor]:
+        return {task: head(dropped) for task, head in self.heads.items()}  # (B, D) -> (B, K_t)
+
+    def head_weights(self) -> dict[str, Tensor]:
+        """Return each head's matrix W_t, (K_t, D), detached: the source of the energy vectors."""
+        return {task: self._head(task).weight.detach() for task in self.tasks}
+
+    def _head(self, task: str) -> nn.Linear:
+        head = self.heads[task]
+        assert isinstance(head, nn.Linear)
+        return head
+
+
+class PoseDirectedCNN(MultiTaskCNN):
+    r"""m-CNN with one more identity head for each group of poses (Yin & Liu 2018, Sec. III-C).
+
+    .. math:: y^g = W_g^\top x + b_g \quad\text{for an image whose pose lies in group } g
+
+    where:
+
+    - :math:`x` is the shared feature, :math:`y^d` the generic scores of the head ``"id"``;
+    - :math:`W_g, b_g` see the images of their own group only, so they may be robust within a
+      small range of poses instead of all of them.
+
+    In training the true pose decides the branch (the paper's *batch split*, Eq. 9), and the scores
+    of all groups go through one softmax, as task :data:`BRANCH_TASK`. In testing no pose is known:
+    every branch is asked, and :mod:`mtl_helpers.papers.yin2018.routing` weighs what they say.
+
+    Parameters
+    ----------
+    trunk, classes
+        As for :class:`MultiTaskCNN`; there must be the tasks ``"id"`` and ``"pos"``.
+    pose_groups
+        For each group the classes of ``"pos"`` in it; together every class once.
+
+    Raises
+    ------
+    ValueError
+        If a task is missing, or the groups are empty, overlap, or leave a class out.
+
+    Note
+    ----
+    *Paper, released code, here.* The paper hands each branch the whole batch with the rows of the
+    other groups set to zero, so that no branch is ever without input, and merges the branches'
+    outputs. Here each branch takes its own rows by index: a linear layer does the same to a row
+    whatever stands in the others, and a zero row adds nothing to the gradient of its weights, so
+    scores and gradients agree at a third of the work. Only the bias tells the two apart: where
+    branches are merged by *summing*, each image also gets the biases of the other groups, which is
+    one bias that all groups share. The paper does not say how it merges.
+
+    Examples
+    --------
+    >>> from mtl_helpers.trunks import CASIANet
+    >>> groups = ((0,), (1, 2), (3,))
+    >>> model = PoseDirectedCNN(CASIANet(width=0.125), {"id": 10, "pos": 4}, groups)
+    >>> out = model(torch.zeros(5, 1, 32, 32), pose=torch.tensor([0, 1, 2, 3, 0]))
+    >>> out.logits["id_pose"].shape, model.eval()(torch.zeros(5, 1, 32, 32)).branches.shape
+    (torch.Size([5, 10]), torch.Size([5, 3, 10]))
+    """
+
+    group_of_pose: Tensor
+
+    def __init__(
+        self, trunk: Trunk, classes: Mapping[str, int], pose_groups: Sequence[Sequence[int]]
+    ) -> None:
+        super().__init__(trunk, classes)
+        missing = [task for task in ("id", POSE_TASK) if task not in classes]
+        if missing:
+            raise ValueError(f"A pose-directed network needs the tasks {missing} too.")
+        found = sorted(pose for group in pose_groups for pose in group)
+        if found != list(range(classes[POSE_TASK])) or not all(pose_groups):
+            raise ValueError(
+                f"Expected groups that hold each of {classes[POSE_TASK]} pose classes once, found "
+                f"{[list(group) for group in pose_groups]}."
+            )
+        self.pose_groups = tuple(tuple(group) for group in pose_groups)
+        # The paper's generic head stands in ``heads``, so that energies and y_d are where they
+        # are in m-CNN.
+        self.branches = nn.ModuleList(
+            nn.Linear(trunk.feature_dim, classes["id"]) for _ in self.pose_groups
+        )
+        where = torch.empty(classes[POSE_TASK], dtype=torch.int64)
+        for number, group in enumerate(self.pose_groups):
+            where[list(group)] = number
+        self.register_buffer("group_of_pose", where, persistent=False)
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """Names of the losses of a training batch: the branches' comes after that of ``"id"``."""
+        place = self.tasks.index("id") + 1
+        return (*self.tasks[:place], BRANCH_TASK, *self.tasks[place:])
+
+    def forward(self, images: Tensor, pose: Tensor | None = None) -> MultiTaskOutput:
+        """Return x, each task's logits, and the branches' scores.
+
+        Parameters
+        ----------
+        images
+            (B, C, H, W).
+        pose
+            (B,) true class of ``"pos"``, or -1 for none. With it the logits hold
+            :data:`BRANCH_TASK`, each row from its own branch and zero where no pose is known; a
+            group without images takes no part. Without it all branches answer.
+        """
+        x, dropped = self._features(images)
+        logits = self._logits(dropped)
+        if pose is None:
+            every = torch.stack([branch(dropped) for branch in self.branches], dim=1)  # (B, G, K)
+            return MultiTaskOutput(x, logits, every)
+        group = self.group_of_pose[pose.clamp(min=0)].where(pose != UNLABELLED, UNLABELLED)  # (B,)
+        merged = torch.zeros_like(logits["id"])  # (B, K)
+        for number, branch in enumerate(self.branches):
+            rows = (group == number).nonzero().squeeze(1)  # (B_g,)
+            merged = merged.index_copy(0, rows, branch(dropped[rows]))
+        logits[BRANCH_TASK] = merged
+        return MultiTaskOutput(x, {task: logits[task] for task in self.losses})
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of trainable parameters of a model."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

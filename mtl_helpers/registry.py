@@ -1,0 +1,32 @@
+"""The registry of experiments and of the claims that they test."""
+
+from __future__ import annotations
+
+from mtl_helpers.laboratory import factor_probes
+from mtl_helpers.ledger.claim import Claim
+from mtl_helpers.papers.yin2018 import claims as yin2018_claims
+from mtl_helpers.papers.yin2018.experiments import (
+    one_or_many,
+    pose_branches,
+    pose_estimator,
+    side_task_gains,
+    weight_conditions,
+    weighting_rules,
+)
+from mtl_helpers.runs.sweep import Experiment
+
+__all__ = ["CLAIMS", "EXPERIMENTS"]
+
+EXPERIMENTS: dict[str, Experiment] = {
+    experiment.name: experiment
+    for experiment in (
+        one_or_many.EXPERIMENT,
+        side_task_gains.EXPERIMENT,
+        weighting_rules.EXPERIMENT,
+        weight_conditions.EXPERIMENT,
+        pose_branches.EXPERIMENT,
+        factor_probes.EXPERIMENT,
+        pose_estimator.EXPERIMENT,
+    )
+}
+CLAIMS: dict[str, Claim] = dict(yin2018_claims.CLAIMS)

@@ -1,0 +1,1 @@
+"""Experiments, their stored runs, and sweeps over them."""

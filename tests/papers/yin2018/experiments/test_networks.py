@@ -1,0 +1,424 @@
+"""The networks of chapters 3 to 5: their configurations, their wrong poses, and how they train."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from synthetic_corpus import SyntheticCorpus
+
+from mtl_helpers.evaluation.identification import POSE_GROUPS
+from mtl_helpers.faces.corpora.pie import PieSpec
+from mtl_helpers.papers.yin2018.experiments import networks
+from mtl_helpers.papers.yin2018.experiments.networks import (
+    ALL_TASKS,
+    PROBE_STRIDE,
+    SIDE_TASKS,
+    FewerPeople,
+    NoisyPoses,
+    SubsetConfig,
+    curves_of,
+    feature_size,
+    groups_of,
+    network_config,
+    pose_classes,
+    some_probes,
+    train,
+)
+from mtl_helpers.papers.yin2018.model import PoseDirectedCNN
+from mtl_helpers.papers.yin2018.weighting import (
+    DynamicWeights,
+    FixedWeights,
+    ReleasedDynamicWeights,
+)
+from mtl_helpers.presets import PRESETS, get_preset
+from mtl_helpers.runs.record import config_dict, config_hash, load_records, write_record
+from mtl_helpers.training.loop import build_model
+
+SMOKE = get_preset("smoke")
+SHORT = {"steps": 3, "warmup_steps": 1, "batch": 8, "statistics_batches": 1}
+ALL_YAWS = tuple(range(-90, 91, 15))
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return SyntheticCorpus()
+
+
+@pytest.fixture
+def rendered(corpus, monkeypatch):
+    """The synthetic corpus in place of the rendered one."""
+    monkeypatch.setattr(networks, "load_pie", lambda spec, **_: corpus)
+    monkeypatch.setenv("MTL_DEVICE", "cpu")
+    return corpus
+
+
+# ---- configurations
+
+
+def test_a_configuration_comes_back_from_the_disk_as_it_was(tmp_path):
+    runs = [
+        network_config(SMOKE, "m", 1, "eq8", 0.3, spread=0.3, weighting_rate=0.1),
+        network_config(SMOKE, "p", 0, "fixed", 0.1, phi_m=2.0, pose_noise=0.5),
+        network_config(SMOKE, "few", 0, "fixed", 0.1, identities=3),
+    ]
+    for run in runs:
+        write_record("toy", SMOKE, run, metrics={}, seconds=1.0, code={}, root=tmp_path)
+    records = load_records("toy", SMOKE, runs, root=tmp_path)
+    assert [(record.arm, record.seed) for record in records] == [("m", 1), ("p", 0), ("few", 0)]
+    for run, record in zip(runs, records, strict=True):
+        assert record.config == json.loads(json.dumps(config_dict(run)))
+        assert record.config_hash == config_hash(run)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("arm", "other"),
+        ("seed", 1),
+        ("rule", "eq8"),
+        ("phi_s", 0.2),
+        ("branches", True),
+        ("pose_noise", 0.5),
+        ("spread", 0.3),
+        ("weighting_rate", 0.1),
+    ],
+)
+def test_every_setting_of_a_network_changes_its_hash(name, value):
+    plain = network_config(SMOKE, "m", 0, "fixed", 0.1)
+    other = dataclasses.replace(plain, **{name: value})
+    assert config_hash(other) != config_hash(plain)
+    assert set(config_dict(plain)) - {"corpus", "train"} == {
+        "arm", "seed", "rule", "phi_s", "branches", "pose_noise", "spread", "weighting_rate",
+    }  # fmt: skip
+
+
+def test_a_network_with_branches_has_a_total_weight_of_its_main_tasks_and_one_without_has_none():
+    plain = network_config(SMOKE, "m", 0, "fixed", 0.1)
+    branched = {phi: network_config(SMOKE, "m", 0, "fixed", 0.1, phi_m=phi) for phi in (1.0, 2.0)}
+    assert not plain.branches and all(run.branches for run in branched.values())
+    assert "phi_m" not in config_dict(plain)
+    assert {phi: config_dict(run)["phi_m"] for phi, run in branched.items()} == {1.0: 1.0, 2.0: 2.0}
+    assert len({config_hash(run) for run in (plain, *branched.values())}) == 3
+
+
+def test_the_number_of_identities_changes_the_hash_and_is_absent_where_all_are_seen():
+    plain = network_config(SMOKE, "m", 0, "fixed", 0.1)
+    fewer = {n: network_config(SMOKE, "m", 0, "fixed", 0.1, identities=n) for n in (3, 6, 12)}
+    assert "identities" not in config_dict(plain)
+    assert all(isinstance(run, SubsetConfig) and not run.branches for run in fewer.values())
+    for n, run in fewer.items():
+        found = config_dict(run)
+        assert found.pop("identities") == n
+        assert found == config_dict(plain)
+    assert len({config_hash(run) for run in (plain, *fewer.values())}) == 4
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
+def test_a_network_has_the_preset_s_sizes_all_tasks_and_float32(preset):
+    run = network_config(preset, "m", 7, "fixed", 0.6)
+    assert run.train.tasks == ALL_TASKS == ("id", "pos", "illum", "exp")
+    assert run.train.weights == pytest.approx((1.0, 0.2, 0.2, 0.2))
+    assert run.train.seed == run.seed == 7
+    assert run.train.amp is False
+    assert run.corpus == PieSpec.from_preset(preset)
+    for name in ("steps", "batch", "learning_rate", "warmup_steps", "schedule", "width"):
+        assert getattr(run.train, name) == getattr(preset, name)
+
+
+def test_changes_win_over_the_preset():
+    run = network_config(SMOKE, "m", 0, "fixed", 0.1, **SHORT, amp=True)
+    assert (run.train.steps, run.train.batch, run.train.amp) == (3, 8, True)
+    assert run.train.learning_rate == SMOKE.learning_rate
+
+
+@pytest.mark.parametrize("phi_m", [None, 1.0, 2.0])
+def test_groups_are_the_losses_of_the_network_with_their_total_weights(phi_m, corpus):
+    run = network_config(SMOKE, "m", 0, "eq8", 0.3, phi_m=phi_m)
+    groups = groups_of(run)
+    main, side = groups
+    assert side == SIDE_TASKS and groups[side] == 0.3
+    assert main[0] == "id" and groups[main] == (phi_m or 1.0)
+    parts = pose_classes(corpus.yaw_degrees) if run.branches else None
+    model = build_model(run.train, corpus.class_counts, 1, parts)
+    assert (*main, *side) == model.losses
+
+
+@pytest.mark.parametrize("width", [0.125, 0.25, 0.3, 1.0])
+def test_feature_size_is_the_length_of_x(width, corpus):
+    run = network_config(SMOKE, "m", 0, "fixed", 0.1, width=width)
+    assert feature_size(width) == build_model(run.train, corpus.class_counts, 1).trunk.feature_dim
+
+
+# ---- pose groups
+
+
+def test_thirteen_poses_fall_into_the_paper_s_three_groups():
+    assert pose_classes(ALL_YAWS) == ((0, 1, 2, 3), (4, 5, 6, 7, 8), (9, 10, 11, 12))
+    shuffled = np.random.default_rng(0).permutation(ALL_YAWS).tolist()
+    for group, degrees in zip(pose_classes(shuffled), POSE_GROUPS.values(), strict=True):
+        assert {shuffled[k] for k in group} == set(degrees)
+
+
+def test_five_poses_fall_into_three_groups():
+    assert pose_classes((-60, -30, 0, 30, 60)) == ((0,), (1, 2, 3), (4,))
+
+
+@pytest.mark.parametrize(
+    ("yaws", "groups"),
+    [((0,), ((0,),)), ((0, 90), ((0,), (1,))), ((90, -90), ((1,), (0,))), ((), ())],
+)
+def test_groups_without_a_pose_are_left_out(yaws, groups):
+    assert pose_classes(yaws) == groups
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
+def test_the_pose_groups_of_a_preset_hold_every_class_once(preset):
+    yaws = PieSpec.from_preset(preset).yaw_degrees
+    classes = [k for group in pose_classes(yaws) for k in group]
+    assert sorted(classes) == list(range(len(yaws)))
+
+
+# ---- wrong poses
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_as_many_poses_are_wrong_as_the_share_says(share, corpus):
+    index = np.arange(len(corpus.images))
+    said = NoisyPoses(corpus, share, seed=3).labels(index)["pos"]
+    wrong = said != corpus.labels(index)["pos"]
+    # five standard deviations of a binomial share; none at 0 and 1
+    assert abs(wrong.mean() - share) <= 5 * np.sqrt(share * (1 - share) / len(index))
+    assert said.min() >= 0 and said.max() < corpus.class_counts["pos"]
+
+
+def test_a_wrong_pose_is_each_of_the_others_equally_often():
+    corpus = SyntheticCorpus(train=60, side=2)
+    index = np.arange(len(corpus.images))
+    said, truth = NoisyPoses(corpus, 1.0, 0).labels(index)["pos"], corpus.labels(index)["pos"]
+    counts = np.zeros((5, 5))
+    np.add.at(counts, (truth, said), 1)
+    assert (np.diag(counts) == 0).all()
+    expected = len(index) / 20
+    others = counts[~np.eye(5, dtype=bool)]
+    assert (np.abs(others - expected) < 5 * np.sqrt(expected)).all()
+
+
+def test_which_poses_are_wrong_depends_on_the_seed_alone(corpus):
+    index = np.arange(len(corpus.images))
+    said = NoisyPoses(corpus, 0.5, 3).labels(index)["pos"]
+    torch.manual_seed(1)
+    np.testing.assert_array_equal(NoisyPoses(corpus, 0.5, 3).labels(index)["pos"], said)
+    assert (NoisyPoses(corpus, 0.5, 4).labels(index)["pos"] != said).any()
+
+
+def test_a_picture_keeps_its_wrong_pose_wherever_it_stands(corpus):
+    noisy = NoisyPoses(corpus, 0.5, 3)
+    said = noisy.labels(np.arange(len(corpus.images)))["pos"]
+    some = np.array([7, 0, 200, 7])
+    np.testing.assert_array_equal(noisy.labels(some)["pos"], said[some])
+
+
+def test_other_labels_images_and_splits_are_the_true_ones(corpus):
+    index = corpus.split("train")
+    before = {task: values.copy() for task, values in corpus.labels(index).items()}
+    noisy = NoisyPoses(corpus, 1.0, 0)
+    found = noisy.labels(index)
+    for task in ("id", "illum", "exp"):
+        np.testing.assert_array_equal(found[task], before[task])
+    np.testing.assert_array_equal(corpus.labels(index)["pos"], before["pos"])
+    assert noisy.images is corpus.images
+    assert noisy.class_counts == corpus.class_counts
+    for name in ("train", "test"):
+        np.testing.assert_array_equal(noisy.split(name), corpus.split(name))
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
+def test_a_share_that_is_none_is_refused(share, corpus):
+    with pytest.raises(ValueError, match="must lie in 0 .. 1, found"):
+        NoisyPoses(corpus, share, 0)
+
+
+# ---- fewer people
+
+
+@pytest.mark.parametrize("identities", [1, 3, 6])
+def test_of_the_training_pictures_those_of_the_first_identities_are_seen(identities, corpus):
+    fewer = FewerPeople(corpus, identities)
+    index = corpus.split("train")
+    expected = [i for i in index if corpus.factors[i, 0] < identities]
+    assert fewer.split("train").tolist() == expected
+    assert len(expected) == identities * 5 * 3 * 2
+    people = fewer.labels(fewer.split("train"))["id"]
+    assert set(people.tolist()) == set(range(identities))
+
+
+def test_fewer_people_lie_among_more(corpus):
+    splits = [set(FewerPeople(corpus, n).split("train").tolist()) for n in range(1, 7)]
+    assert all(a < b for a, b in itertools.pairwise(splits))
+    assert splits[-1] == set(corpus.split("train").tolist())
+
+
+def test_other_splits_labels_and_images_are_those_of_the_whole_corpus(tiny_pie):
+    before = dict(tiny_pie.class_counts)
+    fewer = FewerPeople(tiny_pie, 2)
+    for name in ("validation", "test"):
+        np.testing.assert_array_equal(fewer.split(name), tiny_pie.split(name))
+    index = np.arange(len(tiny_pie.images))
+    truth = tiny_pie.labels(index)
+    assert set(fewer.labels(index)) == set(truth)
+    for task, found in fewer.labels(index).items():
+        np.testing.assert_array_equal(found, truth[task])
+    assert fewer.images is tiny_pie.images
+    assert fewer.class_counts == before | {"id": 2}
+    assert tiny_pie.class_counts == before
+
+
+@pytest.mark.parametrize("identities", [-1, 0, 7])
+def test_no_people_and_more_than_there_are_are_refused(identities, corpus):
+    with pytest.raises(ValueError, match=f"has 6 training identities; found {identities} asked"):
+        FewerPeople(corpus, identities)
+
+
+# ---- training
+
+
+@pytest.mark.parametrize("phi_m", [None, 1.0, 2.0])
+@pytest.mark.parametrize("rule", ["fixed", "eq8", "released"])
+def test_every_rule_trains_with_and_without_branches(rule, phi_m, rendered):
+    run = network_config(SMOKE, "m", 0, rule, 0.3, phi_m=phi_m, **SHORT)
+    steps = []
+    result, true = train(run, lambda state: steps.append(state.step))
+    assert true is rendered
+    assert steps == [1, 2, 3]
+    assert isinstance(result.final, PoseDirectedCNN) == (phi_m is not None)
+    weights = {name: result.curves[f"weight/{name}"] for name in result.model.losses}
+    side = sum(weights.pop(task) for task in SIDE_TASKS)
+    np.testing.assert_allclose(side, 0.3, rtol=1e-5)
+    np.testing.assert_allclose(sum(weights.values()), phi_m or 1.0, rtol=1e-5)
+    assert result.amp is False
+
+
+def test_only_a_network_with_branches_trains_with_the_corpus_s_groups(rendered, monkeypatch):
+    seen = intercept_fit(monkeypatch)
+    train(network_config(SMOKE, "m", 0, "fixed", 0.3))
+    train(network_config(SMOKE, "p", 0, "fixed", 0.3, phi_m=1.0))
+    assert [call.pose_groups for call in seen] == [None, ((0,), (1, 2, 3), (4,))]
+
+
+def intercept_fit(monkeypatch):
+    """Keep the arguments of each training instead of training."""
+    seen = []
+
+    def fit(corpus, config, **arguments):
+        seen.append(SimpleNamespace(corpus=corpus, config=config, **arguments))
+
+    monkeypatch.setattr(networks, "fit", fit)
+    return seen
+
+
+def test_wrong_poses_are_trained_on_and_the_true_corpus_is_handed_back(rendered, monkeypatch):
+    seen = intercept_fit(monkeypatch)
+    for noise in (0.0, 1.0):
+        _, true = train(network_config(SMOKE, "m", 2, "fixed", 0.3, pose_noise=noise))
+        assert true is rendered
+    index = rendered.split("train")
+    truth = rendered.labels(index)["pos"]
+    assert (seen[0].corpus.labels(index)["pos"] == truth).all()
+    assert (seen[1].corpus.labels(index)["pos"] != truth).all()
+    expected = NoisyPoses(rendered, 1.0, 2).labels(index)["pos"]
+    np.testing.assert_array_equal(seen[1].corpus.labels(index)["pos"], expected)
+
+
+def test_a_network_sees_as_many_people_as_it_says_and_the_whole_corpus_is_handed_back(
+    rendered, monkeypatch
+):
+    run = network_config(SMOKE, "m", 0, "fixed", 0.3, identities=2, **SHORT)
+    result, true = train(run)
+    assert true is rendered
+    assert result.final.heads["id"].out_features == 2
+    seen = intercept_fit(monkeypatch)
+    train(run)
+    train(network_config(SMOKE, "m", 0, "fixed", 0.3, **SHORT))
+    few = seen[0].corpus
+    np.testing.assert_array_equal(few.split("train"), FewerPeople(rendered, 2).split("train"))
+    assert seen[1].corpus is rendered
+
+
+def test_all_people_asked_for_train_the_network_that_sees_the_whole_corpus(rendered):
+    whole, _ = train(network_config(SMOKE, "m", 0, "fixed", 0.3, **SHORT))
+    asked, _ = train(network_config(SMOKE, "m", 0, "fixed", 0.3, identities=6, **SHORT))
+    found = asked.final.state_dict()
+    for name, value in whole.final.state_dict().items():
+        assert torch.equal(found[name], value), name
+
+
+def test_the_weighting_is_the_rule_s_and_learns_at_its_own_rate(rendered, monkeypatch):
+    seen = intercept_fit(monkeypatch)
+    for rule in ("fixed", "eq8", "released"):
+        train(network_config(SMOKE, "m", 0, rule, 0.3, weighting_rate=0.1))
+    kinds = [type(call.weighting) for call in seen]
+    assert kinds == [FixedWeights, DynamicWeights, ReleasedDynamicWeights]
+    assert [call.weighting_rate for call in seen] == [0.1] * 3
+    assert seen[0].weighting.weights.tolist() == pytest.approx([1.0, 0.1, 0.1, 0.1])
+
+
+def first_omega(run, monkeypatch):
+    seen = intercept_fit(monkeypatch)
+    train(run)
+    (layer,) = seen[0].weighting.layers.values()
+    return layer.weight.detach().clone()
+
+
+def test_the_first_omega_is_zero_or_has_the_spread_that_was_asked_for(rendered, monkeypatch):
+    plain = first_omega(network_config(SMOKE, "m", 0, "eq8", 0.3), monkeypatch)
+    assert not plain.any()
+    wide = network_config(SMOKE, "m", 0, "eq8", 0.3, spread=0.3, width=1.0)
+    found = first_omega(wide, monkeypatch)
+    assert found.shape == (3, 320)
+    assert found.std().item() == pytest.approx(0.3, rel=0.15)  # 960 values: five deviations
+    assert abs(found.mean().item()) < 0.05
+
+
+def test_the_first_omega_depends_on_the_seed_alone(rendered, monkeypatch):
+    runs = [network_config(SMOKE, "m", seed, "eq8", 0.3, spread=0.3) for seed in (0, 1)]
+    first = first_omega(runs[0], monkeypatch)
+    torch.manual_seed(99)
+    assert torch.equal(first_omega(runs[0], monkeypatch), first)
+    assert not torch.equal(first_omega(runs[1], monkeypatch), first)
+
+
+# ---- what is measured
+
+
+def test_every_fourth_probe_of_a_split_is_asked_about(corpus):
+    probes = corpus.probes("test")
+    assert some_probes(corpus).tolist() == [
+        p for k, p in enumerate(probes) if k % PROBE_STRIDE == 0
+    ]
+    assert PROBE_STRIDE == 4
+
+
+def test_curves_keep_five_digits_and_become_plain_numbers():
+    curves = {"step": np.array([15.0, 1_500.0]), "loss/id": np.array([5.123456789, 1e-7 / 3])}
+    found = curves_of(SimpleNamespace(curves=curves))
+    assert found == {"step": [15.0, 1500.0], "loss/id": [5.1235, 3.3333e-08]}
+    assert all(type(value) is float for values in found.values() for value in values)
+
+
+def test_the_corpus_of_the_preset_is_prepared(monkeypatch):
+    asked = []
+    monkeypatch.setattr(networks, "load_pie", lambda spec, **_: asked.append(spec))
+    networks.prepare(SMOKE)
+    assert asked == [network_config(SMOKE, "m", 0, "fixed", 0.1).corpus]
+
+
+def test_fewer_people_with_branches_or_wrong_poses_are_refused():
+    for other in ({"phi_m": 1.0}, {"pose_noise": 0.5}):
+        with pytest.raises(ValueError, match="m-CNN and true poses only"):
+            network_config(get_preset("smoke"), "a", 0, "fixed", 0.1, identities=4, **other)

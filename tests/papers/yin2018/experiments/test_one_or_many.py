@@ -1,0 +1,331 @@
+"""The one-or-many experiment and the claims that it tests."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from made_up_runs import GROUPS, close, made_up_records, pairs, records_of, values
+
+from mtl_helpers.papers.yin2018 import claims as yin2018_claims
+from mtl_helpers.papers.yin2018.experiments import one_or_many, weighting_rules
+from mtl_helpers.papers.yin2018.experiments.choices import (
+    CHOSEN,
+    L2_GRID,
+    PHI_GRID,
+    PUBLISHED,
+    SEARCH_SEEDS,
+    Choice,
+    choice_at,
+)
+from mtl_helpers.papers.yin2018.experiments.networks import SIDE_TASKS, some_probes
+from mtl_helpers.papers.yin2018.experiments.one_or_many import (
+    S_CNN,
+    arm_name,
+    choose,
+    compared_runs,
+    configs,
+    summary,
+)
+from mtl_helpers.presets import PRESETS, get_preset
+from mtl_helpers.registry import CLAIMS, EXPERIMENTS
+from mtl_helpers.runs.record import (
+    config_dict,
+    config_hash,
+    load_records,
+    results_root,
+    seed_values,
+)
+
+PRESET = pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
+TOGETHER = ("one_or_many", "weighting_rules")
+ALL = ("id", *SIDE_TASKS)
+VALIDATED = ("validation", "rank1", "y_d", "overall")
+
+
+@pytest.fixture(scope="module")
+def stored():
+    """The runs at laptop that the choice is made from."""
+    preset = get_preset("laptop")
+    return [
+        record
+        for name in TOGETHER
+        for record in load_records(
+            name, preset, EXPERIMENTS[name].configs(preset), root=results_root()
+        )
+    ]
+
+
+# ---- the runs
+
+
+@PRESET
+def test_every_run_has_a_name_of_its_own_and_each_arm_its_seeds(preset):
+    runs = configs(preset)
+    keys = [(run.arm, run.seed) for run in runs]
+    assert len(set(keys)) == len(keys) == len({config_hash(run) for run in runs})
+    chosen = CHOSEN[preset.name]
+    seeds = {
+        **{
+            arm_name(("id", task), phi_s): preset.seeds
+            for task in SIDE_TASKS
+            for phi_s in (chosen.phi_s, chosen.phi_s / 3)
+        },
+        **{arm_name(("id",), 0, factor): preset.seeds[:SEARCH_SEEDS] for factor in L2_GRID},
+        **dict.fromkeys(SIDE_TASKS, preset.seeds),
+    }
+    seeds[arm_name(("id",), 0, chosen.feature_l2)] = preset.seeds
+    assert set(keys) == {(arm, seed) for arm, those in seeds.items() for seed in those}
+
+
+@PRESET
+def test_the_networks_of_another_experiment_bear_its_names_and_are_not_trained_twice(preset):
+    theirs = {run.arm: run for run in weighting_rules.configs(preset)}
+    assert arm_name(("id",)) == S_CNN
+    for phi in (0.0, *PHI_GRID, CHOSEN[preset.name].phi_s):
+        found = theirs[arm_name(ALL, phi) if phi else S_CNN]
+        assert found.rule == "fixed" and not found.branches
+        assert found.train.weights == pytest.approx((1.0, *(phi / 3,) * 3))
+    assert not {run.arm for run in configs(preset)} & set(theirs)
+
+
+@PRESET
+def test_the_main_task_weighs_one_and_the_side_tasks_share_phi_s(preset):
+    for run in configs(preset):
+        weights = dict(zip(run.train.tasks, run.train.weights, strict=True))
+        assert run.train.seed == run.seed
+        if "id" not in weights:
+            assert list(weights.values()) == [1.0] and run.phi_s == 0
+            continue
+        assert weights.pop("id") == 1.0
+        assert sum(weights.values()) == pytest.approx(run.phi_s)
+        assert len(set(weights.values())) <= 1
+        assert bool(run.train.feature_l2) == run.arm.startswith("id+L2")
+
+
+@PRESET
+def test_runs_with_the_same_seed_differ_in_tasks_and_weights_only_across_experiments_too(preset):
+    free = {"tasks", "weights", "feature_l2"}
+    others = [run for run in weighting_rules.configs(preset) if run.rule == "fixed"]
+    first = {run.seed: run for run in others if run.arm == S_CNN}
+    for run in [*configs(preset), *others]:
+        assert run.corpus == first[run.seed].corpus
+        assert run.train.amp is False
+        ours, theirs = config_dict(run.train), config_dict(first[run.seed].train)
+        assert {k: v for k, v in ours.items() if k not in free} == {
+            k: v for k, v in theirs.items() if k not in free
+        }
+
+
+@pytest.mark.parametrize("tasks", [("id", "pos"), ("exp",)])
+def test_a_run_identifies_every_fourth_probe_of_people_that_it_was_not_trained_on(
+    tasks, tiny_pie, monkeypatch
+):
+    monkeypatch.setattr(one_or_many, "load_pie", lambda spec, **_: tiny_pie)
+    monkeypatch.setenv("MTL_DEVICE", "cpu")
+    preset = dataclasses.replace(get_preset("smoke"), steps=2, warmup_steps=1, batch=8)
+    config = next(run for run in configs(preset) if run.train.tasks == tasks)
+    outcome = one_or_many.EXPERIMENT.run(config)
+    assert set(outcome.metrics) == {"validation", "test", "training_seconds", "amp"}
+    for split in ("validation", "test"):
+        report = outcome.metrics[split]
+        assert report["probes"] == len(some_probes(tiny_pie, split))
+        assert report["probes"] == math.ceil(len(tiny_pie.probes(split)) / 4)
+        assert ("y_d" in report["rank1"]) == ("id" in tasks)
+        assert set(report["side"]) == set(tasks) - {"id"}
+    assert outcome.metrics["amp"] is False and not outcome.arrays
+    assert {f"loss/{task}" for task in tasks} <= set(outcome.curves)
+
+
+# ---- the choice
+
+
+def test_the_choice_is_the_best_mean_of_the_search_on_validation_identities():
+    for seed in range(5):
+        records = records_of(TOGETHER, seed=10 * seed)
+
+        def mean(arm, records=records):
+            return values(records, arm, *VALIDATED)[:SEARCH_SEEDS].mean()
+
+        chosen = choose(records)
+        phi = {phi: mean(arm_name(ALL, phi)) for phi in PHI_GRID}
+        factors = {factor: mean(arm_name(("id",), 0, factor)) for factor in L2_GRID}
+        assert phi[chosen.phi_s] == max(phi.values())
+        assert factors[chosen.feature_l2] == max(factors.values())
+
+
+@pytest.mark.parametrize(("best", "later"), [(Choice(3.0, 1e-3), 1.0), (Choice(1.0, 1e-2), 0.0)])
+def test_the_choice_does_not_depend_on_seeds_that_came_after_the_search(best, later):
+    winners = {arm_name(ALL, best.phi_s), arm_name(("id",), 0, best.feature_l2)}
+
+    def scored(made):
+        score = later if made.seed >= SEARCH_SEEDS else 0.5 + 0.1 * (made.arm in winners)
+        metrics = {"validation": {"rank1": {"y_d": {"overall": score}}}}
+        return dataclasses.replace(made, metrics=metrics)
+
+    assert choose([scored(made) for made in records_of(TOGETHER)]) == best
+
+
+def test_what_is_chosen_at_laptop_is_what_the_stored_runs_choose(stored):
+    assert choose(stored) == CHOSEN["laptop"]
+
+
+def test_stored_runs_hold_every_seed_of_the_networks_that_are_compared(stored):
+    preset = get_preset("laptop")
+    l2 = arm_name(("id",), feature_l2=CHOSEN["laptop"].feature_l2)
+    for arm in (S_CNN, l2, *yin2018_claims.side_arms(stored).values()):
+        assert seed_values(stored, arm, "test.rank1.y_d.overall")[0] == preset.seeds
+
+
+def test_where_nothing_was_chosen_the_paper_s_phi_s_is_taken():
+    assert {name: choice_at(name) for name in CHOSEN} == dict(CHOSEN)
+    assert choice_at("laptop-multipie") == PUBLISHED
+    assert PUBLISHED.phi_s == 0.1 and PUBLISHED.feature_l2 == min(L2_GRID)
+
+
+# ---- the table
+
+
+def test_the_table_s_runs_are_those_of_three_experiments(monkeypatch):
+    monkeypatch.delenv("MTL_DATA", raising=False)
+    monkeypatch.setattr(
+        one_or_many,
+        "stored_or_rerun",
+        lambda experiment, preset: made_up_records(experiment.name, preset.name),
+    )
+    preset = get_preset("smoke")
+    found = [(made.experiment, made.arm, made.seed) for made in compared_runs(preset)]
+    assert found == [
+        (name, run.arm, run.seed)
+        for name in (*TOGETHER, "pose_branches")
+        for run in EXPERIMENTS[name].configs(preset)
+    ]
+
+
+def test_the_summary_has_means_over_seeds_in_per_cent():
+    records = records_of((*TOGETHER, "pose_branches"))
+    arms = {"s-CNN": S_CNN, "posed": "pos", "both": "id+pos-phi1", "all": arm_name(ALL, 3.0)}
+    table = summary(records, arms)
+    assert list(table.index) == list(arms)
+    assert list(table.columns) == [*GROUPS, "all", "spread", *SIDE_TASKS, "seeds"]
+    assert table["seeds"].tolist() == [5, 5, 5, 5]
+    for name in ("s-CNN", "both", "all"):
+        overall = values(records, arms[name], "test", "rank1", "y_d", "overall")
+        assert table.loc[name, "all"] == pytest.approx(100 * overall.mean())
+        assert table.loc[name, "spread"] == pytest.approx(100 * overall.std(ddof=1))
+        for group in GROUPS:
+            those = values(records, arms[name], "test", "rank1", "y_d", "by_group", group)
+            assert table.loc[name, group] == pytest.approx(100 * those.mean())
+    assert table.loc["posed", [*GROUPS, "all", "spread"]].isna().all()
+
+
+def test_the_summary_has_accuracies_of_the_tasks_that_a_network_was_trained_on():
+    records = records_of((*TOGETHER, "pose_branches"))
+    trained = {
+        S_CNN: (), "id+L2-0.01": (), "pos": ("pos",), "id+exp-phi1": ("exp",),
+        "fixed-phi1": SIDE_TASKS, "p-fixed": SIDE_TASKS,
+    }  # fmt: skip
+    table = summary(records, {arm: arm for arm in trained})
+    for arm, tasks in trained.items():
+        for task in SIDE_TASKS:
+            if task in tasks:
+                those = values(records, arm, "test", "side", task)
+                assert table.loc[arm, task] == pytest.approx(100 * those.mean())
+            else:
+                assert np.isnan(table.loc[arm, task])
+
+
+def test_the_summary_shows_p_cnn_by_stochastic_routing():
+    records = made_up_records("pose_branches")
+    table = summary(records, {"p-CNN": "p-eq8"})
+    routed = ("routing", "clean", "stochastic")
+    overall = values(records, "p-eq8", *routed, "overall")
+    assert table.loc["p-CNN", "all"] == pytest.approx(100 * overall.mean())
+    assert table.loc["p-CNN", "spread"] == pytest.approx(100 * overall.std(ddof=1))
+    for group in GROUPS:
+        those = values(records, "p-eq8", *routed, "by_group", group)
+        assert table.loc["p-CNN", group] == pytest.approx(100 * those.mean())
+
+
+# ---- the claims
+
+
+def test_effects_of_the_claims_are_paired_differences_by_scipy():
+    records = records_of(TOGETHER, seed=5)
+    phi, factor = CHOSEN["laptop"].phi_s, CHOSEN["laptop"].feature_l2
+    side = {f"id+{task}": arm_name(("id", task), phi) for task in SIDE_TASKS}
+    side["id+all"] = arm_name(ALL, phi)
+    l2 = arm_name(("id",), 0, factor)
+
+    def gap(arm, other, *path):
+        return 100 * (values(records, arm, *path) - values(records, other, *path))
+
+    overall, by_group = ("test", "rank1", "y_d", "overall"), ("test", "rank1", "y_d", "by_group")
+    y1 = yin2018_claims.every_side_task_helps(records).effects()
+    y2 = yin2018_claims.gain_is_on_profiles(records).effects()
+    y5 = yin2018_claims.l2_helps_less(records).effects()
+    assert list(y1) == ["id+pos", "id+illum", "id+exp", "id+all"]
+    assert [name.split(" (")[0] for name in y2] == list(y1)
+    assert list(y5) == ["id+L2 minus id", *(f"{name} minus id+L2" for name in side)]
+    close(y5["id+L2 minus id"], gap(l2, S_CNN, *overall))
+    for name, arm in side.items():
+        close(y1[name], gap(arm, S_CNN, *overall))
+        left, frontal, right = (gap(arm, S_CNN, *by_group, group) for group in GROUPS)
+        profile = (left + right) / 2
+        both = {"gain on profiles": profile, "profiles minus frontal": profile - frontal}
+        smaller = min(both, key=lambda what: both[what].mean())
+        close(y2[f"{name} ({smaller})"], both[smaller])
+        close(y5[f"{name} minus id+L2"], gap(arm, l2, *overall))
+
+    y3 = yin2018_claims.pose_then_light_then_expression(records).effects()
+    alone = {task: 100 * values(records, task, "test", "side", task) for task in SIDE_TASKS}
+    close(y3["pose minus illumination"], alone["pos"] - alone["illum"])
+    close(y3["illumination minus expression"], alone["illum"] - alone["exp"])
+
+
+def test_a_smaller_loss_on_profiles_is_no_gain_on_profiles():
+    """Y2 is judged by the gain on profiles where that is the smaller of its two sides."""
+    loss = {"left": 0.1, "frontal": 0.3, "right": 0.1}  # of the networks with side tasks
+
+    def moved(made):
+        lost = loss if "+" in made.arm or made.arm == arm_name(ALL, 1.0) else dict.fromkeys(loss, 0)
+        rates = {group: 0.6 - lost[group] + 0.01 * made.seed for group in GROUPS}
+        return dataclasses.replace(
+            made, metrics={"test": {"rank1": {"y_d": {"by_group": rates, "overall": 0.5}}}}
+        )
+
+    found = yin2018_claims.gain_is_on_profiles([moved(made) for made in records_of(TOGETHER)])
+    assert all(name.endswith("(gain on profiles)") for name in found.effects())
+    assert found.verdict == "does not hold here"
+    for effect in found.effects().values():
+        assert effect.mean == pytest.approx(-10)
+
+
+def test_y14_compares_the_chosen_phi_s_with_both_ends_on_the_seeds_that_both_have():
+    records = records_of(TOGETHER, seed=5)
+    best = arm_name(ALL, CHOSEN["laptop"].phi_s)
+    effects = yin2018_claims.interior_phi_is_best(records).effects()
+    assert list(effects) == ["phi_s = 1 minus none", "phi_s = 1 minus 3"]
+    for effect, end in zip(effects.values(), (S_CNN, arm_name(ALL, PHI_GRID[-1])), strict=True):
+        close(
+            effect,
+            [
+                100 * (a.metric("test.rank1.y_d.overall") - b.metric("test.rank1.y_d.overall"))
+                for a, b in pairs(records, best, end)
+            ],
+        )
+
+
+def test_every_claim_names_a_known_experiment_or_says_why_it_has_none():
+    assert list(CLAIMS) == [f"Y{number}" for number in range(1, 16)]
+    for claim in CLAIMS.values():
+        if claim.experiment is None:
+            assert claim.evaluate is None and claim.untested
+        else:
+            assert claim.experiment in EXPERIMENTS and claim.evaluate is not None
+
+
+def test_the_experiment_is_registered_under_its_own_name():
+    assert EXPERIMENTS["one_or_many"] is one_or_many.EXPERIMENT

@@ -1,0 +1,338 @@
+"""p-CNN's runs, and how its probes are identified by each routing."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from synthetic_corpus import SyntheticCorpus
+
+from mtl_helpers.evaluation.identification import extract, identification_report
+from mtl_helpers.papers.yin2018.experiments import networks
+from mtl_helpers.papers.yin2018.experiments.choices import CHOSEN
+from mtl_helpers.papers.yin2018.experiments.networks import (
+    ALL_TASKS,
+    groups_of,
+    network_config,
+    pose_classes,
+    some_probes,
+)
+from mtl_helpers.papers.yin2018.experiments.pose_branches import (
+    CONDITIONS,
+    EXPERIMENT,
+    configs,
+    routing_report,
+)
+from mtl_helpers.papers.yin2018.routing import ROUTINGS
+from mtl_helpers.papers.yin2018.weighting import weighting
+from mtl_helpers.presets import PRESETS, get_preset
+from mtl_helpers.registry import EXPERIMENTS
+from mtl_helpers.runs.record import config_dict, config_hash
+from mtl_helpers.training.loop import TrainConfig, build_model
+
+PRESET = pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
+GROUP_OF_POSE = (0, 1, 1, 1, 2)  # yaws -60, -30, 0, 30, 60
+
+
+# ---- the runs
+
+
+@PRESET
+def test_every_run_has_a_name_of_its_own_and_each_arm_every_seed(preset):
+    runs = configs(preset)
+    keys = [(run.arm, run.seed) for run in runs]
+    assert len(set(keys)) == len(keys) == len({config_hash(run) for run in runs})
+    arms = ("p-fixed", "p-eq8", "p-heavy", "p-fixed-noise0.5", "p-fixed-noise0.9")
+    assert set(keys) == {(arm, seed) for arm in arms for seed in preset.seeds}
+
+
+@PRESET
+def test_the_two_rules_come_first(preset):
+    first = configs(preset)[: 2 * len(preset.seeds)]
+    assert {run.arm for run in first} == {"p-fixed", "p-eq8"}
+
+
+@PRESET
+def test_every_network_has_branches_the_chosen_phi_s_and_float32(preset):
+    for run in configs(preset):
+        assert run.branches
+        assert run.phi_s == CHOSEN[preset.name].phi_s
+        assert run.train.amp is False
+        assert run.rule == ("eq8" if run.arm == "p-eq8" else "fixed")
+        noise = {"p-fixed-noise0.5": 0.5, "p-fixed-noise0.9": 0.9}
+        assert run.pose_noise == noise.get(run.arm, 0.0)
+        assert run.phi_m == (2.0 if run.arm == "p-heavy" else 1.0)
+
+
+def test_under_heavy_weights_each_main_task_weighs_as_the_one_of_m_cnn():
+    (run, *_) = [run for run in configs(get_preset("laptop")) if run.arm == "p-heavy"]
+    combine = weighting(run.rule, 8, groups_of(run))
+    weights = dict(zip(combine.tasks, combine.weights.tolist(), strict=True))
+    assert weights["id"] == weights["id_pose"] == 1.0
+    assert weights["pos"] == pytest.approx(run.phi_s / 3)
+
+
+@PRESET
+def test_runs_with_the_same_seed_differ_in_weights_and_wrong_poses_only(preset):
+    runs = configs(preset)
+    free = {"arm", "rule", "pose_noise", "phi_m"}
+    for run in runs:
+        first = next(other for other in runs if other.seed == run.seed)
+        ours, theirs = config_dict(run), config_dict(first)
+        assert {k: v for k, v in ours.items() if k not in free} == {
+            k: v for k, v in theirs.items() if k not in free
+        }
+
+
+@PRESET
+def test_p_cnn_trains_as_m_cnn_of_the_same_rule_and_seed_does(preset):
+    from mtl_helpers.papers.yin2018.experiments import weighting_rules
+
+    plain = {
+        (run.rule, run.seed): run for run in weighting_rules.configs(preset) if run.rule == "eq8"
+    }
+    for run in configs(preset):
+        if run.arm == "p-eq8":
+            assert run.train == plain[run.rule, run.seed].train
+            assert run.corpus == plain[run.rule, run.seed].corpus
+
+
+def test_probes_are_clean_or_degraded_as_the_condition_says():
+    image = SyntheticCorpus().images[0]
+    np.testing.assert_array_equal(CONDITIONS["clean"](image, 1), image)
+    flat = np.full((200, 200), 128, np.uint8)
+    spike = np.zeros((65, 65), np.uint8)
+    spike[32, 32] = 255
+    for name, change in CONDITIONS.items():
+        if name == "clean":
+            continue
+        kind, size = name.split()
+        if kind == "noise":
+            noise = change(flat, 1).astype(float) - 128
+            assert noise.std() == pytest.approx(float(size), rel=0.03)
+            np.testing.assert_array_equal(change(flat, 1), change(flat, 1))
+            assert (change(flat, 1) != change(flat, 2)).any()
+        else:
+            assert kind == "blur"
+            # the peak of a Gaussian is 1 / (2 pi sigma^2) of what it spreads
+            peak = int(change(spike, 1).max())
+            assert peak == pytest.approx(255 / (2 * math.pi * float(size) ** 2), abs=1)
+
+
+# ---- routing
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return SyntheticCorpus()
+
+
+@pytest.fixture(scope="module")
+def model(corpus):
+    """An untrained network whose pose head is sure of itself, right or wrong."""
+    config = TrainConfig(tasks=ALL_TASKS, weights=(1.0, 0.1, 0.1, 0.1), width=0.125)
+    network = build_model(config, corpus.class_counts, 1, pose_classes(corpus.yaw_degrees))
+    found = extract(network, corpus.images, np.arange(len(corpus.images)))["pos"]
+    with torch.no_grad():
+        head = network.heads["pos"]
+        head.bias -= found.mean(dim=0)
+        head.weight *= 3 / found.std()
+        head.bias *= 3 / found.std()
+    return network
+
+
+class Naive:
+    """The probes one by one, in float64."""
+
+    def __init__(self, corpus, model, probes):
+        gallery = corpus.gallery("test")
+        self.known, self.asked = (
+            {k: v.double().numpy() for k, v in extract(model, corpus.images, index).items()}
+            for index in (gallery, probes)
+        )
+        self.identity = corpus.labels(gallery)["id"]
+        self.labels = corpus.labels(probes)
+        self.group = np.array(GROUP_OF_POSE)[self.labels["pos"]]
+
+    @staticmethod
+    def chances(logits):
+        weights = [math.exp(score) for score in logits]
+        found = [0.0, 0.0, 0.0]
+        for weight, group in zip(weights, GROUP_OF_POSE, strict=True):
+            found[group] += weight / sum(weights)
+        return found
+
+    @staticmethod
+    def apart(a, b):
+        return 1 - a @ b / math.sqrt((a @ a) * (b @ b))
+
+    def hits(self, routing):
+        found = []
+        for row in range(len(self.asked["id"])):
+            p = self.chances(self.asked["pos"][row])
+            distances = []
+            for column in range(len(self.known["id"])):
+                q = self.chances(self.known["pos"][column])
+                if routing == "hard":
+                    p, q = (np.eye(3)[int(np.argmax(c))] for c in (p, q))
+                generic = self.apart(self.asked["id"][row], self.known["id"][column])
+                specific = 0.0
+                if routing != "generic":
+                    specific = sum(
+                        p[i] * q[j]
+                        * self.apart(self.asked["branches"][row, i],
+                                     self.known["branches"][column, j])
+                        for i in range(3)
+                        for j in range(3)
+                    )  # fmt: skip
+                distances.append(generic + specific)
+            found.append(self.identity[int(np.argmin(distances))] == self.labels["id"][row])
+        return np.array(found)
+
+    @property
+    def wrong(self):
+        best = [int(np.argmax(self.chances(logits))) for logits in self.asked["pos"]]
+        return np.array(best) != self.group
+
+
+@pytest.fixture(scope="module")
+def probes(corpus):
+    return corpus.probes("test")
+
+
+@pytest.fixture(scope="module")
+def report(corpus, model, probes):
+    return routing_report(corpus, probes, model, "clean", amp=False)
+
+
+@pytest.fixture(scope="module")
+def naive(corpus, model, probes):
+    return Naive(corpus, model, probes)
+
+
+def test_generic_routing_is_rank1_of_y_d(corpus, model, report):
+    plain = identification_report(corpus, "test", model)["rank1"]["y_d"]
+    assert report["generic"]["overall"] == pytest.approx(plain["overall"])
+    assert report["generic"]["by_group"] == pytest.approx(plain["by_group"])
+
+
+@pytest.mark.parametrize("routing", ROUTINGS)
+def test_each_routing_is_the_naive_loop_over_pairs_of_branches(routing, report, naive):
+    hits = naive.hits(routing)
+    assert report[routing]["overall"] == pytest.approx(hits.mean())
+    assert report[routing]["overall_wrong"] == pytest.approx(hits[naive.wrong].mean())
+    for group, name in enumerate(("right", "frontal", "left")):
+        expected = hits[naive.group == group].mean()
+        assert report[routing]["by_group"][name] == pytest.approx(expected)
+
+
+def test_probes_of_a_wrong_group_are_counted_by_hand(report, naive):
+    assert 0.1 < naive.wrong.mean() < 0.9
+    assert report["wrong_group"] == pytest.approx(naive.wrong.mean())
+    sure = [max(naive.chances(logits)) for logits in naive.asked["pos"]]
+    assert report["confidence"] == pytest.approx(np.mean(sure))
+
+
+def test_groups_weighed_by_their_probes_average_to_the_whole(report, naive):
+    sizes = np.bincount(naive.group)
+    for routing in ROUTINGS:
+        rates = list(report[routing]["by_group"].values())
+        assert np.average(rates, weights=sizes) == pytest.approx(report[routing]["overall"])
+
+
+def test_only_the_probes_are_degraded(corpus, model, probes, monkeypatch):
+    gallery = corpus.gallery("test")
+    last = corpus.images[gallery[-1]]
+    monkeypatch.setitem(CONDITIONS, "last person", lambda image, key: last)
+    found = routing_report(corpus, probes[:-10], model, "last person", amp=False)
+    # a gallery that was changed too would be four times the same picture, and the first would win
+    identity = corpus.labels(probes[:-10])["id"]
+    expected = (identity == corpus.labels(gallery)["id"][-1]).mean()
+    assert expected != (identity == corpus.labels(gallery)["id"][0]).mean()
+    for routing in ROUTINGS:
+        assert found[routing]["overall"] == pytest.approx(expected)
+
+
+def test_the_noise_of_a_picture_does_not_depend_on_the_others(corpus, model, monkeypatch):
+    keys = []
+
+    def note(image, key):
+        keys.append(key)
+        return image
+
+    monkeypatch.setitem(CONDITIONS, "note", note)
+    a, b, c = corpus.probes("test")[[5, 50, 100]]
+    routing_report(corpus, np.array([a, b, c]), model, "note", amp=False)
+    routing_report(corpus, np.array([c, a]), model, "note", amp=False)
+    assert keys[3:] == [keys[2], keys[0]]
+    assert len(set(keys[:3])) == 3
+
+
+@pytest.fixture
+def frontal_only(corpus, model):
+    """A network that takes every face for a frontal one, and frontal probes."""
+    labels = corpus.labels(corpus.probes("test"))
+    bias = model.heads["pos"].bias
+    before = bias.detach().clone()
+    with torch.no_grad():
+        bias[1:4] += 100
+    yield model, corpus.probes("test")[np.isin(labels["pos"], (1, 2, 3))]
+    with torch.no_grad():
+        bias.copy_(before)
+
+
+def test_where_no_group_is_wrong_no_score_of_wrong_ones_is_reported(corpus, frontal_only):
+    model, probes = frontal_only
+    found = routing_report(corpus, probes, model, "clean", amp=False)
+    assert found["wrong_group"] == 0
+    assert found["confidence"] == pytest.approx(1)
+    assert not any("overall_wrong" in found[routing] for routing in ROUTINGS)
+
+
+def test_a_group_without_probes_has_no_rate(corpus, frontal_only):
+    model, probes = frontal_only
+    found = routing_report(corpus, probes, model, "clean", amp=False)
+    for routing in ROUTINGS:
+        assert found[routing]["by_group"] == {"frontal": found[routing]["overall"]}
+
+
+def test_where_the_pose_is_certain_stochastic_and_hard_routing_agree(corpus, frontal_only):
+    model, probes = frontal_only
+    found = routing_report(corpus, probes, model, "clean", amp=False)
+    assert found["stochastic"] == found["hard"]
+
+
+# ---- one run
+
+
+def test_a_run_asks_every_routing_in_every_condition(corpus, monkeypatch):
+    monkeypatch.setattr(networks, "load_pie", lambda spec, **_: corpus)
+    monkeypatch.setenv("MTL_DEVICE", "cpu")
+    config = network_config(
+        get_preset("smoke"), "p", 0, "eq8", 0.3, phi_m=1.0, steps=2, warmup_steps=1, batch=8,
+        statistics_batches=1,
+    )  # fmt: skip
+    outcome = EXPERIMENT.run(config)
+    assert set(outcome.metrics["routing"]) == set(CONDITIONS)
+    for condition, found in outcome.metrics["routing"].items():
+        assert set(ROUTINGS) < set(found)
+        # every probe that is chosen when they are clean, every second one of these else
+        probes = some_probes(corpus)[:: 1 if condition == "clean" else 2]
+        sizes = np.bincount(np.array(GROUP_OF_POSE)[corpus.labels(probes)["pos"]], minlength=3)
+        rates = list(found["hard"]["by_group"].values())
+        assert np.average(rates, weights=sizes) == pytest.approx(found["hard"]["overall"])
+    assert outcome.metrics["test"]["probes"] == 29  # every fourth of 116
+    assert outcome.metrics["routing"]["clean"]["generic"]["overall"] == pytest.approx(
+        outcome.metrics["test"]["rank1"]["y_d"]["overall"]
+    )
+    both = [
+        a + b
+        for a, b in zip(outcome.curves["weight/id"], outcome.curves["weight/id_pose"], strict=True)
+    ]
+    assert both == pytest.approx([1.0, 1.0], rel=1e-3)
+
+
+def test_the_experiment_is_registered_under_its_own_name():
+    assert EXPERIMENTS["pose_branches"] is EXPERIMENT

@@ -1,0 +1,135 @@
+"""The book's sources and the tools that build it; the built pages are tested in a browser."""
+
+from __future__ import annotations
+
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+import mtl_helpers
+
+ROOT = Path(__file__).resolve().parents[2]
+import build_book
+import fetch_page_scripts
+
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+# Kernels of the renderer, which no chapter calls.
+NOT_IN_THE_REFERENCE = {
+    "mtl_helpers.__main__",
+    "mtl_helpers.faces.draw.kernels",
+    "mtl_helpers.faces.draw.scene_kernels",
+}
+
+
+def test_every_page_of_the_contents_has_a_source() -> None:
+    for page in build_book.toc_pages(ROOT):
+        assert (ROOT / f"{page}.md").exists() or (ROOT / f"{page}.ipynb").exists(), page
+
+
+def test_every_prose_page_is_in_the_contents() -> None:
+    written = {f"book/{path.stem}" for path in (ROOT / "book").glob("*.md")}
+    assert written == {page for page in build_book.toc_pages(ROOT) if page.startswith("book/")}
+
+
+def test_the_build_does_not_execute_and_asks_no_other_server() -> None:
+    assert CONFIG["execute"]["execute_notebooks"] == "off"
+    assert CONFIG["only_build_toc_files"] is True
+    sphinx = CONFIG["sphinx"]["config"]
+    for path in [sphinx["mathjax_path"], *sphinx["nb_ipywidgets_js"]]:
+        assert "://" not in path
+    # Beside _config.yml, a folder of this name would be loaded whole on every page.
+    assert not (ROOT / "_static").exists()
+
+
+def test_the_reference_lists_every_module() -> None:
+    text = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+    modules = {
+        found.name
+        for found in pkgutil.walk_packages(mtl_helpers.__path__, prefix="mtl_helpers.")
+        # a folder without code of its own is described by its files
+        if not found.ispkg or f"automodule:: {found.name}\n" in text
+        if not found.name.rpartition(".")[2].startswith("_") or found.name.endswith("__main__")
+    }
+    listed = set(re.findall(r"automodule:: (\S+)", text))
+    assert listed == modules - NOT_IN_THE_REFERENCE
+
+
+def test_every_citation_has_an_entry() -> None:
+    known = set(re.findall(r"^@\w+\{(\w+),", (ROOT / "book" / "references.bib").read_text(), re.M))
+    sources = [*(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")]
+    cited = set()
+    for source in sources:
+        for keys in re.findall(r"\{cite:\w+\}`([^`]+)`", source.read_text(encoding="utf-8")):
+            cited |= {key.strip() for key in keys.split(",")}
+    assert cited
+    assert cited <= known
+
+
+def test_pictures_of_prose_pages_have_alt_text() -> None:
+    for path in (ROOT / "book").glob("*.md"):
+        text = path.read_text(encoding="utf-8")
+        for block in re.findall(r"```\{(?:image|figure)\}.*?```", text, flags=re.DOTALL):
+            assert re.search(r"^:alt: \S.{15,}", block, flags=re.MULTILINE), f"{path.name}: {block}"
+        assert not re.search(r"!\[\s*\]\(", text), path.name
+
+
+def test_pages_that_are_missing_or_empty_are_named(tmp_path: Path) -> None:
+    (tmp_path / "book").mkdir()
+    (tmp_path / "index.html").write_text("<html>")
+    (tmp_path / "book" / "intro.html").write_text("<html>")
+    (tmp_path / "book" / "setup.html").write_text("")
+    pages = ["book/intro", "book/setup", "book/notation"]
+    assert build_book.missing_pages(tmp_path, pages) == ["book/setup", "book/notation"]
+
+
+def test_scripts_are_pinned_to_exact_versions_and_digests() -> None:
+    for package in fetch_page_scripts.PACKAGES:
+        assert re.fullmatch(r".+@\d+\.\d+\.\d+", package.name)
+        assert re.fullmatch(r"[0-9a-f]{64}", package.sha256)
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert ".cache/" in ignored and "_build/" in ignored
+
+
+def test_a_script_of_another_digest_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\necho bad > package.tgz\necho package.tgz\n")
+    npm.chmod(0o755)
+    monkeypatch.setattr(fetch_page_scripts, "npm_command", lambda: [str(npm)])
+    target = tmp_path / "cache" / "scripts"
+    with pytest.raises(SystemExit, match="do not use it"):
+        fetch_page_scripts.fetch(target)
+    assert not target.exists()
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_no_network_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\necho 'npm error network' >&2\nexit 1\n")
+    npm.chmod(0o755)
+    monkeypatch.setattr(fetch_page_scripts, "npm_command", lambda: [str(npm)])
+    with pytest.raises(SystemExit, match="needs the network once"):
+        fetch_page_scripts.fetch(tmp_path / "cache" / "scripts")
+
+
+def test_fetching_twice_fetches_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(fetch_page_scripts, "npm_command", lambda: ["npm"])
+    monkeypatch.setattr(fetch_page_scripts, "pack", lambda npm, package, folder: package)
+
+    def unpack(tarball: object, package: fetch_page_scripts.Package, target: Path) -> None:
+        calls.append(package.name)
+        for _, name in package.files:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_text("script")
+
+    monkeypatch.setattr(fetch_page_scripts, "unpack", unpack)
+    target = tmp_path / "cache" / "scripts"
+    assert fetch_page_scripts.fetch(target) is True
+    assert fetch_page_scripts.fetch(target) is False
+    assert len(calls) == len(fetch_page_scripts.PACKAGES)
+    assert (target / "page-scripts" / "require.js").read_text() == "script"
