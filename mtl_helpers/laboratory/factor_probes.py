@@ -28,7 +28,8 @@ from sklearn.preprocessing import StandardScaler
 from mtl_helpers.evaluation.identification import extract, mean_class_accuracy, rank1
 from mtl_helpers.faces.corpora.kinds import CORPORA, Spec, load_corpus
 from mtl_helpers.losses import UNLABELLED
-from mtl_helpers.presets import Preset, pick_device
+from mtl_helpers.machine import pick_device
+from mtl_helpers.presets import Preset
 from mtl_helpers.runs.record import Record
 from mtl_helpers.runs.sweep import Experiment, Outcome
 from mtl_helpers.training.batches import stream_seed, to_input

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from mtl_helpers.evaluation.identification import POSE_GROUPS, GalleryCorpus, identification_report
 from mtl_helpers.faces.corpora.pie import PieCorpus, PieSpec, load_pie
+from mtl_helpers.machine import pick_device
 from mtl_helpers.papers.yin2018.model import BRANCH_TASK
 from mtl_helpers.papers.yin2018.weighting import DynamicWeights, Rule, weighting
-from mtl_helpers.presets import Preset, pick_device
+from mtl_helpers.presets import Preset
 from mtl_helpers.training.batches import stream_seed
 from mtl_helpers.training.loop import Corpus, FitResult, StepState, TrainConfig, fit
 from mtl_helpers.trunks.casia import BLOCK_CHANNELS, scaled
