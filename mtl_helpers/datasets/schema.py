@@ -344,8 +344,8 @@ ReadPicture = Callable[[int], Image.Image]
 class FaceCorpus:
     """A real set, decoded and memory-mapped. Made by :func:`load_faces`.
 
-    It has what training and evaluation ask of a corpus (:class:`mtl_helpers.training.loop.Corpus`,
-    and :class:`mtl_helpers.evaluation.identification.GalleryCorpus` where the set has galleries and
+    It has what training and evaluation ask of a corpus (:class:`mtl_helpers.corpus.Corpus`,
+    and :class:`mtl_helpers.corpus.GalleryCorpus` where the set has galleries and
     poses).
 
     Parameters

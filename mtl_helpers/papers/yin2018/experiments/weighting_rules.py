@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mtl_helpers.corpus import GalleryCorpus
 from mtl_helpers.evaluation.identification import (
-    GalleryCorpus,
     extract,
     mean_class_accuracy,
     rank1,
