@@ -78,7 +78,7 @@ class MultiTaskNetwork(nn.Module):
         return self.tasks
 
     def layers_by_name(self) -> dict[str, nn.Linear]:
-        """Return every linear layer behind the trunk, by the name of its stream of first weights."""
+        """Return the layers behind the trunk, by the name of the stream of their first weights."""
         return {task: self._head(task) for task in self.tasks}
 
     def forward(self, images: Tensor) -> MultiTaskOutput:

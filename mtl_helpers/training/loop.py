@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import update_bn
 from tqdm.auto import tqdm
 
@@ -159,7 +159,7 @@ def train(
     device = torch.device(device)
     move(method, device)
     method.train()
-    method.bfloat16 = bfloat16_pays(device) if plan.bfloat16 is None else plan.bfloat16
+    method.use_bfloat16 = bfloat16_pays(device) if plan.bfloat16 is None else plan.bfloat16
     average = WeightAverage(method.network(), plan.average_decay) if plan.average_decay else None
     curves = Curves(plan.steps)
     run = _run_description(method, batches, plan) if checkpoint else {}
@@ -220,21 +220,19 @@ def train(
                 on_step(StepState(done, method, terms, rate, average.network if average else None))
             if save and checkpoint is not None and place_in_group()[0] == 0:
                 seconds = seconds_before + time.perf_counter() - started
-                write_checkpoint(
-                    checkpoint, run, _state(method, average, curves, done, seconds)
-                )
+                write_checkpoint(checkpoint, run, _state(method, average, curves, done, seconds))
             bar.update()
     seconds = seconds_before + time.perf_counter() - started
 
     for network in (method.network(), average.network if average else None):
         if network is not None and plan.statistics_batches:
-            _renew_statistics(network, batches, plan, device, bfloat16=method.bfloat16)
+            _renew_statistics(network, batches, plan, device, bfloat16=method.use_bfloat16)
     return Trained(
         method.eval(),
         average.network.eval() if average else None,
         curves.arrays(),
         seconds,
-        method.bfloat16,
+        method.use_bfloat16,
         images=len(batches.index),
         passes=plan.steps * plan.batch / len(batches.index),
     )

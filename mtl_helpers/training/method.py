@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +31,7 @@ class Method(nn.Module):
         absent) multiplies the rate of the plan.
     clip_norm : float
         Largest norm of the gradient of one :meth:`descend`; 0 is off.
-    bfloat16 : bool
+    use_bfloat16 : bool
         Set by the loop, for :meth:`autocast`.
     """
 
@@ -40,7 +39,7 @@ class Method(nn.Module):
         super().__init__()
         self.optimizers: dict[str, Optimizer] = {}
         self.clip_norm = 0.0
-        self.bfloat16 = False
+        self.use_bfloat16 = False
 
     def network(self) -> nn.Module:
         """Return what is averaged, evaluated and stored: a part of this module."""
@@ -64,7 +63,10 @@ class Method(nn.Module):
         of a game to the other has to be asked for by naming both.
         """
         optimizers = [self.optimizers[name] for name in names]
-        own = list(parameters_of(optimizers))
+        groups = (group for optimizer in optimizers for group in optimizer.param_groups)
+        named = {id(parameter) for group in groups for parameter in group["params"]}
+        # in the order of the modules, whatever the groups: norms are summed in this order
+        own = [parameter for parameter in self.parameters() if id(parameter) in named]
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward(inputs=own, retain_graph=retain_graph)
@@ -77,9 +79,4 @@ class Method(nn.Module):
     def autocast(self) -> contextlib.AbstractContextManager[None]:
         """Return the arithmetic of a forward pass: bfloat16 or float32, as the plan says."""
         device = next(self.parameters()).device.type
-        return torch.autocast(device, torch.bfloat16, enabled=self.bfloat16)
-
-
-def parameters_of(optimizers: Iterable[Optimizer]) -> Iterable[Tensor]:
-    """Return every parameter of some optimisers, in order."""
-    return (p for optimizer in optimizers for group in optimizer.param_groups for p in group["params"])
+        return torch.autocast(device, torch.bfloat16, enabled=self.use_bfloat16)

@@ -1,16 +1,22 @@
-"""s-CNN, m-CNN and p-CNN: one trunk, one linear head a task, and branches for groups of poses
-(Yin & Liu 2018, Sec. III-A and III-C)."""
+"""p-CNN: m-CNN with a branch for each group of poses (Yin & Liu 2018, Sec. III-C).
+
+s-CNN and m-CNN (Sec. III-A, Eqs. 2 and 5) are :class:`~mtl_helpers.networks.MultiTaskNetwork` with
+one task and with several. The paper's text shares every layer up to x; its released networks fork
+at pool4 and give the side tasks a second conv51/conv52. Here, as in the text, there is one x.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from mtl_helpers.losses import UNLABELLED
+from mtl_helpers.networks import MultiTaskNetwork, MultiTaskOutput
 from mtl_helpers.trunks import Trunk
+
+__all__ = ["BRANCH_TASK", "POSE_TASK", "PoseDirectedCNN"]
 
 POSE_TASK = "pos"
 BRANCH_TASK = "id_pose"
@@ -90,6 +96,14 @@ class PoseDirectedCNN(MultiTaskNetwork):
             where[list(group)] = number
         self.register_buffer("group_of_pose", where, persistent=False)
 
+    def layers_by_name(self) -> dict[str, nn.Linear]:
+        """Return heads and branches, by the name of the stream of their first weights."""
+        layers = super().layers_by_name()
+        for number, branch in enumerate(self.branches):
+            assert isinstance(branch, nn.Linear)
+            layers[f"{BRANCH_TASK} {number}"] = branch
+        return layers
+
     @property
     def losses(self) -> tuple[str, ...]:
         """Names of the losses of a training batch: the branches' comes after that of ``"id"``."""
@@ -108,8 +122,8 @@ class PoseDirectedCNN(MultiTaskNetwork):
             :data:`BRANCH_TASK`, each row from its own branch and zero where no pose is known; a
             group without images takes no part. Without it all branches answer.
         """
-        x, dropped = self._features(images)
-        logits = self._logits(dropped)
+        x, dropped = self.shared(images)
+        logits = self.scores(dropped)
         if pose is None:
             every = torch.stack([branch(dropped) for branch in self.branches], dim=1)  # (B, G, K)
             return MultiTaskOutput(x, logits, every)

@@ -189,9 +189,7 @@ def _layer_name(tasks: tuple[str, ...]) -> str:
     return "-".join(tasks)
 
 
-def weighting(
-    rule: Rule, feature_dim: int, groups: Mapping[tuple[str, ...], float]
-) -> Weighting:
+def weighting(rule: Rule, feature_dim: int, groups: Mapping[tuple[str, ...], float]) -> Weighting:
     """Return a weighting by name; under ``"fixed"`` the tasks of a group share its total equally.
 
     Parameters
