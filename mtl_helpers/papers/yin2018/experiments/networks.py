@@ -322,15 +322,14 @@ def train_on(
     progress, checkpoint, on_step
         As for :func:`mtl_helpers.training.loop.train`.
     """
+    yaw_degrees = getattr(corpus, "yaw_degrees", None)
     if config.pose_noise:
         corpus = NoisyPoses(corpus, config.pose_noise, config.seed)
     if config.people is not None:
         corpus = FewerPeople(corpus, config.people)
     plan = replace(config.plan, seed=config.seed)
     batches = labelled_batches(corpus, config.tasks, plan, index=index)
-    method = method_of(
-        config, corpus.class_counts, batches.channels, getattr(corpus, "yaw_degrees", None)
-    )
+    method = method_of(config, corpus.class_counts, batches.channels, yaw_degrees)
     return train_method(
         method,
         batches,
