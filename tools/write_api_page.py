@@ -51,8 +51,8 @@ def modules_of(room: str) -> list[str]:
 def page() -> str:
     """The text of the page."""
     parts = [
-        "# API reference\n\nBuilt from the docstrings of `mtl_helpers`. Imports run one way, in the "
-        "order of this page.\n"
+        "# API reference\n\nBuilt from the docstrings of `mtl_helpers`. Imports run one way, in "
+        "the order of this page.\n"
     ]
     for title, rooms in CHAPTERS.items():
         parts.append(f"## {title}\n")
