@@ -25,14 +25,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from mtl_helpers.corpus import Corpus
 from mtl_helpers.evaluation.identification import extract, mean_class_accuracy, rank1
 from mtl_helpers.faces.corpora.kinds import CORPORA, Spec, load_corpus
 from mtl_helpers.losses import UNLABELLED
-from mtl_helpers.presets import Preset, pick_device
+from mtl_helpers.machine import pick_device
+from mtl_helpers.presets import Preset
 from mtl_helpers.runs.record import Record
 from mtl_helpers.runs.sweep import Experiment, Outcome
 from mtl_helpers.training.batches import stream_seed, to_input
-from mtl_helpers.training.loop import Corpus, TrainConfig, fit
+from mtl_helpers.training.loop import TrainConfig, fit
 
 __all__ = ["EXPERIMENT", "FactorProbeConfig", "configs", "summary"]
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from mtl_helpers.corpus import Corpus
 from mtl_helpers.errors import CourseError
 from mtl_helpers.losses import UNLABELLED, feature_l2, task_losses
 from mtl_helpers.papers.yin2018.model import (
@@ -41,7 +42,6 @@ from mtl_helpers.trunks import CASIANet
 
 __all__ = [
     "CheckpointError",
-    "Corpus",
     "FitResult",
     "StepState",
     "TrainConfig",
@@ -62,32 +62,6 @@ STEP_CUTS: tuple[float, ...] = (10 / 20, 15 / 20, 19 / 20)
 
 class TrainingError(CourseError):
     """Training could not go on: a loss is no finite number."""
-
-
-class Corpus(Protocol):
-    """What training and evaluation ask of a corpus.
-
-    ``images`` holds uint8 images (N, H, W) or (N, H, W, 3) and is read by fancy indexing, so a
-    memory map will do. ``labels(index)`` gives one int64 array a task.
-    """
-
-    @property
-    def images(self) -> NDArray[np.uint8]:
-        """All images, (N, H, W) or (N, H, W, 3), uint8."""
-        ...
-
-    @property
-    def class_counts(self) -> Mapping[str, int]:
-        """Number of classes of each task."""
-        ...
-
-    def labels(self, index: NDArray[np.int64]) -> Mapping[str, NDArray[np.int64]]:
-        """Labels of the images at ``index`` (n,): one (n,) array a task."""
-        ...
-
-    def split(self, name: str) -> NDArray[np.int64]:
-        """Index of every image of a split."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from mtl_helpers.faces.corpora.pie import PieSpec, load_pie
+from mtl_helpers.machine import hardware, versions
 from mtl_helpers.papers.yin2018.experiments.networks import (
     identified,
     network_config,
@@ -20,7 +21,6 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
 )
 from mtl_helpers.papers.yin2018.experiments.one_or_many import _config
 from mtl_helpers.presets import get_preset
-from mtl_helpers.runs.record import hardware, versions
 from mtl_helpers.training.loop import fit
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "data" / "golden_yin2018.json").read_text())

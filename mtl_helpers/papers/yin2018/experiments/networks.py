@@ -14,13 +14,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mtl_helpers.evaluation.identification import POSE_GROUPS, GalleryCorpus, identification_report
+from mtl_helpers.corpus import Corpus, GalleryCorpus
+from mtl_helpers.evaluation.identification import POSE_GROUPS, identification_report
 from mtl_helpers.faces.corpora.pie import PieCorpus, PieSpec, load_pie
+from mtl_helpers.machine import pick_device
 from mtl_helpers.papers.yin2018.model import BRANCH_TASK
 from mtl_helpers.papers.yin2018.weighting import DynamicWeights, Rule, weighting
-from mtl_helpers.presets import Preset, pick_device
+from mtl_helpers.presets import Preset
 from mtl_helpers.training.batches import stream_seed
-from mtl_helpers.training.loop import Corpus, FitResult, StepState, TrainConfig, fit
+from mtl_helpers.training.loop import FitResult, StepState, TrainConfig, fit
 from mtl_helpers.trunks.casia import BLOCK_CHANNELS, scaled
 
 __all__ = [
@@ -217,6 +219,10 @@ class CorpusView:
         self.images = corpus.images
         self.class_counts: Mapping[str, int] = corpus.class_counts
         self._corpus = corpus
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._corpus)
 
     def labels(self, index: NDArray[np.int64]) -> Mapping[str, NDArray[np.int64]]:
         """Return the labels at ``index``."""

@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from mtl_helpers.faces.corpora.pie import PieCorpus, PieSpec, load_pie
+from mtl_helpers.machine import pick_device
 from mtl_helpers.papers.yin2018.experiments import pose_branches, weighting_rules
 from mtl_helpers.papers.yin2018.experiments.choices import (
     CHOSEN,
@@ -36,7 +37,7 @@ from mtl_helpers.papers.yin2018.experiments.choices import (
     Choice,
 )
 from mtl_helpers.papers.yin2018.experiments.networks import SIDE_TASKS, identified, some_probes
-from mtl_helpers.presets import Preset, pick_device
+from mtl_helpers.presets import Preset
 from mtl_helpers.runs.record import Record, seed_values
 from mtl_helpers.runs.sweep import Experiment, Outcome, on_chosen_data, stored_or_rerun
 from mtl_helpers.training.loop import TrainConfig, fit

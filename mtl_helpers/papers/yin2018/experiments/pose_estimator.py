@@ -23,7 +23,8 @@ from numpy.typing import ArrayLike, NDArray
 from mtl_helpers.evaluation.identification import POSE_GROUPS, extract
 from mtl_helpers.faces.corpora.pie import PieSpec, load_pie
 from mtl_helpers.faces.corpora.wild import WildSpec, load_wild
-from mtl_helpers.presets import Preset, pick_device
+from mtl_helpers.machine import pick_device
+from mtl_helpers.presets import Preset
 from mtl_helpers.runs.record import Record, load_records
 from mtl_helpers.runs.sweep import Experiment, Outcome
 from mtl_helpers.training.loop import TrainConfig, fit

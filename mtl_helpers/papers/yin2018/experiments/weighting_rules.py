@@ -17,12 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mtl_helpers.corpus import GalleryCorpus
 from mtl_helpers.evaluation.identification import (
-    GalleryCorpus,
     extract,
     mean_class_accuracy,
     rank1,
 )
+from mtl_helpers.machine import pick_device
 from mtl_helpers.papers.yin2018.energy import dimension_order, energy, strongest, without
 from mtl_helpers.papers.yin2018.experiments.choices import CHOSEN, PHI_GRID
 from mtl_helpers.papers.yin2018.experiments.networks import (
@@ -38,7 +39,7 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
 )
 from mtl_helpers.papers.yin2018.model import MultiTaskCNN
 from mtl_helpers.papers.yin2018.weighting import Rule
-from mtl_helpers.presets import Preset, pick_device
+from mtl_helpers.presets import Preset
 from mtl_helpers.runs.record import Record
 from mtl_helpers.runs.sweep import Experiment, Outcome
 from mtl_helpers.training.batches import stream_seed
