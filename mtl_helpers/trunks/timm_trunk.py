@@ -10,7 +10,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from mtl_helpers.trunks.protocol import MapTrunk, Stage
+from mtl_helpers.trunks.protocol import MapTrunk
 
 
 class TimmTrunk(MapTrunk):
@@ -60,17 +60,14 @@ class TimmTrunk(MapTrunk):
         self.model: Any = timm.create_model(
             name, pretrained=pretrained, in_chans=in_channels, num_classes=0, **options
         )
-        if not hasattr(self.model, "forward_intermediates"):
+        if getattr(self.model, "forward_intermediates", None) is None:
             raise ValueError(f"timm's {name} gives no features by stage: choose another network.")
         self.feature_dim = _without_head(self.model, name, in_channels)
-        self.feature_info: list[Stage] = [
-            {
-                "module": f"model.{info['module']}",
-                "num_chs": info["num_chs"],
-                "reduction": info["reduction"],
-            }
-            for info in self.model.feature_info
-        ]
+        for stage in self.model.feature_info:
+            module, channels = f"model.{stage['module']}", stage["num_chs"]
+            self.feature_info.append(
+                {"module": module, "num_chs": channels, "reduction": stage["reduction"]}
+            )
         self.to(memory_format=torch.channels_last)
 
     def forward_features(self, images: Tensor) -> Tensor:
