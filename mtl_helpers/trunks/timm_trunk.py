@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import timm
 import torch
@@ -57,10 +57,9 @@ class TimmTrunk(MapTrunk):
                 "timm.list_models()."
             )
         self.name = name
-        self.model: Any = timm.create_model(
-            name, pretrained=pretrained, in_chans=in_channels, num_classes=0, **options
-        )
-        if getattr(self.model, "forward_intermediates", None) is None:
+        options |= {"pretrained": pretrained, "in_chans": in_channels, "num_classes": 0}
+        self.model = cast(Any, timm.create_model(name, **options))
+        if not hasattr(self.model, "forward_intermediates"):
             raise ValueError(f"timm's {name} gives no features by stage: choose another network.")
         self.feature_dim = _without_head(self.model, name, in_channels)
         for stage in self.model.feature_info:
