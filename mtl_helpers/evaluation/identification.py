@@ -256,9 +256,7 @@ def coprime_stride(levels: Iterable[int], about: int) -> int:
     return next(stride for stride in count(about) if all(gcd(stride, n) == 1 for n in counts))
 
 
-def probe_sample(
-    probes: ArrayLike, levels: Iterable[int], about: int = 4
-) -> NDArray[np.int64]:
+def probe_sample(probes: ArrayLike, levels: Iterable[int], about: int = 4) -> NDArray[np.int64]:
     """Return about every fourth probe, at a stride coprime to the factors' numbers of levels.
 
     Parameters
