@@ -41,11 +41,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtl_helpers.corpus import PairList
 from mtl_helpers.datasets.files import Line, Source, Tree
 from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
 from mtl_helpers.evaluation.verification import (
     FoldScores,
-    PairList,
     cosine_matrix,
     over_folds,
     rank_k,

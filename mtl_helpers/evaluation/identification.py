@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from mtl_helpers.papers.yin2018.model import MultiTaskCNN
+from mtl_helpers.corpus import GalleryCorpus
+from mtl_helpers.networks import MultiTaskNetwork
 from mtl_helpers.training.batches import to_input
-from mtl_helpers.training.loop import Corpus
 
 # Degrees of yaw of the paper's three pose groups, p-CNN's branches (Sec. IV-A).
 POSE_GROUPS: dict[str, tuple[int, ...]] = {
@@ -23,26 +23,9 @@ POSE_GROUPS: dict[str, tuple[int, ...]] = {
 }
 
 
-class GalleryCorpus(Corpus, Protocol):
-    """A corpus that also knows its gallery and probes and the yaw of each pose class."""
-
-    @property
-    def yaw_degrees(self) -> Sequence[int]:
-        """Yaw of each pose class in degrees, in the order of the classes."""
-        ...
-
-    def gallery(self, split: str) -> NDArray[np.int64]:
-        """Index of one frontal, neutral, evenly lit image of each identity of a split."""
-        ...
-
-    def probes(self, split: str) -> NDArray[np.int64]:
-        """Index of all other images of a split."""
-        ...
-
-
 @torch.inference_mode()
 def extract(
-    model: MultiTaskCNN,
+    model: MultiTaskNetwork,
     images: NDArray[np.uint8],
     index: ArrayLike,
     *,
@@ -207,7 +190,7 @@ def mean_class_accuracy(logits: ArrayLike | Tensor, labels: ArrayLike) -> float:
 def identification_report(
     corpus: GalleryCorpus,
     split: str,
-    model: MultiTaskCNN,
+    model: MultiTaskNetwork,
     *,
     probes: ArrayLike | None = None,
     batch: int = 128,

@@ -17,9 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.preprocessing import normalize
 
+from mtl_helpers.corpus import PairList
+
 __all__ = [
     "FoldScores",
-    "PairList",
     "TenFoldAccuracy",
     "best_threshold",
     "cmc",
@@ -37,72 +38,6 @@ __all__ = [
     "ten_fold_accuracy",
     "tpir_at_fpir",
 ]
-
-
-@dataclass(frozen=True, eq=False)
-class PairList:
-    """Pairs of pictures that are to be told "same person" or "different people", in folds.
-
-    Parameters
-    ----------
-    first, second
-        (P,) numbers of pictures in their corpus.
-    same
-        (P,) whether both show one person.
-    fold
-        (P,) fold of each pair: every number from 0 to F - 1 occurs, F >= 1.
-
-    Raises
-    ------
-    ValueError
-        If the arrays differ in length, are empty or not one-dimensional, a picture's number is
-        negative, or the folds are not 0 .. F - 1.
-    TypeError
-        If numbers are not whole, or ``same`` is not boolean.
-    """
-
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
-    same: NDArray[np.bool_]
-    fold: NDArray[np.int64]
-
-    def __post_init__(self) -> None:
-        """Check the arrays, bring them to their types, and make them read-only."""
-        count = np.asarray(self.first).shape
-        if len(count) != 1 or not count[0]:
-            raise ValueError(f"A list of pairs needs at least one pair (P,), found shape {count}.")
-        for name, kinds, dtype in (
-            ("first", "iu", np.int64),
-            ("second", "iu", np.int64),
-            ("same", "b", np.bool_),
-            ("fold", "iu", np.int64),
-        ):
-            values = np.asarray(getattr(self, name))
-            if values.shape != count:
-                raise ValueError(
-                    f"Expected as many entries in {name} as in first, {count}, found "
-                    f"{values.shape}."
-                )
-            if values.dtype.kind not in kinds:
-                wanted = "booleans" if kinds == "b" else "whole numbers"
-                raise TypeError(f"{name} must be of {wanted}, not of type {values.dtype}.")
-            values = values.astype(dtype)
-            if name != "same" and values.min() < 0:
-                raise ValueError(f"{name} must not be negative, found {values.min()}.")
-            values.flags.writeable = False
-            object.__setattr__(self, name, values)
-        found = np.unique(self.fold)
-        if found[-1] != len(found) - 1:
-            raise ValueError(f"Folds must be numbered 0 to F - 1 without a gap, found {found}.")
-
-    def __len__(self) -> int:
-        """Return the number of pairs."""
-        return len(self.first)
-
-    @property
-    def folds(self) -> int:
-        """Number of folds."""
-        return int(self.fold.max()) + 1
 
 
 # -- scores of pairs ---------------------------------------------------------------------------

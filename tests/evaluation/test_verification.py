@@ -1,13 +1,13 @@
-"""Pair lists and scores, each against a naive count."""
+"""Scores of pairs, each against a naive count."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from mtl_helpers.corpus import PairList
 from mtl_helpers.evaluation.identification import rank1
 from mtl_helpers.evaluation.verification import (
-    PairList,
     best_threshold,
     cmc,
     cosine_matrix,
@@ -41,36 +41,6 @@ def some_scores(rng, same, decimals):
 
 
 seeds_and_ties = pytest.mark.parametrize(("seed", "decimals"), [(0, 9), (1, 9), (2, 1), (3, 0)])
-
-
-# -- pair lists ---------------------------------------------------------------------------------
-
-
-def test_pairs_know_their_number_and_folds_and_cannot_be_changed():
-    pairs = some_pairs(np.random.default_rng(0))
-    assert len(pairs) == 120 and pairs.folds == 10
-    with pytest.raises(ValueError, match="read-only"):
-        pairs.first[0] = 7
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        ({"second": [1, 2]}, ValueError, "as many entries in second"),
-        ({"first": [[1], [2], [3]]}, ValueError, "shape"),
-        ({"first": [], "second": [], "same": [], "fold": []}, ValueError, "at least one pair"),
-        ({"first": [0, 1, -1]}, ValueError, "must not be negative"),
-        ({"first": [0.0, 1.0, 2.0]}, TypeError, "whole numbers"),
-        ({"same": [1, 0, 1]}, TypeError, "booleans"),
-        ({"fold": [0, 2, 2]}, ValueError, "without a gap"),
-        ({"fold": [1, 1, 1]}, ValueError, "without a gap"),
-    ],
-)
-def test_pairs_that_do_not_fit_are_refused(change, error, message):
-    good = {"first": [0, 1, 2], "second": [3, 4, 5], "same": [True, False, True], "fold": [0, 0, 1]}
-    PairList(**{name: np.array(values) for name, values in good.items()})
-    with pytest.raises(error, match=message):
-        PairList(**{name: np.array(values) for name, values in (good | change).items()})
 
 
 # -- scores of pairs ----------------------------------------------------------------------------

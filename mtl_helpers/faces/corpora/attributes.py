@@ -26,17 +26,15 @@ import functools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtl_helpers.corpus import PairList
 from mtl_helpers.faces.corpora.task_graphs import FACE_GROUPS, TaskGraph, face_graph
 from mtl_helpers.presets import Preset
 from mtl_helpers.store import Field, Layout, Store, load_store
-
-if TYPE_CHECKING:
-    from mtl_helpers.evaluation.verification import PairList
 
 __all__ = [
     "ATTRIBUTES",
@@ -430,8 +428,6 @@ class AttributesCorpus:
         ValueError
             If the split is unknown, has fewer than two identities, or one picture of each.
         """
-        from mtl_helpers.evaluation.verification import PairList
-
         people = np.array(self.spec.identity_range(split))
         each = self.spec.pictures
         if len(people) < 2 or each < 2:

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtl_helpers.corpus import IdentificationSplit, PairList
 from mtl_helpers.faces.draw.styles import STYLES, Sight, draw
 from mtl_helpers.faces.model.exaggeration import (
     REGIONS,
@@ -47,7 +48,6 @@ from mtl_helpers.store import Field, Layout, Store, load_store
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mtl_helpers.evaluation.verification import PairList
     from mtl_helpers.faces.draw.scenes import Light, Scene
     from mtl_helpers.faces.model.identity import Identity
 
@@ -60,7 +60,6 @@ __all__ = [
     "CaricatureCorpus",
     "CaricaturePicture",
     "CaricatureSpec",
-    "IdentificationSplit",
     "draw_picture",
     "load_caricature",
     "make_part",
@@ -339,8 +338,6 @@ class CaricatureSpec:
         ValueError
             If the split is unknown or has fewer than two identities.
         """
-        from mtl_helpers.evaluation.verification import PairList
-
         members = np.array(self.identity_range(split))
         rng = np.random.default_rng([_PAIR_STREAM, self.seed, 1 + get_args(Split).index(split)])
         columns = _fold_pairs(self, self.split(split), members, count, rng)
@@ -379,8 +376,6 @@ class CaricatureSpec:
         ValueError
             If there are fewer than two identities.
         """
-        from mtl_helpers.evaluation.verification import PairList
-
         rng = np.random.default_rng([_PAIR_STREAM, self.seed, 0])
         columns = []
         for number, members in enumerate(self.folds()):
@@ -408,8 +403,6 @@ class CaricatureSpec:
         IndexError
             If there is no such fold.
         """
-        from mtl_helpers.evaluation.verification import PairList
-
         pairs = self.verification(count=count)
         if not 0 <= fold < pairs.folds:
             raise IndexError(f"There is no fold {fold}; they are 0 to {pairs.folds - 1}.")
@@ -482,32 +475,6 @@ class CaricatureSpec:
             caricature_gallery=one_drawing,
             photo_probes=photos.ravel(),
         )
-
-
-@dataclass(frozen=True, eq=False)
-class IdentificationSplit:
-    """A split of the identities, and the pictures to identify (WebCaricature's C2P and P2C).
-
-    Attributes
-    ----------
-    train_identities, test_identities
-        Numbers of identities, ascending; together they are all.
-    train
-        All pictures of the training identities.
-    photo_gallery, caricature_probes
-        C2P: one photograph of each test identity, in the order of ``test_identities``, and all
-        their caricatures.
-    caricature_gallery, photo_probes
-        P2C: one caricature of each, and all their photographs.
-    """
-
-    train_identities: NDArray[np.int64]
-    test_identities: NDArray[np.int64]
-    train: NDArray[np.int64]
-    photo_gallery: NDArray[np.int64]
-    caricature_probes: NDArray[np.int64]
-    caricature_gallery: NDArray[np.int64]
-    photo_probes: NDArray[np.int64]
 
 
 def _fold_pairs(

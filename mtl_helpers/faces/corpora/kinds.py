@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from mtl_helpers.faces.corpora import attributes, caricature, pie, wild
 from mtl_helpers.presets import Preset
 from mtl_helpers.store import Layout
 
-__all__ = ["CORPORA", "CorpusKind", "RenderedCorpus", "Spec", "kind_of", "load_corpus"]
+__all__ = ["CORPORA", "CorpusKind", "Spec", "kind_of", "load_corpus"]
 
 
 class Spec(Protocol):
@@ -57,40 +56,6 @@ class Spec(Protocol):
 
     def layout(self) -> Layout:
         """Return how the corpus lies in the cache."""
-        ...
-
-
-class RenderedCorpus(Protocol):
-    """What every rendered corpus has: `mtl_helpers.training.loop.Corpus`, and the landmarks."""
-
-    @property
-    def images(self) -> NDArray[np.uint8]:
-        """All images, (N, H, W) or (N, H, W, 3)."""
-        ...
-
-    @property
-    def class_counts(self) -> Mapping[str, int]:
-        """Number of classes of each task."""
-        ...
-
-    def __len__(self) -> int:
-        """Return the number of pictures."""
-        ...
-
-    def labels(self, index: Any) -> Mapping[str, NDArray[np.int64]]:
-        """Return the labels of pictures, an array a task; -1 where there is none."""
-        ...
-
-    def split(self, name: str) -> NDArray[np.int64]:
-        """Return the numbers of a split's pictures."""
-        ...
-
-    def landmarks(self, index: ArrayLike) -> NDArray[np.float32]:
-        """Return pixel coordinates (..., 51, 2) of the landmarks."""
-        ...
-
-    def visible(self, index: ArrayLike) -> NDArray[np.bool_]:
-        """Return whether each landmark is seen, (..., 51)."""
         ...
 
 

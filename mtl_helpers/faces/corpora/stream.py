@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from torch.utils.data import IterableDataset, get_worker_info
 
-from mtl_helpers.faces.corpora.kinds import RenderedCorpus, kind_of
+from mtl_helpers.corpus import LandmarkCorpus
+from mtl_helpers.faces.corpora.kinds import kind_of
 
 __all__ = ["RenderedStream", "sample_of"]
 
@@ -21,7 +22,7 @@ __all__ = ["RenderedStream", "sample_of"]
 _PARTS_STREAM, _PICTURES_STREAM = 0x70617274, 0x70696374
 
 
-def sample_of(corpus: RenderedCorpus, index: int) -> dict[str, Any]:
+def sample_of(corpus: LandmarkCorpus, index: int) -> dict[str, Any]:
     """Return one picture of a corpus and all that is known of it.
 
     Parameters
@@ -40,7 +41,7 @@ def sample_of(corpus: RenderedCorpus, index: int) -> dict[str, Any]:
     return _sample(corpus, np.array(corpus.images[index]), index)
 
 
-def _sample(corpus: RenderedCorpus, image: np.ndarray, index: int) -> dict[str, Any]:
+def _sample(corpus: LandmarkCorpus, image: np.ndarray, index: int) -> dict[str, Any]:
     labels = corpus.labels(np.array([index]))
     return {
         "index": int(index),

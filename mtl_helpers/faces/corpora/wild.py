@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtl_helpers.corpus import PairList
 from mtl_helpers.faces.model.expression import EXPRESSIONS, expression_coefficients
 from mtl_helpers.faces.scene.cameras import TARGET, YAW_CLASSES, Camera
 from mtl_helpers.presets import Preset
@@ -37,7 +38,6 @@ from mtl_helpers.store import Field, Layout, Store, load_store
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mtl_helpers.evaluation.verification import PairList
     from mtl_helpers.faces.draw.scenes import Light, Scene
     from mtl_helpers.faces.model.identity import Identity
 
@@ -406,8 +406,6 @@ class WildCorpus:
         CFP takes 7 pairs of each of 50 people a fold; here chance decides how many of each.
         LFW's second list, for training and choosing, is what the validation split is for.
         """
-        from mtl_helpers.evaluation.verification import PairList
-
         if form not in _FOLD_PAIRS:
             raise ValueError(f"Unknown form {form!r}; choose one of: {', '.join(_FOLD_PAIRS)}.")
         people = np.array(self.spec.identity_range(split))
