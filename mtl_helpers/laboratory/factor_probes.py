@@ -27,7 +27,8 @@ from sklearn.preprocessing import StandardScaler
 
 from mtl_helpers.corpus import Corpus
 from mtl_helpers.evaluation.identification import extract, mean_class_accuracy, rank1
-from mtl_helpers.faces.corpora.kinds import CORPORA, Spec, load_corpus
+from mtl_helpers.faces.corpora.kinds import CORPORA, load_corpus
+from mtl_helpers.faces.corpora.rendered import RenderedSpec
 from mtl_helpers.losses import UNLABELLED
 from mtl_helpers.presets import Preset, pick_device
 from mtl_helpers.runs.record import Record
@@ -71,7 +72,7 @@ class FactorProbeConfig:
     arm: str
     seed: int
     method: Literal["linear", "network"]
-    corpus: Spec
+    corpus: RenderedSpec
     train: TrainConfig
 
 
@@ -97,7 +98,7 @@ def configs(preset: Preset) -> list[FactorProbeConfig]:
 def _config(
     preset: Preset,
     corpus: str,
-    spec: Spec,
+    spec: RenderedSpec,
     tasks: tuple[str, ...],
     method: Literal["linear", "network"],
     seed: int,
