@@ -256,7 +256,7 @@ def _ledger_text(options: argparse.Namespace) -> str:
 
 
 def _ledger_file(options: argparse.Namespace) -> Path:
-    from mtl_helpers.runs.record import project_root
+    from mtl_helpers.machine import project_root
 
     chosen: Path | None = options.output
     return chosen or project_root() / "book" / "claims.md"

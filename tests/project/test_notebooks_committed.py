@@ -211,7 +211,7 @@ def run_tool(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_executing_twice_from_another_folder_writes_the_same_bytes(tmp_path: Path) -> None:
     source = (
         "import ipywidgets\nfrom mtl_helpers.presets import get_preset\n"
-        "from mtl_helpers.runs.record import project_root\n"
+        "from mtl_helpers.machine import project_root\n"
         "print(get_preset().name, (project_root() / 'pyproject.toml').exists())\n"
         "box = ipywidgets.HBox([ipywidgets.Label('a')])\nbox"
     )
