@@ -30,7 +30,8 @@ from mtl_helpers.corpus import Corpus
 from mtl_helpers.evaluation.attributes import mean_class_accuracy
 from mtl_helpers.evaluation.extract import extract
 from mtl_helpers.evaluation.identification import rank1
-from mtl_helpers.faces.corpora.kinds import CORPORA, Spec, load_corpus
+from mtl_helpers.faces.corpora.kinds import CORPORA, load_corpus
+from mtl_helpers.faces.corpora.rendered import RenderedSpec
 from mtl_helpers.losses import UNLABELLED
 from mtl_helpers.machine import pick_device
 from mtl_helpers.networks import MultiTaskNetwork, seeded_network
@@ -84,7 +85,7 @@ class FactorProbeConfig:
     arm: str
     seed: int
     method: Literal["linear", "network"]
-    corpus: Spec
+    corpus: RenderedSpec
     tasks: tuple[str, ...]
     plan: Plan
     width: float
@@ -114,7 +115,7 @@ def configs(preset: Preset) -> list[FactorProbeConfig]:
 def _config(
     preset: Preset,
     corpus: str,
-    spec: Spec,
+    spec: RenderedSpec,
     tasks: tuple[str, ...],
     method: Literal["linear", "network"],
     seed: int,
