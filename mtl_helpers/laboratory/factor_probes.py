@@ -28,7 +28,8 @@ from sklearn.preprocessing import StandardScaler
 
 from mtl_helpers.corpus import Corpus
 from mtl_helpers.evaluation.identification import extract, mean_class_accuracy, rank1
-from mtl_helpers.faces.corpora.kinds import CORPORA, Spec, load_corpus
+from mtl_helpers.faces.corpora.kinds import CORPORA, load_corpus
+from mtl_helpers.faces.corpora.rendered import RenderedSpec
 from mtl_helpers.losses import UNLABELLED
 from mtl_helpers.machine import pick_device
 from mtl_helpers.networks import MultiTaskNetwork, seeded_network
@@ -82,7 +83,7 @@ class FactorProbeConfig:
     arm: str
     seed: int
     method: Literal["linear", "network"]
-    corpus: Spec
+    corpus: RenderedSpec
     tasks: tuple[str, ...]
     plan: Plan
     width: float
@@ -112,7 +113,7 @@ def configs(preset: Preset) -> list[FactorProbeConfig]:
 def _config(
     preset: Preset,
     corpus: str,
-    spec: Spec,
+    spec: RenderedSpec,
     tasks: tuple[str, ...],
     method: Literal["linear", "network"],
     seed: int,
