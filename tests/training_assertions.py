@@ -35,7 +35,7 @@ def leaves(value, path=""):
 
 
 def everything(trained):
-    """All that a training leaves behind, by name: weights, averages, buffers, optimisers, curves."""
+    """All that a training leaves behind: weights, buffers, averages, optimisers, curves."""
     method = trained.method
     return dict(
         leaves(
