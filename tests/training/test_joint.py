@@ -9,7 +9,8 @@ from synthetic_corpus import SyntheticCorpus
 from torchjd.scalarization import DWA, UW, Constant
 from training_assertions import assert_resumes, assert_same_training
 
-from mtl_helpers.evaluation.identification import extract, mean_class_accuracy
+from mtl_helpers.evaluation.attributes import mean_class_accuracy
+from mtl_helpers.evaluation.extract import extract
 from mtl_helpers.networks import MultiTaskNetwork, seeded_network
 from mtl_helpers.training.batches import BatchOrder, labelled_batches
 from mtl_helpers.training.checkpoints import CheckpointError
