@@ -237,5 +237,5 @@ def test_statistics_that_overflow_are_refused():
 
     run(Steep(), make_plan(steps=1, warmup_steps=0, average_decay=0.0))
     plan = make_plan(steps=1, warmup_steps=0, average_decay=0.0, statistics_batches=2)
-    with pytest.raises(TrainingError, match=r"1\.1\.running_var after step 1"):
+    with pytest.raises(TrainingError, match=r"1\.1\.running_(mean|var) after step 1"):
         run(Steep(), plan)
