@@ -75,7 +75,7 @@ def made_up_records(name, preset_name="laptop", seed=0):
     records = []
     for config in EXPERIMENTS[name].configs(get_preset(preset_name)):
         splits = ("validation", "test") if name in ("one_or_many", "weighting_rules") else ("test",)
-        metrics = {split: random_report(rng, config.train.tasks) for split in splits}
+        metrics = {split: random_report(rng, config.tasks) for split in splits}
         curves, arrays = {"step": STEPS.tolist()}, {}
         if name == "weighting_rules":
             metrics["dimensions"] = {feature: rng.random(10).tolist() for feature in ("x_n", "y_n")}

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from mtl_helpers.corpus import GalleryCorpus
-from mtl_helpers.papers.yin2018.model import MultiTaskCNN
+from mtl_helpers.networks import MultiTaskNetwork
 from mtl_helpers.training.batches import to_input
 
 # Degrees of yaw of the paper's three pose groups, p-CNN's branches (Sec. IV-A).
@@ -25,7 +25,7 @@ POSE_GROUPS: dict[str, tuple[int, ...]] = {
 
 @torch.inference_mode()
 def extract(
-    model: MultiTaskCNN,
+    model: MultiTaskNetwork,
     images: NDArray[np.uint8],
     index: ArrayLike,
     *,
@@ -190,7 +190,7 @@ def mean_class_accuracy(logits: ArrayLike | Tensor, labels: ArrayLike) -> float:
 def identification_report(
     corpus: GalleryCorpus,
     split: str,
-    model: MultiTaskCNN,
+    model: MultiTaskNetwork,
     *,
     probes: ArrayLike | None = None,
     batch: int = 128,

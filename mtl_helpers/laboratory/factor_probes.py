@@ -11,8 +11,9 @@ picture of each is known, and every other is given the name of the most similar 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -27,14 +28,22 @@ from sklearn.preprocessing import StandardScaler
 
 from mtl_helpers.corpus import Corpus
 from mtl_helpers.evaluation.identification import extract, mean_class_accuracy, rank1
-from mtl_helpers.faces.corpora.kinds import CORPORA, Spec, load_corpus
+from mtl_helpers.faces.corpora.kinds import CORPORA, load_corpus
+from mtl_helpers.faces.corpora.rendered import RenderedSpec
 from mtl_helpers.losses import UNLABELLED
 from mtl_helpers.machine import pick_device
+from mtl_helpers.networks import MultiTaskNetwork, seeded_network
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.record import Record
 from mtl_helpers.runs.sweep import Experiment, Outcome
-from mtl_helpers.training.batches import stream_seed, to_input
-from mtl_helpers.training.loop import TrainConfig, fit
+from mtl_helpers.streams import stream_seed
+from mtl_helpers.training.batches import labelled_batches, to_input
+from mtl_helpers.training.joint import JointTraining
+from mtl_helpers.training.loop import train
+from mtl_helpers.training.optimizers import SGDConfig
+from mtl_helpers.training.plan import Plan
+from mtl_helpers.training.weighting import FixedWeights
+from mtl_helpers.trunks import CASIANet
 
 __all__ = ["EXPERIMENT", "FactorProbeConfig", "configs", "summary"]
 
@@ -65,15 +74,21 @@ class FactorProbeConfig:
         ``"linear"`` or ``"network"``.
     corpus
         What was rendered.
-    train
-        The tasks are the factors; a linear probe uses nothing else of it but the seed.
+    tasks
+        The factors.
+    plan, width, optimizer, dropout
+        How a network learns.
     """
 
     arm: str
     seed: int
     method: Literal["linear", "network"]
-    corpus: Spec
-    train: TrainConfig
+    corpus: RenderedSpec
+    tasks: tuple[str, ...]
+    plan: Plan
+    width: float
+    optimizer: SGDConfig = field(default_factory=SGDConfig)
+    dropout: float = 0.4
 
 
 def configs(preset: Preset) -> list[FactorProbeConfig]:
@@ -98,7 +113,7 @@ def configs(preset: Preset) -> list[FactorProbeConfig]:
 def _config(
     preset: Preset,
     corpus: str,
-    spec: Spec,
+    spec: RenderedSpec,
     tasks: tuple[str, ...],
     method: Literal["linear", "network"],
     seed: int,
@@ -110,14 +125,16 @@ def _config(
         seed=seed,
         method=method,
         corpus=spec,
-        train=TrainConfig.from_preset(
+        tasks=tasks,
+        plan=Plan.from_preset(
             preset,
-            tasks,
-            (1.0 / len(tasks) ** 0.5,) * len(tasks),
             steps=steps,
             warmup_steps=min(preset.warmup_steps, steps // 2),
-            seed=seed,
+            bfloat16=None,
         ),
+        width=preset.width,
+        optimizer=SGDConfig(weight_decay=preset.weight_decay),
+        dropout=preset.dropout,
     )
 
 
@@ -128,12 +145,19 @@ def run(config: FactorProbeConfig) -> Outcome:
     seconds = 0.0
     if config.method == "network":
         device = pick_device()
-        result = fit(corpus, config.train, device=device, progress=False)
+        plan = replace(config.plan, seed=config.seed)
+        batches = labelled_batches(corpus, config.tasks, plan)
+        classes = {task: int(corpus.class_counts[task]) for task in config.tasks}
+        trunk = functools.partial(CASIANet, config.width, batches.channels, config.dropout)
+        network = seeded_network(trunk, lambda t: MultiTaskNetwork(t, classes), config.seed)
+        weights = FixedWeights(dict.fromkeys(config.tasks, 1.0 / len(config.tasks) ** 0.5))
+        method = JointTraining(network, weights, config.optimizer)
+        result = train(method, batches, plan, device=device, progress=False)
         seconds = result.seconds
-        said = extract(result.final, corpus.images, test, device=device, amp=result.amp)
-        scores = {task: said["x" if task == "id" else task].numpy() for task in config.train.tasks}
+        said = extract(result.final, corpus.images, test, device=device, amp=result.bfloat16)
+        scores = {task: said["x" if task == "id" else task].numpy() for task in config.tasks}
     else:
-        scores = _linear_scores(corpus, config.train.tasks, test, config.seed)
+        scores = _linear_scores(corpus, config.tasks, test, config.seed)
     truth = corpus.labels(test)
     metrics: dict[str, Any] = {
         task: _score(task, scores[task], truth[task], corpus.class_counts[task]) for task in scores

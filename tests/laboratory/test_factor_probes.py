@@ -17,7 +17,7 @@ from mtl_helpers.presets import get_preset
 SMOKE = get_preset("smoke")
 
 
-def test_every_factor_of_every_corpus_is_probed_by_both_methods_with_two_seeds() -> None:
+def test_every_factor_is_probed_by_both_methods_with_two_seeds() -> None:
     runs = factor_probes.configs(SMOKE)
     for name, kind in CORPORA.items():
         factors = set(kind.from_preset(SMOKE).class_counts)
@@ -27,7 +27,7 @@ def test_every_factor_of_every_corpus_is_probed_by_both_methods_with_two_seeds()
                     task
                     for run in runs
                     if (run.arm.split("-")[0], run.method, run.seed) == (name, method, seed)
-                    for task in run.train.tasks
+                    for task in run.tasks
                 ]
                 assert sorted(probed) == sorted(factors)
     assert len({(run.arm, run.seed) for run in runs}) == len(runs)
@@ -83,9 +83,9 @@ def test_one_smoke_run_of_each_method_gives_scores_between_0_and_1(
 ) -> None:
     runs = {run.arm: run for run in factor_probes.configs(SMOKE) if run.seed == SMOKE.seeds[0]}
     for arm in ("wild-all-linear", "wild-glasses-network"):
-        run = replace(runs[arm], train=replace(runs[arm].train, steps=3, warmup_steps=1))
+        run = replace(runs[arm], plan=replace(runs[arm].plan, steps=3, warmup_steps=1))
         factors = factor_probes.run(run).metrics["factors"]
-        assert set(factors) == set(run.train.tasks)
+        assert set(factors) == set(run.tasks)
         for found in factors.values():
             assert 0 <= found["score"] <= 1
             assert found["images"] > 0

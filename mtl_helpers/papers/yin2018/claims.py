@@ -9,7 +9,7 @@ training data, so that all but the first fifth of it sees pictures that it knows
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from itertools import combinations
 from typing import Any
@@ -35,7 +35,7 @@ PAPER = "{cite:t}`yin2018`"
 CHAPTER = "../notebooks/02_one_task_or_many.ipynb"
 WEIGHTS_CHAPTER = "../notebooks/03_weights_that_learn_themselves.ipynb"
 ENERGY_CHAPTER = "../notebooks/04_where_the_energy_goes.ipynb"
-BRANCH_CHAPTER = "../notebooks/05_one_branch_a_pose.ipynb"
+BRANCH_CHAPTER = "../notebooks/05_one_branch_per_pose.ipynb"
 
 RANK1 = Measure("test.rank1.y_d.overall", "people/test/y_d")
 ROUTED = Measure("routing.clean.stochastic.overall", "people/test/stochastic")
@@ -59,35 +59,24 @@ def network(records: Runs, **fields: Any) -> list[Record]:
         "tasks": ALL_TASKS,
         "rule": "fixed",
         "phi_m": None,
+        "people": None,
         "pose_noise": 0.0,
         "feature_l2": 0.0,
     } | fields
     if "phi_s" not in wanted:
         phi_s = choice_at(records[0].preset).phi_s
         wanted["phi_s"] = phi_s / len(SIDE_TASKS) if wanted["rule"] == "released" else phi_s
-    runs = [run for run in records if _same(_fields(run), wanted)]
+    runs = [run for run in records if all(_has(run, *field) for field in wanted.items())]
     if not runs:
         raise ResultsError(f"There are no stored runs of the network {wanted}; run the sweep.")
     return sorted(runs, key=lambda run: run.seed)
 
 
-def _fields(run: Record) -> dict[str, Any]:
-    config = run.config
-    return {
-        "tasks": tuple(config["train"]["tasks"]),
-        "rule": config.get("rule", "fixed"),
-        "phi_s": config["phi_s"],
-        "phi_m": config.get("phi_m"),
-        "pose_noise": config.get("pose_noise", 0.0),
-        "feature_l2": config["train"]["feature_l2"],
-    }
-
-
-def _same(fields: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    def equal(a: object, b: object) -> bool:
-        return math.isclose(a, b) if isinstance(a, float) and isinstance(b, float) else a == b
-
-    return all(equal(fields[name], value) for name, value in wanted.items())
+def _has(run: Record, name: str, wanted: Any) -> bool:
+    value = run.config[name]
+    if isinstance(wanted, float) and isinstance(value, (int, float)):
+        return math.isclose(value, wanted)
+    return bool(value == (list(wanted) if isinstance(wanted, tuple) else wanted))
 
 
 def s_cnn(records: Runs) -> list[Record]:
@@ -106,9 +95,9 @@ def passes_of(run: Record) -> float:
     trained = run.metrics.get("training", {})
     if "passes" in trained:
         return float(trained["passes"])
-    preset, train = get_preset(run.preset), run.config["train"]
-    people = run.config.get("identities") or preset.train_identities
-    return float(train["steps"] * train["batch"] / (people * preset.images / preset.identities))
+    preset, plan = get_preset(run.preset), run.config["plan"]
+    people = run.config["people"] or preset.train_identities
+    return float(plan["steps"] * plan["batch"] / (people * preset.images / preset.identities))
 
 
 def _twenty_epochs(figure: str) -> Window:
@@ -325,7 +314,7 @@ def side_dimensions(run: Record, per_class: bool = False) -> float:
 def _classes(run: Record) -> dict[str, int]:
     """Return the number of classes of each task in the rendered corpus that a run trained on."""
     counts = dict(PieSpec.from_preset(get_preset(run.preset)).class_counts)
-    return counts | {"id": run.config.get("identities") or counts["id"]}
+    return counts | {"id": run.config["people"] or counts["id"]}
 
 
 def phi_moves(records: Runs, phi_s: float, measure: Callable[[Record], float]) -> Effect:

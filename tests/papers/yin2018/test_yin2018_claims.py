@@ -99,7 +99,7 @@ def test_passes_are_pictures_trained_on_over_pictures_there_are():
     (made, *_) = made_up_records("weighting_rules")
     # 1,500 steps of 64, and 300 people x 15 cameras x 6 shots x 6 expressions
     assert yin2018_claims.passes_of(made) == pytest.approx(96_000 / 162_000)
-    few = dataclasses.replace(made, config=made.config | {"identities": 75})
+    few = dataclasses.replace(made, config=made.config | {"people": 75})
     assert yin2018_claims.passes_of(few) == pytest.approx(4 * 96_000 / 162_000)
     stated = dataclasses.replace(made, metrics={"training": {"passes": 6.5}})
     assert yin2018_claims.passes_of(stated) == 6.5

@@ -36,7 +36,7 @@ from mtl_helpers.papers.yin2018.model import PoseDirectedCNN
 from mtl_helpers.papers.yin2018.routing import ROUTINGS, group_probabilities, route, routed_distance
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.sweep import Experiment, Outcome
-from mtl_helpers.training.batches import stream_seed
+from mtl_helpers.streams import stream_seed
 
 __all__ = [
     "CONDITIONS",
@@ -86,7 +86,7 @@ def run(config: NetworkConfig) -> Outcome:
     probes = some_probes(corpus)
     metrics = identified(result, corpus, {"test": probes}) | {
         "routing": {
-            condition: routing_report(corpus, asked, model, condition, result.amp)
+            condition: routing_report(corpus, asked, model, condition, result.bfloat16)
             for condition in CONDITIONS
             for asked in [probes if condition == "clean" else probes[::2]]
         }
