@@ -143,7 +143,11 @@ def interval(differences):
 
 def close(effect, differences):
     """The effect is the mean over seeds of these numbers, with scipy's interval."""
+    over_seeds = effect.over_seeds
     np.testing.assert_allclose(
-        [effect.mean, effect.low, effect.high], interval(differences), rtol=1e-7, atol=1e-9
+        [over_seeds.mean, over_seeds.low, over_seeds.high],
+        interval(differences),
+        rtol=1e-7,
+        atol=1e-9,
     )
-    assert effect.n == len(differences)
+    assert over_seeds.n == len(differences)
