@@ -189,7 +189,7 @@ class WildCorpus(RenderedCorpus[WildSpec], spec_class=WildSpec):
         return {"id": np.asarray(self.spec.identity(index)), **columns}
 
     def factor(self, name: str, index: ArrayLike | None = None) -> NDArray[np.float32]:
-        """Return one of :data:`FACTORS` for pictures, all if no index is given; angles in degrees."""
+        """Return one of :data:`FACTORS` for pictures, for all if no index is given."""
         if name not in FACTORS:
             raise ValueError(f"Unknown factor {name!r}; choose one of: {', '.join(FACTORS)}.")
         numbers = np.arange(len(self)) if index is None else index
