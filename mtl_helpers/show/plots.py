@@ -325,7 +325,7 @@ def matrices(
     sizes = list(groups.values())
     ends = np.cumsum(sizes)
     figure, axes = plt.subplots(
-        1, len(panels), figsize=(7.0, 4.2), squeeze=False, sharey=True, layout="constrained"
+        1, len(panels), figsize=(7.0, 3.9), squeeze=False, sharey=True, layout="constrained"
     )
     shades = None
     for axis, (title, values) in zip(axes[0], panels.items(), strict=True):
@@ -338,8 +338,8 @@ def matrices(
         shades = axis.imshow(matrix, cmap="RdBu_r", vmin=-limit, vmax=limit)
         axis.set_title(title)
         axis.grid(False)
-        axis.set_yticks(ends - np.asarray(sizes) / 2 - 0.5, list(groups))
-        axis.set_xticks(ends - np.asarray(sizes) / 2 - 0.5, list(groups), rotation=90)
+        axis.set_yticks(_apart(ends - np.asarray(sizes) / 2 - 0.5, ends[-1] / 15), list(groups))
+        axis.set_xticks([])
         axis.tick_params(length=0)
         for end in ends[:-1]:
             axis.axhline(end - 0.5, color=INK, linewidth=0.6)
@@ -347,3 +347,14 @@ def matrices(
     if shades is not None:
         figure.colorbar(shades, ax=axes[0].tolist(), label=label, location="bottom", shrink=0.6)
     return figure
+
+
+def _apart(places: np.ndarray, least: float) -> np.ndarray:
+    """Rising places moved as little as one pass each way needs to stand `least` apart."""
+    moved = places.astype(float)
+    for k in range(1, len(moved)):
+        moved[k] = max(moved[k], moved[k - 1] + least)
+    moved[-1] = min(moved[-1], places[-1])
+    for k in range(len(moved) - 2, -1, -1):
+        moved[k] = min(moved[k], moved[k + 1] - least)
+    return moved

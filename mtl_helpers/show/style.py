@@ -36,7 +36,8 @@ __all__ = [
 # seaborn's "colorblind" palette; with a marker and a dash per line, no reader depends on colour.
 COLOURS: tuple[str, ...] = tuple(sns.color_palette("colorblind").as_hex())
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
-_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+# gaps wide enough to show a line that lies beneath
+_DASHES = ("-", (0, (4, 3)), (0, (5, 3, 1, 3)), (0, (1, 2)), (0, (7, 2)))
 
 PAPER = "#ffffff"
 INK = "#222222"

@@ -293,7 +293,7 @@ def frame_grid(
         for axis, words in zip(axes, labels, strict=True)
     ]
     # All pictures share one layout and one style: without that, each would bring its own two.
-    shared = {"layout": ipywidgets.Layout(), "style": ipywidgets.HTML().style}
+    shared = {"layout": ipywidgets.Layout(width="100%"), "style": ipywidgets.HTML().style}
     weight = 0
 
     def stack(place: tuple[int, ...]) -> Any:

@@ -131,6 +131,14 @@ def test_matrices_are_marked_by_group() -> None:
     np.testing.assert_array_equal(left.get_images()[0].get_array(), matrix)
     np.testing.assert_array_equal(right.get_images()[0].get_array(), -matrix)
     assert left.get_yticks().tolist() == [0.5, 3.0]
-    assert [label.get_text() for label in left.get_xticklabels()] == ["two", "three"]
+    assert [label.get_text() for label in left.get_yticklabels()] == ["two", "three"]
     with pytest.raises(ValueError, match=r"5 rows and columns for 'a'.*found \(4, 4\)"):
         plots.matrices({"a": np.eye(4)}, groups={"two": 2, "three": 3})
+
+
+def test_names_of_small_groups_do_not_touch() -> None:
+    sizes = {"a": 1, "b": 1, "c": 30, "d": 6, "e": 1, "f": 1}
+    figure = plots.matrices({"x": np.zeros((40, 40))}, groups=sizes)
+    figure.canvas.draw()
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
+    assert all(above.y0 > below.y1 for above, below in zip(boxes, boxes[1:], strict=False))

@@ -88,7 +88,8 @@ def test_lines_on_one_another_are_seen_as_several() -> None:
     lines = figure.axes[0].lines
     widths = [line.get_linewidth() for line in lines]
     assert widths == sorted(set(widths), reverse=True)
-    assert len({line.get_linestyle() for line in lines}) == 3
+    styles = style.arm_styles(["a", "b", "c"]).values()
+    assert len({str(each["linestyle"]) for each in styles}) == 3
 
 
 def test_words_of_a_figure_keep_nine_pixels_on_a_phone() -> None:

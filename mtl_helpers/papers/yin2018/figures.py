@@ -78,10 +78,8 @@ def arm_words(arm: str) -> str:
 
     Examples
     --------
-    >>> arm_words("released-phi0.333")
-    'released layer, $\\\\varphi_s$ = 0.333'
-    >>> arm_words("id+pos-phi0.3"), arm_words("fixed-phi0"), arm_words("eq8-spread0.3")
-    ('identity + pose, $\\\\varphi_s$ = 0.3', 's-CNN', 'Eq. 8, first weights spread by 0.3')
+    >>> arm_words("eq8-spread0.3"), arm_words("fixed-phi0"), arm_words("p-eq8")
+    ('Eq. 8, first weights spread by 0.3', 's-CNN', 'p-CNN, Eq. 8')
     """
     if arm in ("fixed-phi0", "id"):
         return "s-CNN"
@@ -348,7 +346,7 @@ def sorted_energies(
     figure.supylabel("Energy", fontsize=11)
     if start is not None:
         lines, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(lines, labels, loc="outside lower center", ncols=2, frameon=False)
+        figure.legend(lines, labels, loc="outside upper center", ncols=2, frameon=False)
     return figure
 
 
