@@ -25,7 +25,8 @@ import torch
 from torch import Tensor, nn
 
 from mtl_helpers.losses import task_losses
-from mtl_helpers.presets import Preset, get_preset, pick_device
+from mtl_helpers.machine import pick_device
+from mtl_helpers.presets import Preset, get_preset
 from mtl_helpers.training.loop import (
     TrainConfig,
     amp_pays,

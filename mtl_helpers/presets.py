@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    import torch
+from mtl_helpers.machine import pick_device
 
 __all__ = ["PRESETS", "Preset", "get_preset", "pick_device"]
 
@@ -201,47 +200,3 @@ def get_preset(name: str | None = None) -> Preset:
         raise ValueError(
             f"Unknown preset {name!r} (from {source}); choose one of: {known}."
         ) from None
-
-
-_asked: dict[str | None, torch.device] = {}
-
-
-def pick_device(request: str | None = None) -> torch.device:
-    """Return the device to compute on, asking the machine once.
-
-    Parameters
-    ----------
-    request
-        A torch device string such as ``"cpu"`` or ``"cuda:0"``; if absent, the value of
-        ``MTL_DEVICE``, else CUDA where there is one, else the CPU.
-
-    Raises
-    ------
-    ValueError
-        If the string names no device, or names a CUDA device that is absent.
-    """
-    wanted = request or os.environ.get("MTL_DEVICE") or None
-    if wanted not in _asked:
-        _asked[wanted] = _resolve_device(wanted)
-    return _asked[wanted]
-
-
-def _resolve_device(wanted: str | None) -> torch.device:
-    import torch
-
-    if wanted is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(wanted)
-    except RuntimeError:
-        raise ValueError(
-            f"Unknown device {wanted!r}; set MTL_DEVICE (or the argument) to 'cpu' or 'cuda'."
-        ) from None
-    if device.type == "cuda":
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if count <= (device.index or 0):
-            raise ValueError(
-                f"Device {wanted!r} was asked for, but torch sees {count} CUDA device(s); "
-                "set MTL_DEVICE (or the argument) to 'cpu', or install a CUDA build of torch."
-            )
-    return device

@@ -50,6 +50,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm.auto import tqdm
 
 from mtl_helpers.errors import CourseError
+from mtl_helpers.machine import usable_cores, write_atomic
 
 __all__ = ["CacheError", "Field", "Layout", "Store", "default_root", "fingerprint", "load_store"]
 
@@ -365,10 +366,8 @@ def _write_manifest(
 ) -> None:
     body = _manifest_body(layout, checksums)
     sealed = {**body, "seal": zlib.crc32(_canonical(body))}
-    with (directory / _MANIFEST).open("w", encoding="utf-8") as file:
-        json.dump(sealed, file, indent=1, sort_keys=True)
-        file.flush()
-        os.fsync(file.fileno())
+    text = json.dumps(sealed, indent=1, sort_keys=True)
+    write_atomic(directory / _MANIFEST, text.encode())
 
 
 def _read_manifest(directory: Path, layout: Layout) -> dict[str, list[int]]:
@@ -591,7 +590,7 @@ def _parse_line(line: bytes) -> tuple[int, dict[str, int]] | None:
 def _run(
     write: _PartWriter, pending: Sequence[int], processes: int | None
 ) -> Iterable[tuple[int, dict[str, int]]]:
-    processes = min(_available_cores() if processes is None else processes, len(pending))
+    processes = min(usable_cores() if processes is None else processes, len(pending))
     if processes <= 1:
         yield from map(write, pending)
         return
@@ -604,12 +603,6 @@ def _run(
     finally:
         # Idle workers would keep their memory (torch, the renderer's modules) for minutes.
         get_reusable_executor().shutdown(wait=True, kill_workers=True)
-
-
-def _available_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

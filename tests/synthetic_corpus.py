@@ -29,6 +29,9 @@ class SyntheticCorpus:
         self.class_counts = {"id": train, "pos": 5, "illum": 3, "exp": 2}
         self.yaw_degrees = (-60, -30, 0, 30, 60)
 
+    def __len__(self):
+        return len(self.factors)
+
     def labels(self, index):
         columns = self.factors[np.asarray(index)].T
         return dict(zip(("id", "pos", "illum", "exp"), columns, strict=True))

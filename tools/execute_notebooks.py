@@ -25,6 +25,8 @@ from nbclient.exceptions import CellExecutionError
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from notebook_checks import all_problems, chapter_paths
 
+from mtl_helpers.machine import write_atomic
+
 ROOT = Path(__file__).resolve().parents[1]
 _STATE = "application/vnd.jupyter.widget-state+json"
 
@@ -80,20 +82,6 @@ def normalise(notebook: Any, name: str) -> Any:
     return nbformat.reads(text, as_version=4)
 
 
-def write(notebook: Any, path: Path) -> None:
-    """Write a notebook under a temporary name and rename it, so that it is never half there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            nbformat.write(notebook, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def main() -> None:
     """Execute what the command line names; stop at the first notebook that is not sound."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -121,7 +109,7 @@ def main() -> None:
             listed = "\n".join(f"  {problem}" for problem in problems)
             raise SystemExit(f"{path.name} ran, but was not written:\n{listed}")
         target = path if options.output is None else options.output / path.name
-        write(notebook, target)
+        write_atomic(target, nbformat.writes(notebook).encode())
         took = time.perf_counter() - started
         size = target.stat().st_size / 1e6
         print(f"{path.name}: executed at {options.preset} in {took:.0f} s, {size:.1f} MB")

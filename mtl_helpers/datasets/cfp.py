@@ -20,11 +20,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mtl_helpers.corpus import PairList
 from mtl_helpers.datasets.files import Line, Source, Tree
 from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
 from mtl_helpers.evaluation.verification import (
     FoldScores,
-    PairList,
     equal_error_rate,
     over_folds,
     roc_auc,

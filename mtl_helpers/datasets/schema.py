@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from mtl_helpers.datasets.files import DatasetError, Source, Tree
+from mtl_helpers.machine import usable_cores
 from mtl_helpers.store import Field, Layout, Store, load_store
 
 __all__ = [
@@ -343,8 +344,8 @@ ReadPicture = Callable[[int], Image.Image]
 class FaceCorpus:
     """A real set, decoded and memory-mapped. Made by :func:`load_faces`.
 
-    It has what training and evaluation ask of a corpus (:class:`mtl_helpers.training.loop.Corpus`,
-    and :class:`mtl_helpers.evaluation.identification.GalleryCorpus` where the set has galleries and
+    It has what training and evaluation ask of a corpus (:class:`mtl_helpers.corpus.Corpus`,
+    and :class:`mtl_helpers.corpus.GalleryCorpus` where the set has galleries and
     poses).
 
     Parameters
@@ -580,7 +581,7 @@ def load_faces(
             "images": np.zeros((_PART, *pixels), np.uint8),
             "boxes": np.tile(np.array([0, 0, side, side], np.float32), (_PART, 1)),
         }
-        with ThreadPoolExecutor(threads or _cores()) as pool:
+        with ThreadPoolExecutor(threads or usable_cores()) as pool:
             faces = pool.map(lambda n: _cut(table, n, (read or from_file)(n), side), numbers)
             for place, (image, box) in enumerate(faces):
                 arrays["images"][place] = image
@@ -591,12 +592,6 @@ def load_faces(
         layout, make, root=cache, processes=1, progress=progress, verify=verify
     )  # fmt: skip
     return FaceCorpus(table, store, side, channels)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _cut(

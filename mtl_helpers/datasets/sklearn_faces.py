@@ -29,9 +29,9 @@ from sklearn.datasets import (
     get_data_home,
 )
 
+from mtl_helpers.corpus import PairList
 from mtl_helpers.datasets.files import DatasetError, Source
 from mtl_helpers.datasets.schema import FaceCorpus, SampleTable, load_faces, number_identities
-from mtl_helpers.evaluation.verification import PairList
 
 __all__ = ["lfw_pairs", "lfw_people", "olivetti"]
 

@@ -9,21 +9,14 @@ and of its arrays; a number that somebody changed by hand is noticed when it is 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
-import errno
-import functools
 import hashlib
-import importlib.metadata
 import io
 import json
 import math
 import os
-import platform
 import re
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,34 +24,35 @@ from typing import Any
 
 import numpy as np
 
-import mtl_helpers
 from mtl_helpers.errors import CourseError
-from mtl_helpers.presets import Preset, pick_device
+from mtl_helpers.machine import (
+    StorageError,
+    code_version,
+    hardware,
+    project_root,
+    versions,
+    write_atomic,
+)
+from mtl_helpers.presets import Preset
 
 __all__ = [
     "SCHEMA",
     "Record",
     "ResultsError",
-    "StorageError",
     "clean_leftovers",
-    "code_version",
     "config_dict",
     "config_hash",
-    "hardware",
     "load_records",
-    "project_root",
     "provenance_line",
     "read_record",
     "record_path",
     "results_root",
     "seed_values",
-    "versions",
     "write_record",
 ]
 
 SCHEMA = 1
 
-_PACKAGE = Path(mtl_helpers.__file__).resolve().parent
 _ARM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=-]*")
 _ABSOLUTE_PATH = re.compile(r"^(?:/|~/|[A-Za-z]:[\\/]|\\\\)[^\s]")
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -84,10 +78,6 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
 
 class ResultsError(CourseError):
     """A stored run is missing, damaged, or belongs to another configuration."""
-
-
-class StorageError(ResultsError):
-    """A record could not be written, most often because the disk is full."""
 
 
 # --- configurations -----------------------------------------------------------------------------
@@ -214,109 +204,7 @@ def _restore_numbers(value: Any) -> Any:
     return value
 
 
-# --- circumstances ------------------------------------------------------------------------------
-
-
-def hardware(threads: int) -> dict[str, Any]:
-    """Return the kind of machine: ``cpu``, ``cores``, ``threads``, ``ram_gib`` and ``gpu``.
-
-    ``threads`` is the number that one run may use; ``gpu`` is the name of the device, or ``None``
-    where runs use the CPU. Nothing in it names the machine itself.
-    """
-    gpu = None
-    torch = sys.modules.get("torch")  # a process that has not loaded torch has used no GPU
-    if torch is not None and (device := pick_device()).type == "cuda":
-        gpu = torch.cuda.get_device_name(device)
-    return {
-        "cpu": _cpu_name(),
-        "cores": usable_cores(),
-        "threads": int(threads),
-        "ram_gib": _ram_gib(),
-        "gpu": gpu,
-    }
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _cpu_name() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return " ".join(line.split(":", 1)[1].split())
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _ram_gib() -> float | None:
-    try:
-        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
-    return round(size / 2**30, 1)
-
-
-def versions() -> dict[str, str | None]:
-    """Return the versions of Python, torch, numpy, warp and this package."""
-    found: dict[str, str | None] = {"python": platform.python_version()}
-    for name, distribution in (("torch", "torch"), ("numpy", "numpy"), ("warp", "warp-lang")):
-        try:
-            found[name] = importlib.metadata.version(distribution)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = None
-    found["mtl_helpers"] = mtl_helpers.__version__
-    return found
-
-
-@functools.cache
-def code_version() -> dict[str, Any]:
-    """Return ``commit``, ``dirty`` and ``sources`` of the code that is running.
-
-    ``sources`` is a hash of every Python file of the package. ``commit`` and ``dirty`` (whether
-    the package differs from that commit) are ``None`` outside the project's own git tree.
-    """
-    digest = hashlib.sha256()
-    for path in sorted(_PACKAGE.rglob("*.py"), key=lambda item: item.as_posix()):
-        digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0")
-        # line endings differ between checkouts of the same commit
-        digest.update(path.read_bytes().replace(b"\r\n", b"\n") + b"\0")
-    version: dict[str, Any] = {"commit": None, "dirty": None, "sources": digest.hexdigest()[:16]}
-    top = _git("rev-parse", "--show-toplevel")
-    if top is not None and Path(top).resolve() == _PACKAGE.parent:
-        version["commit"] = _git("rev-parse", "HEAD")
-        version["dirty"] = bool(_git("status", "--porcelain", "--", _PACKAGE.name))
-    return version
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        answer = subprocess.run(
-            ["git", "-C", str(_PACKAGE.parent), *arguments],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=30,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer.stdout.strip()
-
-
 # --- places -------------------------------------------------------------------------------------
-
-
-def project_root() -> Path:
-    """Return the checkout that this package was installed from, whatever the working directory.
-
-    Where there is none (an installed wheel), it is the working directory.
-    """
-    checkout = _PACKAGE.parent
-    return checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()
 
 
 def results_root() -> Path:
@@ -504,12 +392,12 @@ def write_record(
     lines = (f" {json.dumps(key)}: {json.dumps(value)}" for key, value in body.items())
     text = "{\n" + ",\n".join(lines) + "\n}\n"
     if beside is None:
-        _write_atomic(path, text.encode())
+        write_atomic(path, text.encode())
     else:
         shared = beside.exists()  # then the record that is being replaced may point to it
-        _write_atomic(beside, data)
+        write_atomic(beside, data)
         try:
-            _write_atomic(path, text.encode())
+            write_atomic(path, text.encode())
         except StorageError:
             if not shared:
                 beside.unlink(missing_ok=True)
@@ -535,45 +423,6 @@ def _pack(arrays: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _write_atomic(path: Path, data: bytes) -> None:
-    """Write under a temporary name, flush, rename; leave nothing behind on an error."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-        _flush_folder(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageError(
-                f"The disk is full: {path.name} needs {len(data):,} bytes and was not stored; "
-                "free some space and run the same command again, finished runs are kept."
-            ) from error
-        raise StorageError(
-            f"{path.name} could not be stored ({error.strerror}); make the results folder "
-            "writable and run the same command again, finished runs are kept."
-        ) from error
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a rename survive a power cut, where the system can open folders."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    except OSError:
-        pass
-    finally:
-        os.close(handle)
-
-
 def clean_leftovers(folder: Path) -> list[str]:
     """Delete what a killed writer left in a folder of records, and return the names.
 
@@ -582,7 +431,7 @@ def clean_leftovers(folder: Path) -> list[str]:
     """
     if not folder.is_dir():
         return []
-    leftovers = list(folder.glob(".*.tmp"))
+    leftovers = list(folder.glob(".*.part"))
     kept = set()
     for path in folder.glob("*.json"):
         try:

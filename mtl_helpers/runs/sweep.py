@@ -24,20 +24,18 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm.auto import tqdm
 
 from mtl_helpers.errors import CourseError
+from mtl_helpers.machine import StorageError, code_version, limited_threads, usable_cores
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.record import (
     Record,
     ResultsError,
-    StorageError,
     clean_leftovers,
-    code_version,
     config_dict,
     config_hash,
     load_records,
     read_record,
     record_path,
     results_root,
-    usable_cores,
     write_record,
 )
 
@@ -419,7 +417,7 @@ def _run_one(
 ) -> Path | Failure | StorageError:
     """Run one configuration in a worker and store it there, so that no finished run is lost."""
     try:
-        with _limited(threads):
+        with limited_threads(threads):
             start = time.perf_counter()
             outcome = experiment.run(config)
             seconds = time.perf_counter() - start
@@ -440,25 +438,3 @@ def _run_one(
     except Exception as error:
         summary = traceback.format_exception_only(error)[-1].strip()
         return Failure(config, summary, traceback.format_exc())
-
-
-@contextmanager
-def _limited(threads: int) -> Iterator[None]:
-    """Limit the threads of torch: now if it is loaded, or by the environment once it is."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-    environment = {name: os.environ.get(name) for name in names}
-    torch = sys.modules.get("torch")
-    before = None if torch is None else torch.get_num_threads()
-    os.environ.update(dict.fromkeys(names, str(threads)))
-    if torch is not None:
-        torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        for name, value in environment.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-        if torch is not None:
-            torch.set_num_threads(before)

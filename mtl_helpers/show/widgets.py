@@ -28,6 +28,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from mtl_helpers.show.plots import learning_curves
+from mtl_helpers.show.stack import Stack
 from mtl_helpers.show.style import figure_png
 
 __all__ = [
@@ -207,7 +208,7 @@ def linked_frames(
             ipywidgets.HTML(_image_html(data, f"{texts[name]} {description}: {label}."))
             for data, label in zip(frames, words, strict=True)
         ]
-        stack = ipywidgets.Stack(children=pictures, selected_index=start)
+        stack = Stack(children=pictures, selected_index=start)
         ipywidgets.jslink((slider, "index"), (stack, "selected_index"))
         stacks[name] = stack
         title = [ipywidgets.HTML(f"<strong>{html.escape(name)}</strong>")] if name else []
@@ -309,9 +310,7 @@ def frame_grid(
             )
             return ipywidgets.HTML(_image_html(data, f"{alt} {text}.", shown), **shared)
         inner = [stack((*place, i)) for i in range(len(axes[level].values))]
-        box = ipywidgets.Stack(
-            children=inner, selected_index=axes[level].start, layout=shared["layout"]
-        )
+        box = Stack(children=inner, selected_index=axes[level].start, layout=shared["layout"])
         ipywidgets.jslink((sliders[level], "index"), (box, "selected_index"))
         return box
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import torch
 
 from mtl_helpers.errors import CourseError
+from mtl_helpers.machine import atomic_file
 
 CHECKPOINT_FORMAT = 2
 
@@ -32,21 +31,9 @@ def write_checkpoint(path: Path, run: Mapping[str, Any], state: Mapping[str, Any
     state
         What a resumed run continues from: tensors, numbers, strings, lists and dicts of them.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Always the same name, so that what a killed run leaves is overwritten, not collected.
-    temporary = path.with_name(f".{path.name}.part")
     content = {"format": CHECKPOINT_FORMAT, "run": json.dumps(run), "state": dict(state)}
-    with temporary.open("wb") as file:
+    with atomic_file(path) as file:
         torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    with contextlib.suppress(OSError):  # not every file system lets a folder be synced
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def read_checkpoint(path: Path, run: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,13 @@
-"""Pair lists and scores, each against a naive count."""
+"""Scores of pairs, each against a naive count."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from mtl_helpers.corpus import PairList
 from mtl_helpers.evaluation.identification import rank1
 from mtl_helpers.evaluation.verification import (
-    PairList,
     best_threshold,
     cmc,
     cosine_matrix,
@@ -41,36 +41,6 @@ def some_scores(rng, same, decimals):
 
 
 seeds_and_ties = pytest.mark.parametrize(("seed", "decimals"), [(0, 9), (1, 9), (2, 1), (3, 0)])
-
-
-# -- pair lists ---------------------------------------------------------------------------------
-
-
-def test_pairs_know_their_number_and_folds_and_cannot_be_changed():
-    pairs = some_pairs(np.random.default_rng(0))
-    assert len(pairs) == 120 and pairs.folds == 10
-    with pytest.raises(ValueError, match="read-only"):
-        pairs.first[0] = 7
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        ({"second": [1, 2]}, ValueError, "as many entries in second"),
-        ({"first": [[1], [2], [3]]}, ValueError, "shape"),
-        ({"first": [], "second": [], "same": [], "fold": []}, ValueError, "at least one pair"),
-        ({"first": [0, 1, -1]}, ValueError, "must not be negative"),
-        ({"first": [0.0, 1.0, 2.0]}, TypeError, "whole numbers"),
-        ({"same": [1, 0, 1]}, TypeError, "booleans"),
-        ({"fold": [0, 2, 2]}, ValueError, "without a gap"),
-        ({"fold": [1, 1, 1]}, ValueError, "without a gap"),
-    ],
-)
-def test_pairs_that_do_not_fit_are_refused(change, error, message):
-    good = {"first": [0, 1, 2], "second": [3, 4, 5], "same": [True, False, True], "fold": [0, 0, 1]}
-    PairList(**{name: np.array(values) for name, values in good.items()})
-    with pytest.raises(error, match=message):
-        PairList(**{name: np.array(values) for name, values in (good | change).items()})
 
 
 # -- scores of pairs ----------------------------------------------------------------------------
@@ -183,7 +153,7 @@ def test_a_metric_over_folds_sees_one_fold_at_a_time():
     ("scores", "same", "error", "message"),
     [
         ([0.1, np.nan], [True, False], ValueError, "must be finite, found nan"),
-        ([0.1], [True, False], ValueError, "one score a pair"),
+        ([0.1], [True, False], ValueError, "one score per pair"),
         ([0.1, 0.2], [1, 0], TypeError, "booleans"),
         ([0.1, 0.2], [True, True], ValueError, "same and different pairs"),
     ],
@@ -219,7 +189,7 @@ def test_the_curve_has_a_corner_for_every_threshold(seed, decimals):
 
 
 @seeds_and_ties
-def test_the_area_is_the_share_of_pairs_of_pairs_in_the_right_order(seed, decimals):
+def test_the_area_is_the_share_of_pairs_in_the_right_order(seed, decimals):
     rng = np.random.default_rng(seed)
     same = rng.random(80) < 0.4
     scores = some_scores(rng, same, decimals)
@@ -245,7 +215,7 @@ def on_the_curve(corners, along):
 
 
 @seeds_and_ties
-def test_the_equal_error_rate_lies_where_the_curve_meets_the_diagonal(seed, decimals):
+def test_equal_errors_lie_where_the_curve_meets_the_diagonal(seed, decimals):
     rng = np.random.default_rng(seed)
     same = rng.random(80) < 0.4
     scores = some_scores(rng, same, decimals)
@@ -408,7 +378,7 @@ def test_the_order_of_the_rows_does_not_matter_to_a_template():
 
 
 def test_templates_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="one template a feature"):
+    with pytest.raises(ValueError, match="one template per feature"):
         pool_templates(np.ones((3, 2)), [1, 2])
-    with pytest.raises(ValueError, match="one medium a feature"):
+    with pytest.raises(ValueError, match="one medium per feature"):
         pool_templates(np.ones((2, 2)), [1, 2], [1])

@@ -20,11 +20,12 @@ import numpy as np
 import pytest
 import torch
 
+from mtl_helpers import machine
+from mtl_helpers.machine import StorageError
 from mtl_helpers.runs import record as results
 from mtl_helpers.runs.record import (
     Record,
     ResultsError,
-    StorageError,
     clean_leftovers,
     config_dict,
     config_hash,
@@ -225,39 +226,6 @@ def test_record_names_no_machine_person_or_path(tmp_path: Path) -> None:
         store(tmp_path, metrics={"where": str(tmp_path)})
 
 
-def test_code_version_follows_commit_and_edits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package = tmp_path / "checkout" / "mtl_helpers"
-    package.mkdir(parents=True)
-    (package / "module.py").write_text("x = 1\n")
-    monkeypatch.setattr(results, "_PACKAGE", package)
-    ask = results.code_version.__wrapped__
-    outside = ask()
-    assert outside["commit"] is None and outside["dirty"] is None
-
-    def git(*arguments: str) -> str:
-        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-        command = ["git", "-C", str(package.parent), *identity, *arguments]
-        return subprocess.check_output(command, text=True).strip()
-
-    git("init", "-q")
-    git("add", ".")
-    git("commit", "-q", "-m", "first")
-    clean = ask()
-    assert clean == {**outside, "commit": git("rev-parse", "HEAD"), "dirty": False}
-    (package.parent / "notes.txt").write_text("not code")
-    assert ask() == clean
-    (package / "module.py").write_bytes(b"x = 1\r\n")
-    assert ask()["sources"] == clean["sources"]
-    (package / "module.py").write_text("x = 2\n")
-    assert ask()["dirty"] is True and ask()["sources"] != clean["sources"]
-    # a package inside somebody else's git tree is not of that tree's commit
-    monkeypatch.setattr(results, "_PACKAGE", package.parent / "site" / "mtl_helpers")
-    (package.parent / "site" / "mtl_helpers").mkdir(parents=True)
-    assert ask()["commit"] is None
-
-
 def test_places_do_not_depend_on_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,8 +236,8 @@ def test_places_do_not_depend_on_the_working_directory(
     assert before == Path(__file__).resolve().parents[2] / "results"
     monkeypatch.setenv("MTL_RESULTS", str(tmp_path / "elsewhere"))
     assert results.results_root() == tmp_path / "elsewhere"
-    monkeypatch.setattr(results, "_PACKAGE", tmp_path / "wheel" / "mtl_helpers")
-    assert results.project_root() == tmp_path
+    monkeypatch.setattr(machine, "_PACKAGE", tmp_path / "wheel" / "mtl_helpers")
+    assert machine.project_root() == tmp_path
 
 
 def test_writing_again_replaces_record_and_arrays(tmp_path: Path) -> None:
@@ -319,7 +287,7 @@ def test_full_disk_ends_in_a_sentence_and_leaves_what_was_there(
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         original(handle)
 
-    monkeypatch.setattr(results.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageError, match=r"The disk is full: id-s0-.*free some space"):
         store(tmp_path, arrays=arrays, metrics={"rank1": 0.9})
     monkeypatch.undo()
@@ -335,7 +303,7 @@ def test_full_disk_ends_in_a_sentence_and_leaves_what_was_there(
 
 def test_unwritable_place_ends_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "toy").write_text("a file where a folder should be")
-    with pytest.raises(StorageError, match="could not be stored .* make the results folder"):
+    with pytest.raises(StorageError, match="could not be stored .* make its folder"):
         store(tmp_path)
 
 
@@ -418,10 +386,10 @@ def test_leftovers_of_a_killed_writer_are_cleaned_and_nothing_else(tmp_path: Pat
     path = store(tmp_path, arrays={"a": np.zeros(3)})
     folder = path.parent
     kept = files(folder)
-    (folder / f".{path.name}.123.tmp").write_text('{"half')
+    (folder / f".{path.name}.part").write_text('{"half')
     (folder / "id-s1-00000000-11111111.npz").write_bytes(b"no record points here")
     assert clean_leftovers(folder) == [
-        f".{path.name}.123.tmp",
+        f".{path.name}.part",
         "id-s1-00000000-11111111.npz",
     ]
     assert files(folder) == kept

@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from mtl_helpers.machine import StorageError
 from mtl_helpers.presets import PRESETS, Preset
-from mtl_helpers.runs import record as results
 from mtl_helpers.runs.record import (
     ResultsError,
-    StorageError,
     config_hash,
     load_records,
     read_record,
@@ -258,7 +257,7 @@ def test_sweep_killed_at_any_moment_loses_nothing(tmp_path: Path, victims: str) 
     for path in folder.glob("*.json"):
         assert read_record(path).metric("value") == read_record(path).seed + 0.5
     # what a writer leaves when it dies between writing and renaming
-    (folder / ".a-s11-00000000.json.1.tmp").write_text('{"schema": 1, "metr')
+    (folder / ".a-s11-00000000.json.part").write_text('{"schema": 1, "metr')
 
     resumed = subprocess.run(
         [sys.executable, "-c", KILLED], capture_output=True, text=True, check=True
@@ -295,7 +294,7 @@ def _fill_disk(handle: int) -> None:
 
 def run_on_full_disk(config: Toy) -> Outcome:
     if config.seed == 1:
-        results.os.fsync = _fill_disk  # type: ignore[assignment]
+        os.fsync = _fill_disk  # type: ignore[assignment]
     time.sleep(0.02)
     return Outcome({"value": 1.0})
 
@@ -304,13 +303,13 @@ def run_on_full_disk(config: Toy) -> Outcome:
 def test_full_disk_stops_the_sweep_with_a_sentence(
     tmp_path: Path, processes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(results.os, "fsync", os.fsync)  # restores it after the run in-process
+    monkeypatch.setattr(os, "fsync", os.fsync)  # restores it after the run in-process
     experiment = Experiment("toy", toy(("a",), seeds=40).configs, run_on_full_disk)
     with pytest.raises(StorageError, match=r"The disk is full: a-s\d+-.*free some space"):
         sweep(experiment, tmp_path, processes=processes)
     stored = [read_record(path).seed for path in tmp_path.rglob("*.json")]
     assert 0 in stored and 1 not in stored and len(stored) < 40
-    assert not list(tmp_path.rglob(".*.tmp"))
+    assert not list(tmp_path.rglob(".*.part"))
 
 
 def test_damaged_record_stops_the_sweep_before_it_runs(tmp_path: Path) -> None:
