@@ -1,7 +1,8 @@
 """Figures that no paper owns: sheets of faces, curves, differences with their intervals.
 
 Each function returns the figure; a notebook gives it an alt text and a caption in the cell's
-metadata. Where names stand for arms or tasks, ``names`` maps those of the code to a reader's words.
+metadata. What a chapter needs of the style stands here too. Where names stand for arms or tasks,
+``names`` maps those of the code to a reader's words.
 """
 
 from __future__ import annotations
@@ -24,19 +25,25 @@ from mtl_helpers.show.style import (
     SIZE,
     arm_styles,
     figure_and_axis,
+    figure_png,
     legend_below,
     readable,
     thin_ticks,
+    use_course_style,
 )
 
 __all__ = [
+    "COLOURS",
+    "arm_styles",
     "banded",
     "contact_sheet",
+    "figure_png",
     "interval_dots",
     "learning_curves",
     "matrices",
     "paired_dots",
     "rank1_by_yaw",
+    "use_course_style",
 ]
 
 Names = Mapping[str, str] | None

@@ -490,7 +490,7 @@ class LiveTraining(LiveControl):
     steps
         Steps of such a training.
     losses
-        Words for the losses, in the order in which ``state.losses`` has them.
+        Names of the losses that are drawn: ``state.terms["loss/..."]``; or name to its words.
     redraws
         How often the curves are drawn anew.
     button, live
@@ -503,7 +503,7 @@ class LiveTraining(LiveControl):
         train: Callable[[Any, Callable[[Any], None]], str | Frame | tuple[Frame, str]],
         *,
         steps: int,
-        losses: Sequence[str],
+        losses: Sequence[str] | Mapping[str, str],
         redraws: int = 20,
         button: str = "Train live",
         live: bool | None = None,
@@ -512,7 +512,7 @@ class LiveTraining(LiveControl):
             max=steps, layout={"width": "100%", "max_width": "360px", "visibility": "hidden"}
         )
         self.curves = ipywidgets.HTML()
-        self._names = tuple(losses)
+        self._words = dict(losses) if isinstance(losses, Mapping) else {n: n for n in losses}
         self._every = max(1, steps // redraws)
         self._seen: list[tuple[int, list[float]]] = []
         super().__init__(frames, lambda value: train(value, self.watch), button=button, live=live)
@@ -527,20 +527,20 @@ class LiveTraining(LiveControl):
         super()._on_click(button)
 
     def watch(self, state: Any) -> None:
-        """Take in a step: its number ``state.step`` and its losses ``state.losses`` (T,)."""
+        """Take in a step: its number ``state.step`` and what it reported, ``state.terms``."""
         self.progress.value = state.step
         if state.step % self._every and state.step != self.progress.max:
             return
-        self._seen.append((state.step, [float(loss) for loss in state.losses]))
+        losses = [float(state.terms[f"loss/{name}"]) for name in self._words]
+        self._seen.append((state.step, losses))
         if len(self._seen) < 2:
             return
         steps, rows = zip(*self._seen, strict=True)
-        figure = learning_curves(
-            {name: [row[k] for row in rows] for k, name in enumerate(self._names)}, steps=steps
-        )
+        curves = {name: [row[k] for row in rows] for k, name in enumerate(self._words)}
+        figure = learning_curves(curves, names=self._words, steps=steps)
         figure.set_size_inches(5.0, 3.2)
         last = ", ".join(
-            f"{name} {value:.2f}" for name, value in zip(self._names, rows[-1], strict=True)
+            f"{word} {value:.2f}" for word, value in zip(self._words.values(), losses, strict=True)
         )
         alt = f"Losses up to step {state.step}: {last}."
         self.curves.value = _image_html(figure_png(figure), alt)

@@ -283,7 +283,8 @@ def test_a_live_picture_shows_nothing_in_a_published_page(displayed: list[Any]) 
 
 def state(step: int, *losses: float) -> SimpleNamespace:
     """What a training tells of a step."""
-    return SimpleNamespace(step=step, losses=np.array(losses))
+    terms = {f"loss/{name}": loss for name, loss in zip(("id", "pos"), losses, strict=False)}
+    return SimpleNamespace(step=step, terms=terms)
 
 
 def test_live_training_moves_the_bar_and_draws_the_curves_as_it_goes(
@@ -326,9 +327,9 @@ def test_the_curves_hold_the_losses_of_the_steps_that_were_taken_in(
     drawn: list[tuple[dict[str, list[float]], tuple[int, ...]]] = []
     draw = widgets.learning_curves
 
-    def spy(curves: Any, *, steps: Any) -> Any:
+    def spy(curves: Any, *, steps: Any, names: Any) -> Any:
         drawn.append((curves, steps))
-        return draw(curves, steps=steps)
+        return draw(curves, steps=steps, names=names)
 
     monkeypatch.setattr(widgets, "learning_curves", spy)
 
@@ -401,16 +402,16 @@ def test_an_error_in_training_is_shown_and_it_can_be_tried_again(
 
 def test_the_states_of_a_training_can_be_watched(frames: widgets.LinkedFrames) -> None:
     import torch
-    from torch import nn
 
     from mtl_helpers.training.loop import StepState
+    from mtl_helpers.training.method import Method
 
     training = widgets.LiveTraining(
         frames, lambda value, watch: "", steps=2, losses=("id", "pos"), live=True
     )
     for step in (1, 2):
-        losses = torch.tensor([1.5, 0.25 * step])
-        training.watch(StepState(step, nn.Identity(), losses, 0.1))  # type: ignore[arg-type]
+        terms = {"loss/pos": torch.tensor(0.25 * step), "loss/id": torch.tensor(1.5)}
+        training.watch(StepState(step, Method(), terms, 0.1))
     assert training.progress.value == 2
     assert alt_of(training.curves.value) == "Losses up to step 2: id 1.50, pos 0.50."
 

@@ -548,6 +548,6 @@ def phi_explorer(
         start=start,
         lossy=lossy,
     )
-    names = [TASKS.get(name, name) for name in losses]
+    names = {name: TASKS.get(name, name) for name in losses}
     training = widgets.LiveTraining(frames, train, steps=steps, losses=names, live=live)
     return widgets.Explorer(frames, training)

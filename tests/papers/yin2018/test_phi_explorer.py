@@ -6,7 +6,6 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 from linked_widgets import alt_of, grey, links, no_widgets_left, picture_of  # noqa: F401
 
@@ -18,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("no_widgets_left")
 
 def state(step: int, *losses: float) -> SimpleNamespace:
     """What a training tells of a step."""
-    return SimpleNamespace(step=step, losses=np.array(losses))
+    return SimpleNamespace(step=step, terms={"loss/id": losses[0]})
 
 
 def explorer(**change: Any) -> tuple[widgets.Explorer, list[Any]]:
