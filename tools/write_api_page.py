@@ -14,7 +14,16 @@ PAGE = ROOT / "book" / "api.md"
 
 # Rooms in the order of the imports: what stands further down may import from what is above.
 CHAPTERS: dict[str, tuple[str, ...]] = {
-    "Ground": ("errors", "machine", "presets", "streams", "store", "corpus", "losses"),
+    "Ground": (
+        "errors",
+        "machine",
+        "presets",
+        "streams",
+        "distributed",
+        "store",
+        "corpus",
+        "losses",
+    ),
     "Faces": ("faces.model", "faces.scene", "faces.draw", "faces.corpora"),
     "Real sets": ("datasets",),
     "Trunks and networks": ("trunks", "networks"),

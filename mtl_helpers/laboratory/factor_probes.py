@@ -27,7 +27,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mtl_helpers.corpus import Corpus
-from mtl_helpers.evaluation.identification import extract, mean_class_accuracy, rank1
+from mtl_helpers.evaluation.attributes import mean_class_accuracy
+from mtl_helpers.evaluation.extract import extract
+from mtl_helpers.evaluation.identification import rank1
 from mtl_helpers.faces.corpora.kinds import CORPORA, load_corpus
 from mtl_helpers.faces.corpora.rendered import RenderedSpec
 from mtl_helpers.losses import UNLABELLED
@@ -154,8 +156,8 @@ def run(config: FactorProbeConfig) -> Outcome:
         method = JointTraining(network, weights, config.optimizer)
         result = train(method, batches, plan, device=device, progress=False)
         seconds = result.seconds
-        said = extract(result.final, corpus.images, test, device=device, amp=result.bfloat16)
-        scores = {task: said["x" if task == "id" else task].numpy() for task in config.tasks}
+        outputs = extract(result.final, corpus.images, test, device=device, amp=result.bfloat16)
+        scores = {task: outputs["x" if task == "id" else task].numpy() for task in config.tasks}
     else:
         scores = _linear_scores(corpus, config.tasks, test, config.seed)
     truth = corpus.labels(test)
@@ -170,10 +172,8 @@ def _test_index(corpus: Corpus) -> NDArray[np.int64]:
     test = corpus.split("test")
     if len(test) <= TEST_IMAGES:
         return test
-    chosen = np.random.default_rng(stream_seed(0, "probed")).choice(
-        test, TEST_IMAGES, replace=False
-    )
-    return np.sort(chosen)
+    rng = np.random.default_rng(stream_seed(0, "probed"))
+    return np.sort(rng.choice(test, TEST_IMAGES, replace=False))
 
 
 def _score(
@@ -181,15 +181,14 @@ def _score(
 ) -> dict[str, Any]:
     """Return a factor's score, its chance level and how many pictures were asked about."""
     if task == "id":
-        _, known = np.unique(truth, return_index=True)
-        asked = np.setdiff1d(np.arange(len(truth)), known)
-        hits = rank1(scores[known], truth[known], scores[asked], truth[asked])
-        return {"score": float(hits.mean()), "chance": 1 / len(known), "images": len(asked)}
-    labelled = truth != UNLABELLED
+        _, gallery = np.unique(truth, return_index=True)
+        probes = np.setdiff1d(np.arange(len(truth)), gallery)
+        hits = rank1(scores[gallery], truth[gallery], scores[probes], truth[probes])
+        return {"score": float(hits.mean()), "chance": 1 / len(gallery), "images": len(probes)}
     return {
-        "score": mean_class_accuracy(scores[labelled], truth[labelled]),
+        "score": mean_class_accuracy(scores, truth),
         "chance": 1 / classes,
-        "images": int(labelled.sum()),
+        "images": int((truth != UNLABELLED).sum()),
     }
 
 
@@ -198,29 +197,30 @@ def _linear_scores(
 ) -> dict[str, NDArray[np.floating]]:
     """Return scores (n, K) of linear classifiers, and discriminant features (n, D) for ``id``."""
     rng = np.random.default_rng(stream_seed(seed, "linear probe"))
-    train = corpus.split("train")
-    train = rng.permutation(train)[:LINEAR_IMAGES]
-    known, asked = _pixels(corpus, train), _pixels(corpus, test)
+    train = rng.permutation(corpus.split("train"))[:LINEAR_IMAGES]
+    pixels = _pixels(corpus, train)
     components = PCA(
-        min(COMPONENTS, *(size - 1 for size in known.shape)),
+        min(COMPONENTS, *(size - 1 for size in pixels.shape)),
         svd_solver="randomized",
         random_state=0,
-    ).fit(known)
-    known, asked = components.transform(known), components.transform(asked)
+    ).fit(pixels)
+    train_inputs = components.transform(pixels)
+    test_inputs = components.transform(_pixels(corpus, test))
     labels = corpus.labels(train)
     scores = {}
     for task in tasks:
-        chosen = labels[task] != UNLABELLED
-        inputs, truth = known[chosen], labels[task][chosen]
+        labelled = labels[task] != UNLABELLED
+        inputs, truth = train_inputs[labelled], labels[task][labelled]
         if task == "id":
             discriminants = LinearDiscriminantAnalysis().fit(inputs, truth)
-            scores[task] = discriminants.transform(asked)
+            scores[task] = discriminants.transform(test_inputs)
         else:
             scaled = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
             scaled.fit(inputs, truth)
             classes = scaled[-1].classes_
-            logits = np.full((len(asked), corpus.class_counts[task]), -np.inf)
-            logits[:, classes] = np.log(scaled.predict_proba(asked) + 1e-12)
+            # a class without training pictures stands below all others
+            logits = np.full((len(test), corpus.class_counts[task]), np.log(1e-12) - 1)
+            logits[:, classes] = np.log(scaled.predict_proba(test_inputs) + 1e-12)
             scores[task] = logits
     return scores
 

@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from mtl_helpers.corpus import Corpus
+from mtl_helpers.distributed import place_in_group
 from mtl_helpers.losses import UNLABELLED
 from mtl_helpers.streams import stream_seed
-from mtl_helpers.training.distributed import place_in_group
 from mtl_helpers.training.plan import Plan
 
 __all__ = ["Batch", "BatchOrder", "Batches", "class_targets", "labelled_batches", "to_input"]

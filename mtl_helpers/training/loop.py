@@ -23,13 +23,13 @@ from torch import nn
 from torch.optim.swa_utils import update_bn
 from tqdm.auto import tqdm
 
+from mtl_helpers.distributed import place_in_group
 from mtl_helpers.errors import CourseError
 from mtl_helpers.streams import stream_seed
 from mtl_helpers.training.averaging import WeightAverage
 from mtl_helpers.training.batches import Batches, BatchOrder
 from mtl_helpers.training.checkpoints import read_checkpoint, write_checkpoint
 from mtl_helpers.training.curves import Curves
-from mtl_helpers.training.distributed import place_in_group
 from mtl_helpers.training.method import Method, Terms
 from mtl_helpers.training.plan import Plan, bfloat16_pays
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mtl_helpers.distributed import average_gradients
 from mtl_helpers.training.batches import Batch
-from mtl_helpers.training.distributed import average_gradients
 
 __all__ = ["Method", "Terms"]
 

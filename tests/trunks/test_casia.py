@@ -38,7 +38,7 @@ def test_parameter_count_is_the_one_counted_by_hand():
     assert sum(p.numel() for p in CASIANet().parameters()) == by_hand == 1_754_208
 
 
-def test_every_convolution_is_normalised_and_all_but_the_last_rectified():
+def test_convolutions_are_normalised_and_all_but_one_rectified():
     trunk = CASIANet(width=0.125)
     kinds = [type(m) for m in trunk.modules()]
     assert kinds.count(nn.Conv2d) == kinds.count(nn.BatchNorm2d) == 10

@@ -17,10 +17,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from mtl_helpers.corpus import Corpus, GalleryCorpus
-from mtl_helpers.evaluation.identification import POSE_GROUPS, identification_report
 from mtl_helpers.faces.corpora.pie import PieCorpus, PieSpec, load_pie
 from mtl_helpers.machine import pick_device
 from mtl_helpers.networks import MultiTaskNetwork, seeded_network
+from mtl_helpers.papers.yin2018.identification import POSE_GROUPS, identification_report
 from mtl_helpers.papers.yin2018.method import YinMethod
 from mtl_helpers.papers.yin2018.model import BRANCH_TASK, PoseDirectedCNN
 from mtl_helpers.papers.yin2018.weighting import DynamicWeights, Rule, weighting
@@ -371,7 +371,7 @@ def identified(
     -------
     dict
         For each split the
-        :func:`~mtl_helpers.evaluation.identification.identification_report` on its probes; and
+        :func:`~mtl_helpers.papers.yin2018.identification.identification_report` on its probes; and
         under ``"training"`` what happened: see
         :meth:`~mtl_helpers.training.loop.Trained.summary`.
     """

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mtl_helpers.evaluation.identification import POSE_GROUPS, extract
+from mtl_helpers.evaluation.extract import extract
 from mtl_helpers.faces.corpora.pie import PieCorpus
 from mtl_helpers.faces.draw.degrade import blur, sensor_noise
 from mtl_helpers.machine import pick_device
@@ -32,6 +32,7 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     some_probes,
     train,
 )
+from mtl_helpers.papers.yin2018.identification import POSE_GROUPS
 from mtl_helpers.papers.yin2018.model import PoseDirectedCNN
 from mtl_helpers.papers.yin2018.routing import ROUTINGS, group_probabilities, route, routed_distance
 from mtl_helpers.presets import Preset

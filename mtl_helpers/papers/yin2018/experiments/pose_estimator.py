@@ -21,11 +21,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from mtl_helpers.evaluation.identification import POSE_GROUPS, extract
+from mtl_helpers.evaluation.extract import extract
 from mtl_helpers.faces.corpora.pie import PieSpec, load_pie
 from mtl_helpers.faces.corpora.wild import WildSpec, load_wild
 from mtl_helpers.machine import pick_device
 from mtl_helpers.networks import MultiTaskNetwork, seeded_network
+from mtl_helpers.papers.yin2018.identification import POSE_GROUPS
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.record import Record, load_records
 from mtl_helpers.runs.sweep import Experiment, Outcome
@@ -133,7 +134,7 @@ def expected_yaw(logits: ArrayLike, yaw_degrees: Sequence[int]) -> NDArray[np.fl
 def pose_group(yaw: ArrayLike) -> NDArray[np.str_]:
     """Return the paper's group of each angle: ``"right"``, ``"frontal"`` or ``"left"``.
 
-    The groups hold classes (``mtl_helpers.evaluation.identification.POSE_GROUPS``); an angle
+    The groups hold classes (``mtl_helpers.papers.yin2018.identification.POSE_GROUPS``); an angle
     belongs to the group of its nearest class, so that the border lies at 37.5 degrees.
     """
     edge = (min(POSE_GROUPS["left"]) + max(POSE_GROUPS["frontal"])) / 2

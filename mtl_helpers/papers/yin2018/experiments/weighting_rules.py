@@ -18,11 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_helpers.corpus import GalleryCorpus
-from mtl_helpers.evaluation.identification import (
-    extract,
-    mean_class_accuracy,
-    rank1,
-)
+from mtl_helpers.evaluation.attributes import mean_class_accuracy
+from mtl_helpers.evaluation.extract import extract
+from mtl_helpers.evaluation.identification import rank1
 from mtl_helpers.machine import pick_device
 from mtl_helpers.networks import MultiTaskNetwork
 from mtl_helpers.papers.yin2018.energy import dimension_order, energy, strongest, without
