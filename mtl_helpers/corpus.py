@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "MODALITIES",
     "Corpus",
     "GalleryCorpus",
     "IdentificationSplit",
@@ -22,6 +23,9 @@ __all__ = [
     "PairCorpus",
     "PairList",
 ]
+
+MODALITIES = ("photo", "caricature")
+"""Classes of the task ``"modality"``."""
 
 
 class Corpus(Protocol):

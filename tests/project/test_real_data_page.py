@@ -6,27 +6,16 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
-import fixture_trees
-import fixture_trees_more
 import numpy as np
 import pytest
+from fixture_sets import CASES
 
 from mtl_helpers.datasets import DATASETS
 from mtl_helpers.evaluation.verification import cosine_scores
 
 PAGE = (Path(__file__).parents[2] / "book" / "real-data.md").read_text(encoding="utf-8")
 
-TREES = {
-    "multipie": fixture_trees.multipie_tree,
-    "casia_webface": fixture_trees.casia_tree,
-    "lfw": fixture_trees.lfw_tree,
-    "cfp": fixture_trees.cfp_tree,
-    "ijba": fixture_trees.ijba_tree,
-    "cavi": fixture_trees_more.build_cavi,
-    "webcaricature": fixture_trees_more.build_webcaricature,
-    "celeba": fixture_trees_more.build_celeba,
-    "lfwa": fixture_trees_more.build_lfwa,
-}
+TREES = {name: case.build for name, case in CASES.items()}
 TITLES = {"casia_webface": "CASIA-WebFace"}
 
 
@@ -102,7 +91,7 @@ def test_the_code_of_a_section_runs(name, tmp_path):
 def test_the_first_code_of_the_page_runs(tmp_path, capsys):
     code = blocks(PAGE.partition("(real-colab)=")[0], "python")
     assert len(code) == 1
-    run(code[0], fixture_trees_more.build_cavi(tmp_path))
+    run(code[0], TREES["cavi"](tmp_path))
     assert "CaVI_Dataset" in capsys.readouterr().out
 
 

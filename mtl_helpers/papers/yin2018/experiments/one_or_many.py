@@ -43,7 +43,7 @@ from mtl_helpers.runs.sweep import Experiment, Outcome, on_chosen_data, stored_o
 from mtl_helpers.training.loop import TrainConfig, fit
 
 if TYPE_CHECKING:
-    from mtl_helpers.datasets.schema import FaceCorpus, RealSpec
+    from mtl_helpers.datasets import FaceCorpus, RealSpec
 
 __all__ = [
     "EXPERIMENT",
