@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "CARICATURE",
     "MODALITIES",
+    "PHOTO",
     "Corpus",
     "GalleryCorpus",
     "IdentificationSplit",
@@ -24,8 +26,11 @@ __all__ = [
     "PairList",
 ]
 
-MODALITIES = ("photo", "caricature")
-"""Classes of the task ``"modality"``."""
+
+MODALITIES: Final = ("photo", "caricature")
+"""The order of the label ``"modality"``."""
+
+PHOTO, CARICATURE = 0, 1
 
 
 class Corpus(Protocol):

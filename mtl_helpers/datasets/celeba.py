@@ -16,7 +16,7 @@ face is cut out as the central square of 178 pixels. By the list's own landmarks
 
 The official partition has 162,770 pictures to train on, 19,867 to validate and 19,962 to test.
 Taherkhani et al. (2021) report the accuracy of each attribute and their mean on it:
-:func:`mtl_helpers.evaluation.attributes.attribute_scores`, which adds what accuracy hides.
+:func:`mtl_helpers.evaluation.attributes.score_tasks`, which adds what accuracy hides.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ PAPER = "{cite:t}`yin2018`"
 CHAPTER = "../notebooks/02_one_task_or_many.ipynb"
 WEIGHTS_CHAPTER = "../notebooks/03_weights_that_learn_themselves.ipynb"
 ENERGY_CHAPTER = "../notebooks/04_where_the_energy_goes.ipynb"
-BRANCH_CHAPTER = "../notebooks/05_one_branch_a_pose.ipynb"
+BRANCH_CHAPTER = "../notebooks/05_one_branch_per_pose.ipynb"
 FRONTAL = ("frontal",)
 PROFILE = ("left", "right")
 

@@ -19,7 +19,6 @@ from mtl_helpers.papers.yin2018.experiments import weighting_rules
 from mtl_helpers.papers.yin2018.experiments.networks import (
     RANK1,
     NetworkConfig,
-    SubsetConfig,
     identified,
     network_config,
     prepare,
@@ -79,7 +78,7 @@ def configs(preset: Preset) -> list[NetworkConfig]:
             seed,
             "fixed",
             phi_s,
-            identities=identities,
+            people=identities,
             steps=steps,
             warmup_steps=min(preset.warmup_steps, steps // 5),
         )
@@ -89,7 +88,7 @@ def configs(preset: Preset) -> list[NetworkConfig]:
     ]
 
 
-def run(config: SubsetConfig) -> Outcome:
+def run(config: NetworkConfig) -> Outcome:
     """Train one network and identify the test identities."""
     result, corpus = train(config)
     return Outcome(metrics=identified(result, corpus, {"test": some_probes(corpus)}))

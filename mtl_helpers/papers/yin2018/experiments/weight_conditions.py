@@ -66,9 +66,7 @@ def configs(preset: Preset) -> list[NetworkConfig]:
 def run(config: NetworkConfig) -> Outcome:
     """Train briefly and keep the curves."""
     result, _ = train(config)
-    return Outcome(
-        metrics={"training_seconds": result.seconds, "amp": result.amp}, curves=curves_of(result)
-    )
+    return Outcome(metrics={"training": result.summary()}, curves=curves_of(result))
 
 
 EXPERIMENT = Experiment(name="weight_conditions", configs=configs, run=run, prepare=prepare)

@@ -12,7 +12,6 @@ import pytest
 import torch
 from synthetic_corpus import SyntheticCorpus
 
-from mtl_helpers.evaluation.identification import POSE_GROUPS
 from mtl_helpers.faces.corpora.pie import PieSpec
 from mtl_helpers.papers.yin2018.experiments import networks
 from mtl_helpers.papers.yin2018.experiments.networks import (
@@ -30,6 +29,7 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     some_probes,
     train,
 )
+from mtl_helpers.papers.yin2018.identification import POSE_GROUPS
 from mtl_helpers.papers.yin2018.model import PoseDirectedCNN
 from mtl_helpers.papers.yin2018.weighting import (
     DynamicWeights,
