@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtl_helpers.ledger.claim import compare_arms
+from mtl_helpers.ledger.statistics import paired_difference
 from mtl_helpers.papers.yin2018.experiments import weighting_rules
 from mtl_helpers.papers.yin2018.experiments.networks import (
     RANK1,
@@ -123,12 +123,8 @@ def gains(records: Sequence[Record], preset: Preset) -> pd.DataFrame:
     for identities, steps in sorted(sizes(preset)):
         alone = _rank1(records, arm_at(preset, identities, steps, 0.0))
         for phi_s in PHI:
-            gain = compare_arms(
-                records,
-                arm_at(preset, identities, steps, phi_s),
-                arm_at(preset, identities, steps, 0.0),
-                RANK1,
-            )
+            helped = _rank1(records, arm_at(preset, identities, steps, phi_s))
+            gain = paired_difference(helped, alone)
             rows.append(
                 {
                     "identities": identities,
