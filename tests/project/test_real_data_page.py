@@ -126,14 +126,14 @@ def test_the_recipe_for_colab_runs(monkeypatch, capsys):
     )
     seen = []
     monkeypatch.setattr(
-        training, "fit", lambda *given: seen.append(given) or SimpleNamespace(final=None)
+        training, "train", lambda *given: seen.append(given) or SimpleNamespace(final=None)
     )
     monkeypatch.setattr(evaluation, "extract", features_of)
     recipe = PAGE.partition("(real-colab)=")[2].partition("(real-multipie)=")[0]
     run("".join(blocks(recipe, "python")), Path())
-    corpus, config = seen[0]
-    assert len(corpus) == 200
-    assert config.tasks == ("id",)
+    method, batches, plan = seen[0]
+    assert method.model.losses == ("id",)
+    assert batches.order.count < 200 and plan.steps == 600
     assert re.search(r"0\.\d{3} \+- 0\.\d{3}$", capsys.readouterr().out.strip())
 
 
