@@ -35,7 +35,7 @@ from mtl_helpers.trunks import CASIANet
 from mtl_helpers.trunks.casia import BLOCK_CHANNELS, scaled
 
 if TYPE_CHECKING:
-    from mtl_helpers.datasets.schema import RealSpec
+    from mtl_helpers.datasets import RealSpec
 
 __all__ = [
     "ALL_TASKS",
@@ -160,9 +160,7 @@ def network_config(
         corpus=PieSpec.from_preset(preset) if corpus is None else corpus,
         plan=replace(plan, **plan_changes),
         optimizer=replace(sgd, **sgd_changes),
-        width=preset.width,
-        dropout=preset.dropout,
-        **changes,
+        **{"width": preset.width, "dropout": preset.dropout, **changes},
     )
 
 
@@ -309,6 +307,7 @@ def train_on(
     device: torch.device | str | None = None,
     progress: bool = False,
     checkpoint: Path | None = None,
+    checkpoint_every: int = 500,
     on_step: Callable[[StepState], None] | None = None,
 ) -> Trained:
     """Train a network on a corpus, whatever corpus its config names.
@@ -319,7 +318,7 @@ def train_on(
         Pictures to train on, (n,); the training split if absent.
     device
         If absent, :func:`mtl_helpers.machine.pick_device` chooses.
-    progress, checkpoint, on_step
+    progress, checkpoint, checkpoint_every, on_step
         As for :func:`mtl_helpers.training.loop.train`.
     """
     yaw_degrees = getattr(corpus, "yaw_degrees", None)
@@ -337,6 +336,7 @@ def train_on(
         device=pick_device() if device is None else device,
         progress=progress,
         checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
         on_step=on_step,
     )
 
