@@ -31,8 +31,8 @@ from mtl_helpers.faces.corpora.kinds import CORPORA, Spec, load_corpus
 from mtl_helpers.losses import UNLABELLED
 from mtl_helpers.machine import pick_device
 from mtl_helpers.presets import Preset
+from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.runs.record import Record
-from mtl_helpers.runs.sweep import Experiment, Outcome
 from mtl_helpers.training.batches import stream_seed, to_input
 from mtl_helpers.training.loop import TrainConfig, fit
 

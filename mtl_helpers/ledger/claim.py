@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Literal
 
 from mtl_helpers.ledger.statistics import Interval, holm, paired_difference
 from mtl_helpers.presets import Preset, get_preset
+from mtl_helpers.runs.query import load_records
 from mtl_helpers.runs.record import (
     Record,
     ResultsError,
-    load_records,
     provenance_line,
     results_root,
     seed_values,
 )
 
 if TYPE_CHECKING:
-    from mtl_helpers.runs.sweep import Experiment
+    from mtl_helpers.runs.experiment import Experiment
 
 __all__ = [
     "VERDICTS",
@@ -386,10 +386,10 @@ def evaluate_claim(
         if name not in experiments:
             known = ", ".join(experiments) or "none"
             raise ValueError(f"The claim {claim.id} names the experiment {name!r}; known: {known}.")
-        if not any((root / name / preset.name).glob("*.json")):
+        if not any(experiments[name].folder(preset, root).glob("*.json")):
             reason = f"There are no stored runs of {name} at the preset {preset.name} yet."
             return Evaluation(claim, Finding((), "not tested", reason), ())
-        records += load_records(name, preset, experiments[name].configs(preset), root=root)
+        records += load_records(experiments[name], preset, root=root)
     finding = claim.evaluate(records)
     if finding.smallest_effect not in (None, claim.smallest_effect):
         raise ValueError(

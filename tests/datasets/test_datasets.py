@@ -45,7 +45,7 @@ from mtl_helpers.datasets.schema import (
     sample_of,
 )
 from mtl_helpers.errors import CourseError
-from mtl_helpers.runs.record import config_dict
+from mtl_helpers.runs.config import config_dict
 
 SOURCE = Source("toy", "Toy", "https://example.org/toy", "Free.", "pictures and a list")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stored_runs import store_run
 
 from mtl_helpers.ledger.claim import (
     VERDICTS,
@@ -24,8 +25,9 @@ from mtl_helpers.ledger.claim import (
 )
 from mtl_helpers.ledger.statistics import Interval, holm, mean_interval, paired_difference
 from mtl_helpers.presets import PRESETS
-from mtl_helpers.runs.record import Record, ResultsError, load_records, write_record
-from mtl_helpers.runs.sweep import Experiment, Outcome
+from mtl_helpers.runs.experiment import Experiment, Outcome
+from mtl_helpers.runs.query import load_records
+from mtl_helpers.runs.record import Record, ResultsError
 
 SMOKE = PRESETS["smoke"]
 
@@ -49,21 +51,21 @@ CODE = {"commit": "0123456789abcdef", "dirty": False, "sources": "f" * 16}
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     for config in CONFIGS:
-        write_record(
-            "toy",
+        store_run(
+            TOY,
             SMOKE,
             config,
+            tmp_path,
             metrics={"rank1": ARMS[config.arm][config.seed]},
             seconds=60,
             code=CODE,
-            root=tmp_path,
         )
     return tmp_path
 
 
 @pytest.fixture
 def records(root: Path) -> list[Record]:
-    return load_records("toy", SMOKE, CONFIGS, root=root)
+    return load_records(TOY, SMOKE, CONFIGS, root=root)
 
 
 def interval(low: float, high: float, n: int = 3) -> Interval:
@@ -246,7 +248,7 @@ def page(root: Path, *claims: Claim) -> str:
 
 def test_ledger_shows_effect_interval_seeds_and_verdict(root: Path) -> None:
     text = page(root, POSE, ALL, LATER)
-    records = load_records("toy", SMOKE, CONFIGS, root=root)
+    records = load_records(TOY, SMOKE, CONFIGS, root=root)
     effect = compare_arms(records, "id+pos", "s-cnn", "rank1")
     shown = f"{effect.mean:+.1f} [{effect.low:+.1f}, {effect.high:+.1f}]"
     assert shown == "+10.2 [+9.4, +10.9]"
@@ -321,7 +323,7 @@ def test_claim_without_runs_is_not_tested(tmp_path: Path) -> None:
 
 
 def test_claim_with_some_runs_missing_is_refused(root: Path) -> None:
-    next(iter((root / "toy" / "smoke").glob("id+exp-s1-*.json"))).unlink()
+    next(iter((root / "laboratory" / "toy" / "smoke").glob("id+exp-s1-*.json"))).unlink()
     with pytest.raises(ResultsError, match="no stored run toy/smoke/id.exp-s1"):
         page(root, POSE)
 
@@ -345,14 +347,14 @@ BESIDE = dataclasses.replace(POSE, beside=("other",), evaluate=_evaluate_both)
 
 def store_other(root: Path) -> None:
     for config in OTHER_CONFIGS:
-        write_record(
-            "other",
+        store_run(
+            dataclasses.replace(TOY, name="other"),
             SMOKE,
             config,
+            root,
             metrics={"rank1": 0.7 + 0.01 * config.seed},
             seconds=60,
             code=CODE,
-            root=root,
         )
 
 
@@ -379,7 +381,7 @@ def test_ledger_names_every_experiment_of_a_claim_and_counts_all_runs(root: Path
 @pytest.mark.parametrize("missing", ["toy", "other"])
 def test_claim_is_not_tested_while_one_experiment_has_no_runs(root: Path, missing: str) -> None:
     store_other(root)
-    for path in (root / missing / "smoke").glob("*.json"):
+    for path in (root / "laboratory" / missing / "smoke").glob("*.json"):
         path.unlink()
     evaluation = evaluate_claim(BESIDE, SMOKE, experiments=BOTH, root=root)
     assert evaluation.finding.verdict == "not tested"
@@ -389,7 +391,7 @@ def test_claim_is_not_tested_while_one_experiment_has_no_runs(root: Path, missin
 
 def test_claim_with_some_runs_of_the_second_experiment_missing_is_refused(root: Path) -> None:
     store_other(root)
-    next(iter((root / "other" / "smoke").glob("p-cnn-s1-*.json"))).unlink()
+    next(iter((root / "laboratory" / "other" / "smoke").glob("p-cnn-s1-*.json"))).unlink()
     with pytest.raises(ResultsError, match="no stored run other/smoke/p-cnn-s1"):
         evaluate_claim(BESIDE, SMOKE, experiments=BOTH, root=root)
 

@@ -38,8 +38,9 @@ from mtl_helpers.papers.yin2018.experiments.choices import (
 )
 from mtl_helpers.papers.yin2018.experiments.networks import SIDE_TASKS, identified, some_probes
 from mtl_helpers.presets import Preset
+from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.runs.record import Record, seed_values
-from mtl_helpers.runs.sweep import Experiment, Outcome, on_chosen_data, stored_or_rerun
+from mtl_helpers.runs.sweep import on_chosen_data, stored_or_rerun
 from mtl_helpers.training.loop import TrainConfig, fit
 
 if TYPE_CHECKING:
@@ -252,6 +253,7 @@ def on(data: RealSpec) -> Experiment:
             f"{data.name} has only: {', '.join(data.tasks)}; choose multipie."
         )
     return Experiment(
+        paper=EXPERIMENT.paper,
         name=EXPERIMENT.name,
         configs=functools.partial(configs, data=data),
         run=run,
@@ -260,7 +262,9 @@ def on(data: RealSpec) -> Experiment:
     )
 
 
-EXPERIMENT = Experiment(name="one_or_many", configs=configs, run=run, prepare=prepare, on=on)
+EXPERIMENT = Experiment(
+    paper="yin2018", name="one_or_many", configs=configs, run=run, prepare=prepare, on=on
+)
 
 
 def compared_runs(preset: Preset) -> list[Record]:

@@ -35,7 +35,7 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
 from mtl_helpers.papers.yin2018.model import PoseDirectedCNN
 from mtl_helpers.papers.yin2018.routing import ROUTINGS, group_probabilities, route, routed_distance
 from mtl_helpers.presets import Preset
-from mtl_helpers.runs.sweep import Experiment, Outcome
+from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.training.batches import stream_seed
 
 __all__ = [
@@ -165,4 +165,6 @@ def routing_report(
     return found
 
 
-EXPERIMENT = Experiment(name="pose_branches", configs=configs, run=run, prepare=prepare)
+EXPERIMENT = Experiment(
+    paper="yin2018", name="pose_branches", configs=configs, run=run, prepare=prepare
+)

@@ -19,7 +19,7 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     train,
 )
 from mtl_helpers.presets import Preset
-from mtl_helpers.runs.sweep import Experiment, Outcome
+from mtl_helpers.runs.experiment import Experiment, Outcome
 
 __all__ = ["CONDITIONS", "EXPERIMENT", "SEEDS", "configs"]
 
@@ -71,4 +71,6 @@ def run(config: NetworkConfig) -> Outcome:
     )
 
 
-EXPERIMENT = Experiment(name="weight_conditions", configs=configs, run=run, prepare=prepare)
+EXPERIMENT = Experiment(
+    paper="yin2018", name="weight_conditions", configs=configs, run=run, prepare=prepare
+)

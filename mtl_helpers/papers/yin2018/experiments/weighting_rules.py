@@ -40,8 +40,8 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
 from mtl_helpers.papers.yin2018.model import MultiTaskCNN
 from mtl_helpers.papers.yin2018.weighting import Rule
 from mtl_helpers.presets import Preset
+from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.runs.record import Record
-from mtl_helpers.runs.sweep import Experiment, Outcome
 from mtl_helpers.training.batches import stream_seed
 from mtl_helpers.training.loop import StepState
 
@@ -222,7 +222,9 @@ def dimension_report(
     return {"n": sizes, "x_n": x_n, "y_n": y_n, "count": count, "removed": removed}
 
 
-EXPERIMENT = Experiment(name="weighting_rules", configs=configs, run=run, prepare=prepare)
+EXPERIMENT = Experiment(
+    paper="yin2018", name="weighting_rules", configs=configs, run=run, prepare=prepare
+)
 
 
 def removal_table(records: Sequence[Record], arm: str) -> pd.DataFrame:

@@ -33,7 +33,8 @@ from mtl_helpers.papers.yin2018.experiments.weighting_rules import (
 )
 from mtl_helpers.presets import PRESETS, get_preset
 from mtl_helpers.registry import EXPERIMENTS
-from mtl_helpers.runs.record import Record, config_dict, config_hash
+from mtl_helpers.runs.config import config_dict, config_hash
+from mtl_helpers.runs.record import Record
 from mtl_helpers.training.loop import TrainConfig, build_model
 
 PRESET = pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
