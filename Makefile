@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-# The Python that the environment is made with: any 3.11 or newer.
+# The Python that the environment is made with: any from 3.11.5 to 3.14.
 PYTHON ?= python3
 VENV ?= .venv
 PRESET ?= laptop

@@ -14,17 +14,17 @@ import argparse
 import os
 import statistics
 import time
-from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
 
 from mtl_helpers.faces.corpora.kinds import CORPORA
+from mtl_helpers.faces.corpora.rendered import RenderedSpec
 from mtl_helpers.presets import get_preset
 
 
-def render(name: str, spec: Any, part: int) -> None:
+def render(spec: RenderedSpec, part: int) -> None:
     """Render one part."""
-    CORPORA[name].make_part(spec, part)
+    spec.make_part(part)
 
 
 def main() -> None:
@@ -45,16 +45,16 @@ def main() -> None:
         count = {}
         for name, spec in specs.items():
             # the first parts compile kernels and load the head; they also say how many to time
-            pool(delayed(render)(name, spec, part) for part in range(options.processes))
+            pool(delayed(render)(spec, part) for part in range(options.processes))
             began = time.perf_counter()
-            pool(delayed(render)(name, spec, part) for part in range(options.processes))
+            pool(delayed(render)(spec, part) for part in range(options.processes))
             took = time.perf_counter() - began
             rounds = max(1, round(options.seconds / took)) * options.processes
             count[name] = min(rounds, spec.layout().parts)
         for _ in range(options.rounds):
             for name, spec in specs.items():
                 began = time.perf_counter()
-                pool(delayed(render)(name, spec, part) for part in range(count[name]))
+                pool(delayed(render)(spec, part) for part in range(count[name]))
                 took = time.perf_counter() - began
                 seconds[name].append(took / count[name])
     print(f"preset {preset.name}, {options.processes} processes, {options.rounds} rounds")

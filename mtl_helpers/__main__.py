@@ -255,12 +255,10 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def _ledger_text(options: argparse.Namespace) -> str:
-    from mtl_helpers.ledger.claim import ledger_markdown
-    from mtl_helpers.registry import CLAIMS, EXPERIMENTS
+    from mtl_helpers.ledger.page import ledger_markdown
+    from mtl_helpers.registry import CLAIMS
 
-    return ledger_markdown(
-        CLAIMS, get_preset(options.preset), experiments=EXPERIMENTS, root=options.results
-    )
+    return ledger_markdown(CLAIMS, get_preset(options.preset), root=options.results)
 
 
 def _ledger_file(options: argparse.Namespace) -> Path:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "CARICATURE",
+    "MODALITIES",
+    "PHOTO",
     "Corpus",
     "GalleryCorpus",
     "IdentificationSplit",
@@ -22,6 +25,12 @@ __all__ = [
     "PairCorpus",
     "PairList",
 ]
+
+
+MODALITIES: Final = ("photo", "caricature")
+"""The order of the label ``"modality"``."""
+
+PHOTO, CARICATURE = 0, 1
 
 
 class Corpus(Protocol):

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mtl_helpers.distributed import mean_over_processes, place_in_group
+
 UNLABELLED = -1
 """Label of an image that a task says nothing about."""
 
@@ -67,8 +69,9 @@ def _labelled_mean(y: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
         reduction="sum",
         label_smoothing=label_smoothing,
     )
+    count = mean_over_processes((labels != UNLABELLED).sum())
     # a mean over no image would be 0 / 0
-    return total / (labels != UNLABELLED).sum().clamp(min=1)
+    return total / count.clamp(min=1 / place_in_group()[1])
 
 
 def feature_l2(x: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ def made_up_records(name, preset_name="laptop", seed=0):
     records = []
     for config in EXPERIMENTS[name].configs(get_preset(preset_name)):
         splits = ("validation", "test") if name in ("one_or_many", "weighting_rules") else ("test",)
-        metrics = {split: random_report(rng, config.train.tasks) for split in splits}
+        metrics = {split: random_report(rng, config.tasks) for split in splits}
         curves, arrays = {"step": STEPS.tolist()}, {}
         if name == "weighting_rules":
             metrics["dimensions"] = {feature: rng.random(10).tolist() for feature in ("x_n", "y_n")}
@@ -144,7 +144,11 @@ def interval(differences):
 
 def close(effect, differences):
     """The effect is the mean over seeds of these numbers, with scipy's interval."""
+    over_seeds = effect.over_seeds
     np.testing.assert_allclose(
-        [effect.mean, effect.low, effect.high], interval(differences), rtol=1e-7, atol=1e-9
+        [over_seeds.mean, over_seeds.low, over_seeds.high],
+        interval(differences),
+        rtol=1e-7,
+        atol=1e-9,
     )
-    assert effect.n == len(differences)
+    assert over_seeds.n == len(differences)

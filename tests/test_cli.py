@@ -12,8 +12,7 @@ import pytest
 from mtl_helpers import __main__ as cli
 from mtl_helpers import registry as experiments
 from mtl_helpers.faces.corpora.kinds import CORPORA
-from mtl_helpers.ledger.claim import Claim, find
-from mtl_helpers.ledger.statistics import mean_interval
+from mtl_helpers.ledger.claim import Claim, Part, over_runs
 from mtl_helpers.presets import PRESETS
 from mtl_helpers.runs.experiment import Experiment, Outcome
 
@@ -38,14 +37,15 @@ def bad_configs(preset):
     return [*configs(preset), Toy("bad", 0)]
 
 
+TOY = Experiment("toy", configs, run)
 CLAIM = Claim(
     "T1",
     "Toy (2018)",
     "It works.",
     "Table 1",
-    experiment="toy",
+    experiments=(TOY,),
+    parts=(Part("rank-1", lambda records: over_runs(records, lambda r: r.metric("rank1"))),),
     smallest_effect=0.1,
-    evaluate=lambda records: find(mean_interval([r.metric("rank1") for r in records]), 0.1),
 )
 
 
@@ -54,7 +54,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(
         experiments,
         "EXPERIMENTS",
-        {"toy": Experiment("toy", configs, run), "bad": Experiment("bad", bad_configs, run)},
+        {"toy": TOY, "bad": Experiment("bad", bad_configs, run)},
     )
     monkeypatch.setattr(experiments, "CLAIMS", {"T1": CLAIM})
     monkeypatch.setenv("MTL_RESULTS", str(tmp_path / "results"))
@@ -190,7 +190,7 @@ def test_check_finds_what_is_wrong(place: Path, capsys: pytest.CaptureFixture[st
     experiments.CLAIMS.clear()
     assert cli.main(check) == 1
     wrong = capsys.readouterr().err
-    assert wrong.count("is of toy/smoke, which is unknown") == 2
+    assert wrong.count("is of laboratory/toy/smoke, which is unknown") == 2
     assert "claims.md does not follow" in wrong
 
 

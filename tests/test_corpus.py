@@ -29,6 +29,8 @@ def members_of(protocol):
         (CaricatureCorpus, LandmarkCorpus),
         (AttributesCorpus, LandmarkCorpus),
         (AttributesCorpus, PairCorpus),
+        (WildCorpus, PairCorpus),
+        (CaricatureCorpus, PairCorpus),
     ],
 )
 def test_every_corpus_has_what_its_protocols_name(corpus, protocol):

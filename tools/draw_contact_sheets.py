@@ -34,7 +34,7 @@ def pie_pictures() -> list[np.ndarray]:
     )
     chosen = []
     for person in range(ROWS):
-        images = pie.make_part(spec, person)["images"]  # (C, S, E, H, W, 3)
+        images = spec.make_part(person)["images"]  # (C, S, E, H, W, 3)
         chosen += [
             images[column, (column * 5 + person) % 6, (column + 2 * person) % 6]
             for column in range(COLUMNS)
@@ -47,7 +47,7 @@ def wild_pictures() -> list[np.ndarray]:
     spec = wild.WildSpec(ROWS, 0, 0, pictures=16, side=SIDE, channels=3)
     chosen = []
     for person in range(ROWS):
-        part = wild.make_part(spec, person)
+        part = spec.make_part(person)
         profile = np.abs(part["factors"][:, wild.FACTORS.index("yaw")]) >= wild.PROFILE_YAW
         kept = [*np.flatnonzero(~profile)[: COLUMNS - 1], np.flatnonzero(profile)[0]]
         chosen += list(part["images"][kept])
@@ -59,7 +59,7 @@ def caricature_pictures() -> list[np.ndarray]:
     spec = caricature.CaricatureSpec(ROWS, 0, 0, photos=4, caricatures=5, side=SIDE)
     chosen = []
     for person in range(ROWS):
-        images = caricature.make_part(spec, person)["images"]
+        images = spec.make_part(person)["images"]
         numbers = person * len(images) + np.arange(len(images))
         modality = spec.labels(numbers)["modality"]
         photos, drawings = (images[modality == which] for which in range(2))
@@ -71,7 +71,7 @@ def attributes_pictures() -> list[np.ndarray]:
     """Two pictures of each of twenty people."""
     people = ROWS * COLUMNS // 2
     spec = attributes.AttributesSpec(people, 0, 0, pictures=2, side=SIDE)
-    parts = [attributes.make_part(spec, person)["images"] for person in range(people)]
+    parts = [spec.make_part(person)["images"] for person in range(people)]
     return list(np.concatenate(parts))
 
 

@@ -5,13 +5,20 @@ set -eu
 python=$1 venv=$2 extras=$3
 
 if ! command -v "$python" > /dev/null; then
-  echo "Expected a Python 3.11 or newer under the name '$python', found none;" \
+  echo "Expected a Python from 3.11.5 to 3.14 under the name '$python', found none;" \
     "install one or say 'make PYTHON=...'." >&2
   exit 1
 fi
-if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-  echo "Expected Python 3.11 or newer, found $("$python" --version);" \
-    "say 'make PYTHON=...' with a newer one." >&2
+# Some pins ask for 3.11.5, and none has been tried beyond 3.14.
+if ! "$python" -c 'import sys; sys.exit(not (3, 11, 5) <= sys.version_info[:3] < (3, 15))'; then
+  echo "Expected a Python from 3.11.5 to 3.14, found $("$python" --version);" \
+    "say 'make PYTHON=...' with another one." >&2
+  exit 1
+fi
+# PyTorch has no wheels for Intel Macs, macOS 13, 32 bits, or a C library other than glibc.
+if ! machine=$("$python" "$(dirname "$0")/check_platform.py"); then
+  echo "Expected Linux with glibc 2.28 (on ARM 2.34), or macOS 14 on Apple silicon, or newer," \
+    "found $machine: PyTorch or Warp has no packages for it; see book/setup.md for other ways." >&2
   exit 1
 fi
 

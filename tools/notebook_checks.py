@@ -16,6 +16,11 @@ MACHINE_PATH = re.compile(
     r"|[A-Za-z]:\\\\?Users\\)|site-packages|ipykernel_\d+"
 )
 WARNING = re.compile(r"\b\w*Warning\b:")
+# What the page's column holds of code and of printed text, and what a reader takes in at once.
+WIDTH = 78
+LINES_IN_SIGHT = 18
+FOLDS = {"hide-input", "hide-cell"}
+FORMULA = re.compile(r"\$\$(.+?)\$\$|\{math\}`([^`]+)`", re.DOTALL)
 
 
 def output_texts(output: dict[str, Any]) -> Iterator[str]:
@@ -31,6 +36,70 @@ def output_texts(output: dict[str, Any]) -> Iterator[str]:
 def has_picture(output: dict[str, Any]) -> bool:
     """Whether an output is an image file, such as a figure."""
     return any(kind.startswith("image/") for kind in output.get("data", {}))
+
+
+def is_folded(cell: Any) -> bool:
+    """Whether the page shows a cell's code only on request."""
+    return bool(FOLDS & set(cell["metadata"].get("tags", [])))
+
+
+def shown_texts(output: dict[str, Any]) -> Iterator[str]:
+    """The words of one output that the page prints as they are: no tables, pictures, widgets."""
+    if output["output_type"] == "stream":
+        yield output["text"]
+    kinds = output.get("data", {})
+    if set(kinds) == {"text/plain"}:
+        yield kinds["text/plain"]
+
+
+def width_problems(notebook: Any) -> Iterator[str]:
+    """Printed lines that the page would cut off."""
+    for position, cell in code_cells(notebook):
+        for output in cell["outputs"]:
+            for text in shown_texts(output):
+                for line in text.splitlines():
+                    if len(line) > WIDTH:
+                        yield f"cell {position}: prints {len(line)} columns: {line[:60]!r}..."
+
+
+def formula_problems(text: str) -> Iterator[str]:
+    """Formulas of a page that MathJax could not set.
+
+    Sphinx wraps displayed mathematics that holds a ``\\\\`` into ``split``, in which no ``\\tag``
+    may stand. A backslash that was eaten (``\\bar`` read as backspace, ar) leaves a control
+    character behind.
+    """
+    for line in text.split("\n"):  # splitlines would swallow the form feed of an eaten \frac
+        if found := re.search(r"[\x00-\x1f\x7f]", line):
+            around = line[max(0, found.start() - 20) : found.end() + 20]
+            yield f"holds a control character: {around!r}"
+    for formula in FORMULA.finditer(text):
+        display, inline = formula.groups()
+        body = display or inline
+        shown = repr(body.strip()[:60])
+        if display and "\\tag" in display and "\\\\" in display:
+            yield f"a tag stands in a formula of several lines, write \\cr: {shown}"
+        plain = re.sub(r"\\\\|\\[{}]", " ", body)
+        if plain.count("{") != plain.count("}"):
+            yield f"a brace is not closed: {shown}"
+        for first, second in (("left", "right"), ("begin", "end")):
+            counts = [len(re.findall(rf"\\{word}(?![a-z])", plain)) for word in (first, second)]
+            if counts[0] != counts[1]:
+                yield f"{first} without {second}: {shown}"
+
+
+def source_problems(notebook: Any) -> Iterator[str]:
+    """Code wider than the page, and formulas that cannot be set."""
+    for position, cell in enumerate(notebook["cells"]):
+        if cell["cell_type"] == "markdown":
+            for problem in formula_problems(cell["source"]):
+                yield f"cell {position}: {problem}"
+            continue
+        for line in cell["source"].split("\n"):
+            if len(line) > WIDTH:
+                yield f"cell {position}: code of {len(line)} columns: {line[:60]!r}..."
+            if re.search(r"[\x00-\x1f\x7f]", line):
+                yield f"cell {position}: code holds a control character: {line[:60]!r}"
 
 
 def output_problems(notebook: Any) -> Iterator[str]:
@@ -119,8 +188,10 @@ def metadata_problems(notebook: Any) -> Iterator[str]:
 def all_problems(notebook: Any) -> list[str]:
     """Every problem of an executed notebook that is to be committed."""
     checks = (
+        source_problems,
         execution_problems,
         output_problems,
+        width_problems,
         figure_problems,
         widget_problems,
         metadata_problems,

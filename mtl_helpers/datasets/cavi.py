@@ -6,7 +6,7 @@ identities and lists of pairs, a line ``name path name path 0|1``. Names in list
 in case, and paths mix both kinds of slash.
 
 Labels mean what those of the rendered ``caricature`` corpus mean: ``id``, and ``modality`` as a
-place in :data:`mtl_helpers.faces.corpora.caricature.MODALITIES`.
+place in :data:`mtl_helpers.corpus.MODALITIES`.
 
 Note
 ----
@@ -34,10 +34,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_helpers.corpus import PairList
+from mtl_helpers.corpus import MODALITIES, PairList
 from mtl_helpers.datasets.files import Line, Source, Tree
 from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
-from mtl_helpers.faces.corpora.caricature import MODALITIES
 
 __all__ = ["ADAPTER", "PAIR_LISTS", "pairs"]
 

@@ -1,7 +1,7 @@
 """WebCaricature: photographs and caricatures with landmarks and protocols (Huo et al., 2018).
 
 Labels mean what those of the rendered ``caricature`` corpus mean: ``id``, and ``modality`` as a
-place in :data:`mtl_helpers.faces.corpora.caricature.MODALITIES`. Each picture has 17 landmarks
+place in :data:`mtl_helpers.corpus.MODALITIES`. Each picture has 17 landmarks
 (:data:`LANDMARKS`), and the face is cut out by them.
 
 The protocols, by the set's readme, each with a View 1 (``dev``) to choose parameters on and a
@@ -41,7 +41,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtl_helpers.corpus import PairList
+from mtl_helpers.corpus import MODALITIES, PairList
 from mtl_helpers.datasets.files import Line, Source, Tree
 from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
 from mtl_helpers.evaluation.verification import (
@@ -52,7 +52,6 @@ from mtl_helpers.evaluation.verification import (
     roc_auc,
     tar_at_far,
 )
-from mtl_helpers.faces.corpora.caricature import MODALITIES
 
 __all__ = [
     "ADAPTER",

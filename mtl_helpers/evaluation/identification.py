@@ -1,101 +1,35 @@
-"""Gallery/probe identification and the accuracy of side tasks (Yin & Liu 2018, Sec. IV-A)."""
+"""Closed-set identification: who of the gallery is each probe, and where it goes wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from math import gcd
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from mtl_helpers.corpus import GalleryCorpus
-from mtl_helpers.papers.yin2018.model import MultiTaskCNN
-from mtl_helpers.training.batches import to_input
+from mtl_helpers.evaluation.attributes import score_tasks
+from mtl_helpers.evaluation.extract import extract
+from mtl_helpers.evaluation.finite import require_finite
+from mtl_helpers.losses import UNLABELLED
 
-# Degrees of yaw of the paper's three pose groups, p-CNN's branches (Sec. IV-A).
-POSE_GROUPS: dict[str, tuple[int, ...]] = {
-    "right": (-90, -75, -60, -45),
-    "frontal": (-30, -15, 0, 15, 30),
-    "left": (45, 60, 75, 90),
-}
-
-
-@torch.inference_mode()
-def extract(
-    model: MultiTaskCNN,
-    images: NDArray[np.uint8],
-    index: ArrayLike,
-    *,
-    batch: int = 128,
-    device: torch.device | str = "cpu",
-    amp: bool = False,
-) -> dict[str, Tensor]:
-    """Return what the network says about images, without dropout.
-
-    Parameters
-    ----------
-    model
-        Is moved to the device; comes back in the mode it was in.
-    images
-        (N, H, W) or (N, H, W, 3), uint8; a memory map will do.
-    index
-        (n,) images to look at.
-    batch
-        Images at a time.
-    device
-        Where to compute.
-    amp
-        Compute in bfloat16.
-
-    Returns
-    -------
-    dict of str to Tensor
-        On the CPU, float32: ``"x"`` (n, D), the shared feature, and each task's logits (n, K_t)
-        under its name; those of ``"id"`` are the paper's y_d. Of p-CNN also ``"branches"``
-        (n, G, K_id).
-    """
-    device = torch.device(device)
-    index = np.asarray(index, dtype=np.int64)
-    was_training = model.training
-    model.to(device).eval()
-    parts: dict[str, list[Tensor]] = {}
-    try:
-        for start in range(0, len(index), batch):
-            pixels = torch.from_numpy(np.ascontiguousarray(images[index[start : start + batch]]))
-            with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-                out = model(to_input(pixels.to(device)))
-            said = {"x": out.features, **out.logits}
-            if out.branches is not None:
-                said["branches"] = out.branches
-            for name, values in said.items():
-                parts.setdefault(name, []).append(values.float().cpu())
-    finally:
-        model.train(was_training)
-    if not len(index):
-        raise ValueError("There is no image to look at: the index is empty.")
-    return {name: torch.cat(values) for name, values in parts.items()}
+IDENTITY = "id"
 
 
 def nearest_gallery(gallery: Tensor, probes: Tensor, batch: int = 8192) -> Tensor:
     """Return for each probe the position of the gallery feature with the largest cosine.
 
-    Parameters
-    ----------
-    gallery
-        (G, D).
-    probes
-        (P, D).
-    batch
-        Probes at a time.
-
-    Returns
-    -------
-    Tensor
-        (P,) int64; the first of several equally near ones.
+    Of several equally near ones the first: (G, D), (P, D) -> (P,).
     """
+    require_finite(gallery, "Features of the gallery")
+    require_finite(probes, "Features of probes")
     units = F.normalize(gallery.float(), dim=1)  # (G, D)
     # The probe's own length changes no order, so probes need not be normalised.
     return torch.cat([(part.float() @ units.T).argmax(dim=1) for part in probes.split(batch)])
@@ -107,192 +41,232 @@ def rank1(
     probe_features: ArrayLike | Tensor,
     probe_ids: ArrayLike,
 ) -> NDArray[np.bool_]:
-    """Return which probes are identified: the most similar gallery image is of the same identity.
-
-    Similarity is the cosine, as in Yin & Liu (2018), Sec. III-A.
+    """Return which probes are identified: the gallery image of largest cosine is of their identity.
 
     Parameters
     ----------
     gallery_features, gallery_ids
-        (G, D) and (G,), one image an identity.
+        (G, D) and (G,).
     probe_features, probe_ids
-        (P, D) and (P,).
+        (P, D) and (P,), of identities that are in the gallery.
 
     Returns
     -------
     ndarray of bool
         (P,); its mean is the rank-1 identification rate.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit together, or a probe's identity is not in the gallery.
     """
-    gallery = torch.as_tensor(gallery_features)
-    probes = torch.as_tensor(probe_features)
-    known, asked = np.asarray(gallery_ids), np.asarray(probe_ids)
+    gallery, probes = torch.as_tensor(gallery_features), torch.as_tensor(probe_features)
+    owners, people = np.asarray(gallery_ids), np.asarray(probe_ids)
     if gallery.ndim != 2 or probes.ndim != 2 or gallery.shape[1] != probes.shape[1]:
         raise ValueError(
             f"Expected features (G, D) and (P, D), found {tuple(gallery.shape)} and "
             f"{tuple(probes.shape)}."
         )
-    if known.shape != (len(gallery),) or asked.shape != (len(probes),):
+    if owners.shape != (len(gallery),) or people.shape != (len(probes),):
         raise ValueError(
-            f"Expected one identity a feature, found {known.shape} for {len(gallery)} gallery and "
-            f"{asked.shape} for {len(probes)} probe features."
+            f"Expected one identity per feature, found {owners.shape} for {len(gallery)} gallery "
+            f"and {people.shape} for {len(probes)} probe features."
         )
-    strangers = np.setdiff1d(asked, known)
+    strangers = np.setdiff1d(people, owners)
     if strangers.size:
         raise ValueError(
             f"Every probe's identity must be in the gallery, found none for {strangers[:5]}: "
             f"take gallery and probes from the same split."
         )
-    hits: NDArray[np.bool_] = known[nearest_gallery(gallery, probes).numpy()] == asked
+    hits: NDArray[np.bool_] = owners[nearest_gallery(gallery, probes).numpy()] == people
     return hits
 
 
-def mean_class_accuracy(logits: ArrayLike | Tensor, labels: ArrayLike) -> float:
-    """Return the mean over classes of the share of each class's images that is recognised.
-
-    Every class counts the same, however many images it has. Classes without images are left out.
+@dataclass(frozen=True)
+class Factor:
+    """What probes are told apart by: the classes of a task, one by one or in levels.
 
     Parameters
     ----------
-    logits
-        (n, K).
-    labels
-        (n,) in 0 .. K - 1.
-
-    Returns
-    -------
-    float
-        In 0 .. 1; a guess gives 1 / K.
-
-    Raises
-    ------
-    ValueError
-        If there are no images.
-
-    Note
-    ----
-    The paper says "the mean accuracy over all classes"; we read it as the mean of the recalls.
+    task
+        Name of the labels.
+    levels
+        Classes of each level, in the order of a report; when None, each class by its number.
     """
-    truth = np.asarray(labels)
-    if not truth.size:
-        raise ValueError("There are no images to take an accuracy of.")
-    right = torch.as_tensor(logits).argmax(dim=1).numpy() == truth  # (n,)
-    images = np.bincount(truth)  # (K,) or fewer
-    hits = np.bincount(truth, weights=right)
-    present = images > 0
-    return float((hits[present] / images[present]).mean())
+
+    task: str
+    levels: Mapping[str, Sequence[int]] | None = None
+
+    def rates(
+        self, hits: NDArray[np.bool_], labels: Mapping[str, NDArray[np.int64]]
+    ) -> dict[str, float]:
+        """Return the share of hits (P,) at each level that has any probes."""
+        classes = labels[self.task]  # (P,)
+        levels = self.levels
+        if levels is None:
+            levels = {str(k): (k,) for k in np.unique(classes) if k != UNLABELLED}
+        return {
+            name: float(hits[inside].mean())
+            for name, members in levels.items()
+            if (inside := np.isin(classes, members)).any()
+        }
 
 
-def identification_report(
+@dataclass(frozen=True, eq=False)
+class Identification:
+    """The probes of a split, and which of them each feature identifies.
+
+    Attributes
+    ----------
+    split : str
+    gallery, probes : ndarray
+        (G,) and (P,), numbers of pictures.
+    labels : dict of str to ndarray
+        (P,) each, of the probes.
+    outputs : dict of str to Tensor
+        (P, ...) each: what the network says of the probes.
+    hits : dict of str to ndarray of bool
+        (P,) per feature.
+    """
+
+    split: str
+    gallery: NDArray[np.int64]
+    probes: NDArray[np.int64]
+    labels: Mapping[str, NDArray[np.int64]]
+    outputs: Mapping[str, Tensor]
+    hits: Mapping[str, NDArray[np.bool_]]
+
+    def report(self, factors: Mapping[str, Factor] | None = None) -> dict[str, Any]:
+        """Return the rates, in 0 .. 1, ready for JSON.
+
+        Parameters
+        ----------
+        factors
+            What the rates are split by, under the name that the report gives it; when None, the
+            classes of every task but the identity, as ``"by_<task>"``.
+
+        Returns
+        -------
+        dict
+            ``"split"``; ``"gallery"`` and ``"probes"``, numbers of pictures; ``"rank1"``, per
+            feature ``"overall"`` and the rates by each factor; ``"side"``, the
+            :func:`~mtl_helpers.evaluation.attributes.mean_class_accuracy` of other tasks.
+        """
+        if factors is None:
+            factors = {f"by_{task}": Factor(task) for task in self.labels if task != IDENTITY}
+        rank1_rates = {
+            feature: {
+                "overall": float(hits.mean()),
+                **{name: factor.rates(hits, self.labels) for name, factor in factors.items()},
+            }
+            for feature, hits in self.hits.items()
+        }
+        tasks = [task for task in self.outputs if task in self.labels and task != IDENTITY]
+        side = score_tasks(self.outputs, self.labels, tasks)
+        return {
+            "split": self.split,
+            "gallery": len(self.gallery),
+            "probes": len(self.probes),
+            "rank1": rank1_rates,
+            "side": {task: scores["balanced_accuracy"] for task, scores in side.items()},
+        }
+
+    @property
+    def people(self) -> NDArray[np.int64]:
+        """Identities of the probes, ascending."""
+        return np.unique(self.labels[IDENTITY])
+
+    def by_person(self) -> dict[str, NDArray[np.generic]]:
+        """Return the share of each person's probes that is identified, people ascending.
+
+        Returns
+        -------
+        dict of str to ndarray
+            ``"people/<split>/<feature>"`` (people,) float32; and where people have different
+            numbers of probes, those as ``"people/<split>/probes"`` int32.
+        """
+        _, person, probes = np.unique(
+            self.labels[IDENTITY], return_inverse=True, return_counts=True
+        )
+        arrays: dict[str, NDArray[np.generic]] = {
+            f"people/{self.split}/{feature}": (
+                np.bincount(person, weights=hits, minlength=len(probes)) / probes
+            ).astype(np.float32)
+            for feature, hits in self.hits.items()
+        }
+        if len(np.unique(probes)) > 1:
+            arrays[f"people/{self.split}/probes"] = probes.astype(np.int32)
+        return arrays
+
+
+def identify(
     corpus: GalleryCorpus,
     split: str,
-    model: MultiTaskCNN,
+    network: nn.Module,
     *,
     probes: ArrayLike | None = None,
+    features: Mapping[str, str] | None = None,
     batch: int = 128,
     device: torch.device | str = "cpu",
     amp: bool = False,
-) -> dict[str, Any]:
-    """Identify the probes of a split and count how often it is right, and where.
+) -> Identification:
+    """Identify the probes of a split, whose people the network was not trained on.
 
     Parameters
     ----------
-    corpus
-        Gives images, labels, gallery, probes and the yaw of each pose class.
-    split
-        ``"validation"`` or ``"test"``: identities that were not trained on.
-    model
-        A trained network.
+    corpus, split
+        Gives gallery, probes and their labels.
+    network, batch, device, amp
+        As for :func:`~mtl_helpers.evaluation.extract.extract`.
     probes
         (P,) some of the split's probes; all when None.
-    batch, device, amp
-        As for :func:`extract`.
-
-    Returns
-    -------
-    dict
-        Ready for JSON, rates in 0 .. 1:
-
-        - ``"split"``, ``"gallery"`` and ``"probes"``: the split, and numbers of images;
-        - ``"rank1"``: under ``"y_d"`` (identity logits, if there is an identity task) and ``"x"``
-          (shared feature) each ``"overall"``, ``"by_yaw"`` (keys are degrees, ``"-90"`` to
-          ``"90"``), ``"by_group"`` (``"right"``, ``"frontal"``, ``"left"``: :data:`POSE_GROUPS`),
-          ``"by_illumination"`` and ``"by_expression"`` (keys are class numbers);
-        - ``"side"``: mean class accuracy of every task but identity, on the probes.
-
-    Note
-    ----
-    Rates are over probes, so the two overhead cameras count towards -45 and 45 degrees, as in the
-    paper.
+    features
+        Which of the network's outputs people are compared by, under the name that the result gives
+        it; outputs that the network lacks are left out. When None, identity scores and x.
     """
-    gallery = np.asarray(corpus.gallery(split))
-    chosen = np.asarray(corpus.probes(split) if probes is None else probes, dtype=np.int64)
-    everything = extract(
-        model,
+    gallery = np.asarray(corpus.gallery(split), dtype=np.int64)
+    asked = np.asarray(corpus.probes(split) if probes is None else probes, dtype=np.int64)
+    outputs = extract(
+        network,
         corpus.images,
-        np.concatenate([gallery, chosen]),
+        np.concatenate([gallery, asked]),
         batch=batch,
         device=device,
         amp=amp,
     )
-    known = corpus.labels(gallery)["id"]
-    labels = corpus.labels(chosen)
-    yaw = np.asarray(corpus.yaw_degrees)[labels["pos"]]  # (P,) degrees
-
-    features = {"x": everything["x"]}
-    if "id" in everything:
-        features = {"y_d": everything["id"], **features}
-    rates: dict[str, Any] = {}
-    for name, values in features.items():
-        hits = rank1(values[: len(gallery)], known, values[len(gallery) :], labels["id"])
-        rates[name] = {
-            "overall": float(hits.mean()),
-            "by_yaw": _rates_by(hits, yaw),
-            "by_group": {
-                group: float(hits[inside].mean())
-                for group, degrees in POSE_GROUPS.items()
-                if (inside := np.isin(yaw, degrees)).any()
-            },
-            "by_illumination": _rates_by(hits, labels["illum"]),
-            "by_expression": _rates_by(hits, labels["exp"]),
-        }
-    side = {
-        task: mean_class_accuracy(everything[task][len(gallery) :], labels[task])
-        for task in model.tasks
-        if task != "id"
+    features = {IDENTITY: IDENTITY, "x": "x"} if features is None else features
+    if not any(output in outputs for output in features.values()):
+        raise ValueError(
+            f"Expected one of the outputs {list(features.values())}, found {list(outputs)}: say "
+            "by which feature people are compared."
+        )
+    owners, labels = corpus.labels(gallery)[IDENTITY], corpus.labels(asked)
+    start = len(gallery)
+    hits = {
+        name: rank1(outputs[output][:start], owners, outputs[output][start:], labels[IDENTITY])
+        for name, output in features.items()
+        if output in outputs
     }
-    return {
-        "split": split,
-        "gallery": len(gallery),
-        "probes": len(chosen),
-        "rank1": rates,
-        "side": side,
-    }
+    of_probes = {name: values[start:] for name, values in outputs.items()}
+    return Identification(split, gallery, asked, labels, of_probes, hits)
 
 
-def _rates_by(hits: NDArray[np.bool_], values: NDArray[np.integer]) -> dict[str, float]:
-    return {str(value): float(hits[values == value].mean()) for value in np.unique(values)}
+def coprime_stride(levels: Iterable[int], about: int) -> int:
+    """Return the smallest stride, ``about`` or more, that shares no divisor with any of the levels.
+
+    A list that runs through all combinations of factors, whose numbers of levels are given, then
+    meets every level of each factor equally often, and no two factors move in step.
+    """
+    counts = [int(level) for level in levels]
+    return next(stride for stride in count(about) if all(gcd(stride, n) == 1 for n in counts))
 
 
-def flatten_report(report: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """Return a report's numbers under one name each, e.g. ``"rank1/y_d/by_yaw/-90"``.
+def probe_sample(probes: ArrayLike, levels: Iterable[int], about: int = 4) -> NDArray[np.int64]:
+    """Return about every fourth probe, at a stride coprime to the factors' numbers of levels.
 
     Parameters
     ----------
-    report
-        From :func:`identification_report`, or a part of one.
-    prefix
-        Put before every name.
+    probes
+        (P,) in an order that runs through all combinations of the factors, person after person.
+    levels
+        Of each factor that the pictures were made by, e.g. 15 cameras, 6 lights, 6 expressions.
+    about
+        The least stride.
     """
-    flat: dict[str, float] = {}
-    for key, value in report.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            flat.update(flatten_report(value, f"{name}/"))
-        elif isinstance(value, (int, float)):
-            flat[name] = value
-    return flat
+    chosen: NDArray[np.int64] = np.asarray(probes, dtype=np.int64)[:: coprime_stride(levels, about)]
+    return chosen

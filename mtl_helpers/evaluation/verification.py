@@ -18,6 +18,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.preprocessing import normalize
 
 from mtl_helpers.corpus import PairList
+from mtl_helpers.evaluation.finite import require_finite
 
 __all__ = [
     "FoldScores",
@@ -44,41 +45,18 @@ __all__ = [
 
 
 def cosine_matrix(probes: ArrayLike, gallery: ArrayLike) -> NDArray[np.float64]:
-    """Return the cosine of every probe with every gallery feature.
+    """Return the cosine of every probe with every gallery feature: (P, D), (G, D) -> (P, G).
 
-    Parameters
-    ----------
-    probes, gallery
-        (P, D) and (G, D). The cosine with a feature of length 0 is 0.
-
-    Returns
-    -------
-    ndarray
-        (P, G), in -1 .. 1.
+    The cosine with a feature of length 0 is 0.
     """
     units: NDArray[np.float64] = _units(probes) @ _units(gallery).T
     return units
 
 
 def cosine_scores(features: ArrayLike, pairs: PairList) -> NDArray[np.float64]:
-    """Return the cosine of the two features of each pair.
+    """Return the cosine of the two features of each pair: (N, D), P pairs -> (P,).
 
-    Parameters
-    ----------
-    features
-        (N, D), a row for each picture that the pairs can name.
-    pairs
-        P pairs.
-
-    Returns
-    -------
-    ndarray
-        (P,), in -1 .. 1; 0 where a feature has length 0.
-
-    Raises
-    ------
-    ValueError
-        If a pair names a picture beyond the features.
+    The cosine with a feature of length 0 is 0.
     """
     units = _units(features)  # (N, D)
     _check_within(pairs, len(units))
@@ -89,26 +67,10 @@ def cosine_scores(features: ArrayLike, pairs: PairList) -> NDArray[np.float64]:
 def mirrored_scores(
     features: ArrayLike, mirrored: ArrayLike, pairs: PairList
 ) -> NDArray[np.float64]:
-    """Return each pair's cosine, averaged over the four pairs of picture and mirror image.
+    """Return each pair's cosine, averaged over the four pairs of picture and mirror image: (P,).
 
-    Yin & Liu (2018, Sec. IV-C) do so in the wild.
-
-    Parameters
-    ----------
-    features, mirrored
-        (N, D) features of the pictures, and of the same pictures flipped left to right.
-    pairs
-        P pairs.
-
-    Returns
-    -------
-    ndarray
-        (P,).
-
-    Raises
-    ------
-    ValueError
-        If the two arrays differ in shape, or a pair names a picture beyond them.
+    Yin & Liu (2018, Sec. IV-C) do so in the wild. ``mirrored`` (N, D) are features of the same
+    pictures flipped left to right.
     """
     straight, flipped = _units(features), _units(mirrored)
     if straight.shape != flipped.shape:
@@ -126,6 +88,7 @@ def _units(features: ArrayLike) -> NDArray[np.float64]:
     values = np.asarray(features, dtype=np.float64)
     if values.ndim != 2:
         raise ValueError(f"Expected features (N, D), found shape {values.shape}.")
+    require_finite(values, "Features")
     units: NDArray[np.float64] = normalize(values)
     return units
 
@@ -141,13 +104,7 @@ def _check_within(pairs: PairList, count: int) -> None:
 
 @dataclass(frozen=True, eq=False)
 class FoldScores:
-    """A number for each fold, and what the protocols report of them.
-
-    Attributes
-    ----------
-    folds : ndarray
-        (F,), one number a fold.
-    """
+    """A number per fold, ``folds`` (F,), and what the protocols report of them."""
 
     folds: NDArray[np.float64]
 
@@ -166,32 +123,16 @@ class FoldScores:
 
 @dataclass(frozen=True, eq=False)
 class TenFoldAccuracy(FoldScores):
-    """Accuracy of each fold at the threshold that the other folds chose.
-
-    Attributes
-    ----------
-    folds, thresholds : ndarray
-        (F,) each; accuracies are shares in 0 .. 1.
-    """
+    """Accuracy of each fold, in 0 .. 1, at the threshold (F,) that the other folds chose."""
 
     thresholds: NDArray[np.float64]
 
 
 def best_threshold(scores: ArrayLike, same: ArrayLike) -> float:
-    """Return the threshold with the most right decisions.
+    """Return the threshold with the most right decisions on scores (P,) of pairs ``same`` or not.
 
-    Parameters
-    ----------
-    scores
-        (P,) similarities.
-    same
-        (P,) whether a pair is of one person.
-
-    Returns
-    -------
-    float
-        Halfway between two neighbouring scores, or at an end: the lowest score (accept all) or a
-        little above the highest (accept none). Of equally good thresholds the lowest.
+    It lies halfway between two neighbouring scores, or at an end: the lowest score (accept all) or
+    a little above the highest (accept none). Of equally good thresholds it is the lowest.
     """
     values, truth = _check_scores(scores, same)
     levels, place = np.unique(values, return_inverse=True)  # (L,), (P,)
@@ -215,19 +156,8 @@ def ten_fold_accuracy(scores: ArrayLike, pairs: PairList) -> TenFoldAccuracy:
 
     For each fold the threshold is chosen on all the others (:func:`best_threshold`) and the
     accuracy is taken on the fold. LFW reports the mean and its standard error (Huang et al., 2007,
-    "Labeled Faces in the Wild", Sec. III-B). CFP uses the same (Sengupta et al., 2016).
-
-    Parameters
-    ----------
-    scores
-        (P,) similarities.
-    pairs
-        The P pairs, in at least two folds (LFW and CFP have ten).
-
-    Raises
-    ------
-    ValueError
-        If there is one fold only, or not one finite score a pair.
+    "Labeled Faces in the Wild", Sec. III-B). CFP uses the same (Sengupta et al., 2016). Both have
+    ten folds; two will do.
     """
     values, truth = _check_scores(scores, pairs.same)
     if pairs.folds < 2:
@@ -246,24 +176,15 @@ def over_folds(
     pairs: PairList,
     metric: Callable[[NDArray[np.float64], NDArray[np.bool_]], float],
 ) -> FoldScores:
-    """Take a metric on each fold by itself.
+    """Take a metric of scores and truths, e.g. :func:`roc_auc`, on each fold by itself.
 
     CFP reports AUC and EER so, and WebCaricature its VAL@FAR.
-
-    Parameters
-    ----------
-    scores
-        (P,) similarities.
-    pairs
-        The P pairs.
-    metric
-        Called with the scores and truths of a fold, e.g. :func:`roc_auc`.
     """
     values, truth = _check_scores(scores, pairs.same)
-    found = [
+    numbers = [
         metric(values[pairs.fold == fold], truth[pairs.fold == fold]) for fold in range(pairs.folds)
     ]
-    return FoldScores(np.array(found, dtype=np.float64))
+    return FoldScores(np.array(numbers, dtype=np.float64))
 
 
 # -- the ROC curve and points on it ------------------------------------------------------------
@@ -293,13 +214,7 @@ def roc(
 
 
 def roc_auc(scores: ArrayLike, same: ArrayLike) -> float:
-    """Return the area under the ROC curve: the chance that a same pair outscores a different one.
-
-    Parameters
-    ----------
-    scores, same
-        As for :func:`roc`.
-    """
+    """Return the area under the ROC curve: how often a same pair outscores a different one."""
     values, truth = _check_scores(scores, same, both=True)
     return float(roc_auc_score(truth, values))
 
@@ -307,13 +222,6 @@ def roc_auc(scores: ArrayLike, same: ArrayLike) -> float:
 def equal_error_rate(scores: ArrayLike, same: ArrayLike) -> float:
     """Return the error where false accepts and false rejects are equally frequent.
 
-    Parameters
-    ----------
-    scores, same
-        As for :func:`roc`.
-
-    Note
-    ----
     The point lies on the ROC curve drawn with straight lines between its corners, where it meets
     the line FAR = 1 - TAR.
     """
@@ -343,11 +251,6 @@ def tar_at_far(
         threshold among the scores whose false accepts do not exceed ``far``. The two differ by at
         most one corner; where there are fewer than 1 / ``far`` different pairs, the first is a
         guess between none and one false accept.
-
-    Raises
-    ------
-    ValueError
-        If ``far`` is not in 0 .. 1.
     """
     if not 0 <= far <= 1:
         raise ValueError(f"A false accept rate lies in 0 .. 1, found {far}.")
@@ -368,13 +271,9 @@ def _check_scores(
         raise TypeError(f"same must be of booleans, not of type {truth.dtype}.")
     if values.ndim != 1 or values.shape != truth.shape or not len(values):
         raise ValueError(
-            f"Expected one score a pair, found {values.shape} scores for {truth.shape} pairs."
+            f"Expected one score per pair, found {values.shape} scores for {truth.shape} pairs."
         )
-    if not np.isfinite(values).all():
-        raise ValueError(
-            f"Scores must be finite, found {values[~np.isfinite(values)][0]}; a network that "
-            "diverged gives such scores."
-        )
+    require_finite(values, "Scores of pairs")
     if both and (truth.all() or not truth.any()):
         raise ValueError("A ROC curve needs same and different pairs, found one kind only.")
     return values, truth
@@ -405,54 +304,33 @@ def identity_ranks(
         (P,), from 1 to the number of identities; 0 for a probe whose identity is not in the
         gallery.
 
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit together, or a similarity is not finite.
-
     Note
     ----
     :func:`mtl_helpers.evaluation.identification.rank1` gives a tie to the entry that stands first.
     """
     table = np.asarray(similarity, dtype=np.float64)
-    known, asked = np.asarray(gallery_ids), np.asarray(probe_ids)
-    if table.ndim != 2 or table.shape != (len(asked), len(known)) or not table.shape[1]:
+    owners, people = np.asarray(gallery_ids), np.asarray(probe_ids)
+    if table.ndim != 2 or table.shape != (len(people), len(owners)) or not table.shape[1]:
         raise ValueError(
-            f"Expected similarities (P, G) = ({len(asked)}, {len(known)}), found {table.shape}."
+            f"Expected similarities (P, G) = ({len(people)}, {len(owners)}), found {table.shape}."
         )
-    if not np.isfinite(table).all():
-        raise ValueError("Similarities must be finite, found NaN or infinity.")
-    identities, place = np.unique(known, return_inverse=True)  # (I,), (G,)
+    require_finite(table, "Similarities")
+    identities, place = np.unique(owners, return_inverse=True)  # (I,), (G,)
     order = np.argsort(place, kind="stable")
     starts = np.searchsorted(place[order], np.arange(len(identities)))
     best = np.maximum.reduceat(table[:, order], starts, axis=1)  # (P, I)
-    column = np.searchsorted(identities, asked).clip(max=len(identities) - 1)  # (P,)
-    own = best[np.arange(len(asked)), column]
+    column = np.searchsorted(identities, people).clip(max=len(identities) - 1)  # (P,)
+    own = best[np.arange(len(people)), column]
     ranks = (best >= own[:, None]).sum(axis=1)  # its own counts once: rank 1 is the best
-    return np.where(identities[column] == asked, ranks, 0).astype(np.int64)
+    return np.where(identities[column] == people, ranks, 0).astype(np.int64)
 
 
 def rank_k(
     similarity: ArrayLike, gallery_ids: ArrayLike, probe_ids: ArrayLike, k: int = 1
 ) -> NDArray[np.bool_]:
-    """Return which probes find their identity among the ``k`` most similar ones.
+    """Return which probes (P,) find their identity among the ``k`` most similar ones.
 
-    Parameters
-    ----------
-    similarity, gallery_ids, probe_ids
-        As for :func:`identity_ranks`.
-    k
-        At least 1.
-
-    Returns
-    -------
-    ndarray of bool
-        (P,); its mean is the rank-k identification rate.
-
-    Raises
-    ------
-    ValueError
-        If a probe's identity is not in the gallery, or ``k`` is less than 1.
+    Arguments are those of :func:`identity_ranks`; every probe's identity must be in the gallery.
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, found {k}.")
@@ -464,24 +342,14 @@ def rank_k(
 def cmc(
     similarity: ArrayLike, gallery_ids: ArrayLike, probe_ids: ArrayLike, ranks: int | None = None
 ) -> NDArray[np.float64]:
-    """Return the cumulative match characteristic: the rank-k rate for k = 1, 2, ...
+    """Return the cumulative match characteristic: the rank-k rate for k = 1, 2, ... ``ranks``.
 
-    Parameters
-    ----------
-    similarity, gallery_ids, probe_ids
-        As for :func:`identity_ranks`; every probe's identity must be in the gallery.
-    ranks
-        Length of the curve; the number of identities in the gallery when None.
-
-    Returns
-    -------
-    ndarray
-        (ranks,), rising.
+    Arguments are those of :func:`rank_k`; ``ranks`` is the number of identities when None.
     """
-    found = _closed_set(similarity, gallery_ids, probe_ids)
+    probe_ranks = _closed_set(similarity, gallery_ids, probe_ids)
     length = len(np.unique(np.asarray(gallery_ids))) if ranks is None else ranks
-    counts = np.bincount(found, minlength=length + 1)[1 : length + 1]  # (ranks,)
-    curve: NDArray[np.float64] = np.cumsum(counts) / len(found)
+    counts = np.bincount(probe_ranks, minlength=length + 1)[1 : length + 1]  # (ranks,)
+    curve: NDArray[np.float64] = np.cumsum(counts) / len(probe_ranks)
     return curve
 
 
@@ -503,28 +371,12 @@ def _closed_set(
 def tpir_at_fpir(
     similarity: ArrayLike, gallery_ids: ArrayLike, probe_ids: ArrayLike, fpir: float
 ) -> float:
-    """Return the open-set identification rate at a rate of false alarms.
+    """Return the open-set identification rate at a rate of false alarms, ``fpir``.
 
     A probe of somebody who is not in the gallery raises a false alarm if its largest similarity
     reaches the threshold. A probe of somebody who is counts if its own identity ranks first and
-    reaches the threshold. The threshold is the lowest with at most ``fpir`` false alarms.
-
-    Parameters
-    ----------
-    similarity, gallery_ids, probe_ids
-        As for :func:`identity_ranks`.
-    fpir
-        Allowed share of false alarms, in 0 .. 1.
-
-    Returns
-    -------
-    float
-        In 0 .. 1; 1 minus it is IJB-A's FNIR (Klare et al., 2015, Sec. 4).
-
-    Raises
-    ------
-    ValueError
-        If probes of one of the two kinds are missing, or ``fpir`` is out of range.
+    reaches the threshold. The threshold is the lowest with at most ``fpir`` false alarms. 1 minus
+    the rate is IJB-A's FNIR (Klare et al., 2015, Sec. 4).
     """
     if not 0 <= fpir <= 1:
         raise ValueError(f"A false alarm rate lies in 0 .. 1, found {fpir}.")
@@ -557,11 +409,9 @@ def pool_templates(
     Parameters
     ----------
     features
-        (N, D), one a picture or frame.
-    template
-        (N,) template of each.
-    media
-        (N,) medium of each: the still or the video that it belongs to.
+        (N, D), one per picture or frame.
+    template, media
+        (N,) template of each, and the still or the video that it belongs to.
 
     Returns
     -------
@@ -569,23 +419,18 @@ def pool_templates(
         (T,) template numbers, ascending.
     pooled : ndarray
         (T, D), each of length 1 (or 0, where features cancel out).
-
-    Raises
-    ------
-    ValueError
-        If there is not one template (and one medium) a feature.
     """
     units = _units(features)
     owner = np.asarray(template, dtype=np.int64)
     if owner.shape != (len(units),) or not len(units):
         raise ValueError(
-            f"Expected one template a feature, found {owner.shape} for {len(units)} features."
+            f"Expected one template per feature, found {owner.shape} for {len(units)} features."
         )
     if media is not None:
         medium = np.asarray(media, dtype=np.int64)
         if medium.shape != owner.shape:
             raise ValueError(
-                f"Expected one medium a feature, found {medium.shape} for {len(units)} features."
+                f"Expected one medium per feature, found {medium.shape} for {len(units)} features."
             )
         pairs, group = np.unique(np.stack([owner, medium]), axis=1, return_inverse=True)
         units, owner = _means(units, group.reshape(-1), pairs.shape[1]), pairs[0]

@@ -11,8 +11,9 @@ picture of each is known, and every other is given the name of the most similar 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -26,15 +27,26 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mtl_helpers.corpus import Corpus
-from mtl_helpers.evaluation.identification import extract, mean_class_accuracy, rank1
-from mtl_helpers.faces.corpora.kinds import CORPORA, Spec, load_corpus
+from mtl_helpers.evaluation.attributes import mean_class_accuracy
+from mtl_helpers.evaluation.extract import extract
+from mtl_helpers.evaluation.identification import rank1
+from mtl_helpers.faces.corpora.kinds import CORPORA, load_corpus
+from mtl_helpers.faces.corpora.rendered import RenderedSpec
 from mtl_helpers.losses import UNLABELLED
 from mtl_helpers.machine import pick_device
+from mtl_helpers.networks import MultiTaskNetwork, seeded_network
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
+from mtl_helpers.runs.legacy import TRAINING_MOVES, rearranged
 from mtl_helpers.runs.record import Record
-from mtl_helpers.training.batches import stream_seed, to_input
-from mtl_helpers.training.loop import TrainConfig, fit
+from mtl_helpers.streams import stream_seed
+from mtl_helpers.training.batches import labelled_batches, to_input
+from mtl_helpers.training.joint import JointTraining
+from mtl_helpers.training.loop import train
+from mtl_helpers.training.optimizers import SGDConfig
+from mtl_helpers.training.plan import Plan
+from mtl_helpers.training.weighting import FixedWeights
+from mtl_helpers.trunks import CASIANet
 
 __all__ = ["EXPERIMENT", "FactorProbeConfig", "configs", "summary"]
 
@@ -65,15 +77,21 @@ class FactorProbeConfig:
         ``"linear"`` or ``"network"``.
     corpus
         What was rendered.
-    train
-        The tasks are the factors; a linear probe uses nothing else of it but the seed.
+    tasks
+        The factors.
+    plan, width, optimizer, dropout
+        How a network learns.
     """
 
     arm: str
     seed: int
     method: Literal["linear", "network"]
-    corpus: Spec
-    train: TrainConfig
+    corpus: RenderedSpec
+    tasks: tuple[str, ...]
+    plan: Plan
+    width: float
+    optimizer: SGDConfig = field(default_factory=SGDConfig)
+    dropout: float = 0.4
 
 
 def configs(preset: Preset) -> list[FactorProbeConfig]:
@@ -98,7 +116,7 @@ def configs(preset: Preset) -> list[FactorProbeConfig]:
 def _config(
     preset: Preset,
     corpus: str,
-    spec: Spec,
+    spec: RenderedSpec,
     tasks: tuple[str, ...],
     method: Literal["linear", "network"],
     seed: int,
@@ -110,14 +128,16 @@ def _config(
         seed=seed,
         method=method,
         corpus=spec,
-        train=TrainConfig.from_preset(
+        tasks=tasks,
+        plan=Plan.from_preset(
             preset,
-            tasks,
-            (1.0 / len(tasks) ** 0.5,) * len(tasks),
             steps=steps,
             warmup_steps=min(preset.warmup_steps, steps // 2),
-            seed=seed,
+            bfloat16=None,
         ),
+        width=preset.width,
+        optimizer=SGDConfig(weight_decay=preset.weight_decay),
+        dropout=preset.dropout,
     )
 
 
@@ -128,12 +148,19 @@ def run(config: FactorProbeConfig) -> Outcome:
     seconds = 0.0
     if config.method == "network":
         device = pick_device()
-        result = fit(corpus, config.train, device=device, progress=False)
+        plan = replace(config.plan, seed=config.seed)
+        batches = labelled_batches(corpus, config.tasks, plan)
+        classes = {task: int(corpus.class_counts[task]) for task in config.tasks}
+        trunk = functools.partial(CASIANet, config.width, batches.channels, config.dropout)
+        network = seeded_network(trunk, lambda t: MultiTaskNetwork(t, classes), config.seed)
+        weights = FixedWeights(dict.fromkeys(config.tasks, 1.0 / len(config.tasks) ** 0.5))
+        method = JointTraining(network, weights, config.optimizer)
+        result = train(method, batches, plan, device=device, progress=False)
         seconds = result.seconds
-        said = extract(result.final, corpus.images, test, device=device, amp=result.amp)
-        scores = {task: said["x" if task == "id" else task].numpy() for task in config.train.tasks}
+        outputs = extract(result.final, corpus.images, test, device=device, amp=result.bfloat16)
+        scores = {task: outputs["x" if task == "id" else task].numpy() for task in config.tasks}
     else:
-        scores = _linear_scores(corpus, config.train.tasks, test, config.seed)
+        scores = _linear_scores(corpus, config.tasks, test, config.seed)
     truth = corpus.labels(test)
     metrics: dict[str, Any] = {
         task: _score(task, scores[task], truth[task], corpus.class_counts[task]) for task in scores
@@ -146,10 +173,8 @@ def _test_index(corpus: Corpus) -> NDArray[np.int64]:
     test = corpus.split("test")
     if len(test) <= TEST_IMAGES:
         return test
-    chosen = np.random.default_rng(stream_seed(0, "probed")).choice(
-        test, TEST_IMAGES, replace=False
-    )
-    return np.sort(chosen)
+    rng = np.random.default_rng(stream_seed(0, "probed"))
+    return np.sort(rng.choice(test, TEST_IMAGES, replace=False))
 
 
 def _score(
@@ -157,15 +182,14 @@ def _score(
 ) -> dict[str, Any]:
     """Return a factor's score, its chance level and how many pictures were asked about."""
     if task == "id":
-        _, known = np.unique(truth, return_index=True)
-        asked = np.setdiff1d(np.arange(len(truth)), known)
-        hits = rank1(scores[known], truth[known], scores[asked], truth[asked])
-        return {"score": float(hits.mean()), "chance": 1 / len(known), "images": len(asked)}
-    labelled = truth != UNLABELLED
+        _, gallery = np.unique(truth, return_index=True)
+        probes = np.setdiff1d(np.arange(len(truth)), gallery)
+        hits = rank1(scores[gallery], truth[gallery], scores[probes], truth[probes])
+        return {"score": float(hits.mean()), "chance": 1 / len(gallery), "images": len(probes)}
     return {
-        "score": mean_class_accuracy(scores[labelled], truth[labelled]),
+        "score": mean_class_accuracy(scores, truth),
         "chance": 1 / classes,
-        "images": int(labelled.sum()),
+        "images": int((truth != UNLABELLED).sum()),
     }
 
 
@@ -174,29 +198,30 @@ def _linear_scores(
 ) -> dict[str, NDArray[np.floating]]:
     """Return scores (n, K) of linear classifiers, and discriminant features (n, D) for ``id``."""
     rng = np.random.default_rng(stream_seed(seed, "linear probe"))
-    train = corpus.split("train")
-    train = rng.permutation(train)[:LINEAR_IMAGES]
-    known, asked = _pixels(corpus, train), _pixels(corpus, test)
+    train = rng.permutation(corpus.split("train"))[:LINEAR_IMAGES]
+    pixels = _pixels(corpus, train)
     components = PCA(
-        min(COMPONENTS, *(size - 1 for size in known.shape)),
+        min(COMPONENTS, *(size - 1 for size in pixels.shape)),
         svd_solver="randomized",
         random_state=0,
-    ).fit(known)
-    known, asked = components.transform(known), components.transform(asked)
+    ).fit(pixels)
+    train_inputs = components.transform(pixels)
+    test_inputs = components.transform(_pixels(corpus, test))
     labels = corpus.labels(train)
     scores = {}
     for task in tasks:
-        chosen = labels[task] != UNLABELLED
-        inputs, truth = known[chosen], labels[task][chosen]
+        labelled = labels[task] != UNLABELLED
+        inputs, truth = train_inputs[labelled], labels[task][labelled]
         if task == "id":
             discriminants = LinearDiscriminantAnalysis().fit(inputs, truth)
-            scores[task] = discriminants.transform(asked)
+            scores[task] = discriminants.transform(test_inputs)
         else:
             scaled = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
             scaled.fit(inputs, truth)
             classes = scaled[-1].classes_
-            logits = np.full((len(asked), corpus.class_counts[task]), -np.inf)
-            logits[:, classes] = np.log(scaled.predict_proba(asked) + 1e-12)
+            # a class without training pictures stands below all others
+            logits = np.full((len(test), corpus.class_counts[task]), np.log(1e-12) - 1)
+            logits[:, classes] = np.log(scaled.predict_proba(test_inputs) + 1e-12)
             scores[task] = logits
     return scores
 
@@ -216,7 +241,15 @@ def prepare(preset: Preset) -> None:
         load_corpus(kind.from_preset(preset))
 
 
-EXPERIMENT = Experiment(name="factor_probes", configs=configs, run=run, prepare=prepare)
+def modern_probe(record: Record) -> Record:
+    """Turn a record of schema 1 into one of today; it goes when the runs are made anew."""
+    gone = ("feature_l2", "label_smoothing", "clip_norm")
+    return rearranged(record, {**TRAINING_MOVES, **{f"train.{name}": None for name in gone}})
+
+
+EXPERIMENT = Experiment(
+    name="factor_probes", configs=configs, run=run, prepare=prepare, modernise=modern_probe
+)
 
 
 def summary(records: Sequence[Record]) -> pd.DataFrame:

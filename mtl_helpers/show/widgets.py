@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from mtl_helpers.show.plots import figure_png, learning_curves
+from mtl_helpers.show.stack import Stack
 
 __all__ = [
     "Axis",
@@ -224,7 +225,7 @@ def linked_frames(
             ipywidgets.HTML(_image_html(data, f"{texts[name]} {description}: {label}."))
             for data, label in zip(frames, shown, strict=True)
         ]
-        stack = ipywidgets.Stack(children=pictures, selected_index=start)
+        stack = Stack(children=pictures, selected_index=start)
         ipywidgets.jslink((slider, "index"), (stack, "selected_index"))
         stacks[name] = stack
         title = [ipywidgets.HTML(f"<strong>{html.escape(name)}</strong>")] if name else []
@@ -348,9 +349,7 @@ def frame_grid(
             )
             return ipywidgets.HTML(_image_html(data, f"{alt} {words}."), **shared)
         inner = [stack((*place, i)) for i in range(len(axes[level].values))]
-        box = ipywidgets.Stack(
-            children=inner, selected_index=axes[level].start, layout=shared["layout"]
-        )
+        box = Stack(children=inner, selected_index=axes[level].start, layout=shared["layout"])
         ipywidgets.jslink((sliders[level], "index"), (box, "selected_index"))
         return box
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from mtl_helpers.trunks.protocol import MapTrunk
+
 # Channels of the two convolutions of each block at width 1 (Yin & Liu 2018, Fig. 2).
 BLOCK_CHANNELS: tuple[tuple[int, int], ...] = (
     (32, 64),
@@ -26,13 +28,8 @@ def scaled(channels: int, width: float) -> int:
 class ConvBlock(nn.Module):
     """Two 3x3 convolutions, each with batch normalisation, and what follows them.
 
-    Parameters
-    ----------
-    in_channels, middle, out_channels
-        Channels before, between and after the two convolutions.
-    last
-        The fifth block: no ReLU after its second convolution, so that x may take either sign,
-        and no max pooling, because average pooling follows in the trunk's head.
+    The fifth block, ``last``, has no ReLU after its second convolution, so that x may take either
+    sign, and no max pooling, because the trunk's head averages its maps.
     """
 
     def __init__(self, in_channels: int, middle: int, out_channels: int, *, last: bool) -> None:
@@ -44,7 +41,9 @@ class ConvBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.relu = nn.ReLU(inplace=True)
         # The maximum of rectified values is the rectified maximum, and there are four times fewer.
-        self.after = nn.Identity() if last else nn.Sequential(_halve(), nn.ReLU(inplace=True))
+        # ceil_mode is Caffe's rounding: 100 -> 50 -> 25 -> 13 -> 7, the sizes of Fig. 2.
+        halve = nn.MaxPool2d(2, ceil_mode=True)
+        self.after = nn.Identity() if last else nn.Sequential(halve, nn.ReLU(inplace=True))
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the block's maps, halved unless it is the last: (B, C, H, W) -> (B, C', h, w)."""
@@ -54,39 +53,12 @@ class ConvBlock(nn.Module):
         return out
 
 
-def _halve() -> nn.Module:
-    # ceil_mode is Caffe's rounding: 100 -> 50 -> 25 -> 13 -> 7, the sizes of Fig. 2.
-    return nn.MaxPool2d(2, ceil_mode=True)
-
-
-class CASIANet(nn.Module):
+class CASIANet(MapTrunk):
     """CASIA-Net with batch normalisation (Yin & Liu 2018, Fig. 2 and Sec. III-A).
 
-    Five blocks of two 3x3 convolutions. Blocks 1 to 4 end in 2x2 max pooling; the maps of block 5
-    are averaged to the shared feature x. At ``width=1`` and 100 px the blocks give 50x50x64,
-    25x25x128, 13x13x192, 7x7x256 and 7x7x320, and x has 320 numbers.
-
-    Parameters
-    ----------
-    width
-        Multiplier of every channel count; ``round(320 * width)`` is the length of x.
-    in_channels
-        1 for grey images, 3 for colour.
-    dropout
-        Share of x that is set to zero in training.
-
-    Attributes
-    ----------
-    feature_dim : int
-        Length D of x.
-    feature_info : list of dict
-        For each block its ``module`` name, ``num_chs`` (channels) and ``reduction`` (how many
-        input pixels one step of its maps spans), as timm gives it.
-
-    Raises
-    ------
-    ValueError
-        If ``width`` is not positive, ``in_channels`` not at least 1, or ``dropout`` not in [0, 1).
+    Five blocks of two 3x3 convolutions, each a stage. Blocks 1 to 4 end in 2x2 max pooling; the
+    maps of block 5 are averaged to the shared feature x. At ``width=1`` and 100 px the blocks give
+    50x50x64, 25x25x128, 13x13x192, 7x7x256 and 7x7x320; x has ``round(320 * width)`` numbers.
 
     Note
     ----
@@ -102,17 +74,11 @@ class CASIANet(nn.Module):
     """
 
     def __init__(self, width: float = 1.0, in_channels: int = 1, dropout: float = 0.4) -> None:
-        super().__init__()
+        super().__init__(in_channels, dropout)
         if not width > 0:
             raise ValueError(f"width must be positive, found {width}: 1.0 is the paper's network.")
-        if in_channels < 1:
-            raise ValueError(f"in_channels must be at least 1, found {in_channels}.")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must lie in [0, 1), found {dropout}: the paper uses 0.4.")
         self.width = width
-        self.in_channels = in_channels
         self.blocks = nn.ModuleList()
-        self.feature_info: list[dict[str, str | int]] = []
         channels = in_channels
         for number, (middle, out) in enumerate(BLOCK_CHANNELS):
             last = number == len(BLOCK_CHANNELS) - 1
@@ -124,7 +90,6 @@ class CASIANet(nn.Module):
             )
             channels = out
         self.feature_dim = channels
-        self.dropout: nn.Module = nn.Dropout(dropout)
         self.reset_parameters()
         self.to(memory_format=torch.channels_last)
 
@@ -137,97 +102,33 @@ class CASIANet(nn.Module):
                 module.reset_parameters()
 
     def forward_features(self, images: Tensor) -> Tensor:
-        """Return the maps of block 5.
+        """Return the maps of block 5: (B, C, H, W), normalised -> (B, D, h, w).
 
-        Parameters
-        ----------
-        images
-            (B, C, H, W) float, already normalised; H and W at least 32 pixels.
-
-        Returns
-        -------
-        Tensor
-            (B, D, h, w), with h and w the side over 16, rounded up at each halving.
-
-        Raises
-        ------
-        ValueError
-            If the images have another number of channels, or fewer than 32 pixels a side.
+        h and w are the sides over 16, rounded up at each halving.
         """
-        maps = self._checked(images)
+        maps = self.checked_images(images)
         for block in self.blocks:
             maps = block(maps)
         return maps
 
-    def forward_head(self, maps: Tensor, *, pre_dropout: bool = False) -> Tensor:
-        """Average the maps of block 5 to x; in training also drop part of it.
-
-        Parameters
-        ----------
-        maps
-            (B, D, h, w), from :meth:`forward_features`.
-        pre_dropout
-            Return x whole, in training too.
-
-        Returns
-        -------
-        Tensor
-            (B, D).
-        """
-        x = maps.mean(dim=(2, 3))  # (B, D, h, w) -> (B, D)
-        dropped: Tensor = x if pre_dropout else self.dropout(x)
-        return dropped
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return x for images, after dropout in training: (B, C, H, W) -> (B, D)."""
-        return self.forward_head(self.forward_features(images))
-
     def forward_intermediates(
         self, images: Tensor, indices: Sequence[int] | None = None
     ) -> tuple[Tensor, list[Tensor]]:
-        """Return the maps of block 5 together with those of the chosen blocks.
-
-        Parameters
-        ----------
-        images
-            (B, C, H, W), as for :meth:`forward_features`.
-        indices
-            Blocks to tap, counted from 0 (negative from the end); all when None.
-
-        Returns
-        -------
-        final : Tensor
-            (B, D, h, w).
-        intermediates : list of Tensor
-            One (B, num_chs, H / reduction, W / reduction) a chosen block, in the order of
-            ``indices``; sizes round up.
-
-        Raises
-        ------
-        ValueError
-            If an index names no block.
-        """
-        count = len(self.blocks)
-        wanted = list(range(count)) if indices is None else list(indices)
-        for index in wanted:
-            if not -count <= index < count:
-                raise ValueError(f"Block {index} does not exist: choose from 0 to {count - 1}.")
-        maps = self._checked(images)
-        outputs: list[Tensor] = []
+        """Return the maps of block 5, and those of the blocks ``indices`` (see MapTrunk)."""
+        wanted = self.stage_numbers(indices)
+        maps = self.checked_images(images)
+        stages: list[Tensor] = []
         for block in self.blocks:
             maps = block(maps)
-            outputs.append(maps)
-        return maps, [outputs[index] for index in wanted]
+            stages.append(maps)
+        return maps, [stages[number] for number in wanted]
 
-    def _checked(self, images: Tensor) -> Tensor:
-        if images.ndim != 4 or images.shape[1] != self.in_channels:
-            raise ValueError(
-                f"Expected images of shape (B, {self.in_channels}, H, W), found "
-                f"{tuple(images.shape)}: build the trunk with the corpus's channels."
-            )
+    def checked_images(self, images: Tensor) -> Tensor:
+        """Refuse sides below 32 px too, whose last maps would be a single row."""
+        images = super().checked_images(images)
         if min(images.shape[2:]) < SMALLEST_SIDE:
             raise ValueError(
                 f"Expected images of at least {SMALLEST_SIDE} pixels a side, found "
                 f"{tuple(images.shape[2:])}: render the corpus larger."
             )
-        return images.contiguous(memory_format=torch.channels_last)
+        return images

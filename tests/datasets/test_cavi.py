@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from fixture_trees_more import CAVI_PEOPLE, build_cavi, cavi_pair, colour_of, truncate
 
+from mtl_helpers.corpus import MODALITIES
 from mtl_helpers.datasets import DATASETS, DatasetError
 from mtl_helpers.datasets.cavi import ADAPTER, pairs
 from mtl_helpers.datasets.schema import sample_of
 from mtl_helpers.evaluation.verification import ten_fold_accuracy
-from mtl_helpers.faces.corpora.caricature import MODALITIES
 
 LIST = "train-test-files/testing_1.txt"
 

@@ -153,7 +153,7 @@ def test_a_metric_over_folds_sees_one_fold_at_a_time():
     ("scores", "same", "error", "message"),
     [
         ([0.1, np.nan], [True, False], ValueError, "must be finite, found nan"),
-        ([0.1], [True, False], ValueError, "one score a pair"),
+        ([0.1], [True, False], ValueError, "one score per pair"),
         ([0.1, 0.2], [1, 0], TypeError, "booleans"),
         ([0.1, 0.2], [True, True], ValueError, "same and different pairs"),
     ],
@@ -189,7 +189,7 @@ def test_the_curve_has_a_corner_for_every_threshold(seed, decimals):
 
 
 @seeds_and_ties
-def test_the_area_is_the_share_of_pairs_of_pairs_in_the_right_order(seed, decimals):
+def test_the_area_is_the_share_of_pairs_in_the_right_order(seed, decimals):
     rng = np.random.default_rng(seed)
     same = rng.random(80) < 0.4
     scores = some_scores(rng, same, decimals)
@@ -215,7 +215,7 @@ def on_the_curve(corners, along):
 
 
 @seeds_and_ties
-def test_the_equal_error_rate_lies_where_the_curve_meets_the_diagonal(seed, decimals):
+def test_equal_errors_lie_where_the_curve_meets_the_diagonal(seed, decimals):
     rng = np.random.default_rng(seed)
     same = rng.random(80) < 0.4
     scores = some_scores(rng, same, decimals)
@@ -378,7 +378,7 @@ def test_the_order_of_the_rows_does_not_matter_to_a_template():
 
 
 def test_templates_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="one template a feature"):
+    with pytest.raises(ValueError, match="one template per feature"):
         pool_templates(np.ones((3, 2)), [1, 2])
-    with pytest.raises(ValueError, match="one medium a feature"):
+    with pytest.raises(ValueError, match="one medium per feature"):
         pool_templates(np.ones((2, 2)), [1, 2], [1])

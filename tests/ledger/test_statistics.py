@@ -8,10 +8,11 @@ from scipy import stats
 
 from mtl_helpers.ledger.statistics import (
     Interval,
-    cluster_bootstrap,
+    equivalent,
     holm,
     mean_interval,
     paired_difference,
+    seeds_needed,
 )
 
 
@@ -35,7 +36,6 @@ def test_mean_interval_by_hand() -> None:
     assert interval.mean == 2.0
     assert interval.high - 2.0 == pytest.approx(4.302653 / math.sqrt(3), abs=1e-6)
     assert interval.low - 2.0 == pytest.approx(-4.302653 / math.sqrt(3), abs=1e-6)
-    assert interval.effect_size == 2.0
 
 
 def test_mean_interval_covers_the_true_mean_as_often_as_it_says() -> None:
@@ -60,31 +60,22 @@ def test_paired_difference_changes_sign_with_the_order() -> None:
     a, b = [1.0, 2.0, 4.0], [0.0, 3.0, 1.0]
     forth, back = paired_difference(a, b), paired_difference(b, a)
     assert (back.mean, back.low, back.high) == pytest.approx((-forth.mean, -forth.high, -forth.low))
-    assert back.effect_size == pytest.approx(-forth.effect_size)
-
-
-def test_effect_size_is_mean_over_standard_deviation_of_differences() -> None:
-    a, b = np.array([5.0, 7.0, 6.5, 9.0]), np.array([4.0, 7.5, 5.0, 6.0])
-    differences = [x - y for x, y in zip(a, b, strict=True)]
-    mean = sum(differences) / 4
-    deviation = math.sqrt(sum((d - mean) ** 2 for d in differences) / 3)
-    assert paired_difference(a, b).effect_size == pytest.approx(mean / deviation)
 
 
 def test_identical_differences_have_no_width() -> None:
     same = paired_difference([2.0, 3.0], [1.0, 2.0])
     assert (same.low, same.mean, same.high) == (1.0, 1.0, 1.0)
-    assert same.effect_size == math.inf and same.p_value == 0.0
+    assert same.p_value == 0.0
     none = paired_difference([2.0, 3.0], [2.0, 3.0])
-    assert math.isnan(none.effect_size) and none.p_value == 1.0
+    assert none.p_value == 1.0
 
 
 def test_scaled_interval_is_the_interval_of_scaled_values() -> None:
     values = np.array([0.01, 0.03, -0.02])
     for factor in (100.0, -100.0):
         ours, expected = mean_interval(values).scaled(factor), mean_interval(values * factor)
-        assert (ours.mean, ours.low, ours.high, ours.effect_size) == pytest.approx(
-            (expected.mean, expected.low, expected.high, expected.effect_size)
+        assert (ours.mean, ours.low, ours.high) == pytest.approx(
+            (expected.mean, expected.low, expected.high)
         )
 
 
@@ -108,9 +99,6 @@ def test_fewer_than_two_values_are_refused(values: list[float]) -> None:
         (lambda: mean_interval([[1.0, 2.0]]), "one-dimensional"),
         (lambda: mean_interval([1.0, 2.0], confidence=95), "between 0 and 1"),
         (lambda: holm([0.1, 1.2]), "from 0 to 1"),
-        (lambda: cluster_bootstrap([1, 0], [3, 3]), "at least two of them, got 1"),
-        (lambda: cluster_bootstrap([1, 0], [3]), "identity has"),
-        (lambda: cluster_bootstrap([1, 0], [3, 4], n=0), "must be positive"),
     ],
 )
 def test_bad_values_end_in_a_sentence(call, message: str) -> None:
@@ -144,33 +132,32 @@ def test_holm_never_lowers_a_p_value_and_keeps_their_order() -> None:
     assert holm([]).shape == (0,)
 
 
-def test_cluster_bootstrap_is_that_of_a_naive_loop() -> None:
-    rng = np.random.default_rng(3)
-    identity = np.repeat(np.arange(25), rng.integers(1, 20, 25))
-    hits = rng.random(len(identity)) < rng.random(25)[identity]
-    ours = cluster_bootstrap(hits, identity, n=4000, seed=0)
-    resampled = []
-    for _ in range(4000):
-        drawn = rng.integers(0, 25, 25)
-        resampled.append(np.concatenate([hits[identity == i] for i in drawn]).mean())
-    expected = np.quantile(resampled, [0.025, 0.975])
-    assert ours.mean == pytest.approx(hits.mean())
-    assert (ours.low, ours.high) == pytest.approx(tuple(expected), abs=0.012)
-    assert ours.n == 25
+@pytest.mark.parametrize(
+    ("low", "high", "same"),
+    [
+        (-0.9, 0.9, True),
+        (0.2, 0.9, True),
+        (-0.9, -0.2, True),
+        (-1.1, 0.5, False),
+        (0.5, 1.5, False),
+    ],
+)
+def test_equivalence_needs_the_whole_interval(low: float, high: float, same: bool) -> None:
+    effect = Interval((low + high) / 2, low, high, n=5)
+    assert equivalent(effect, 1.0) is same
+    # the same as two one-sided tests at half of what the confidence leaves
+    error = effect.standard_error
+    p_values = [
+        stats.t.sf((effect.mean + 1) / error, 4),
+        stats.t.cdf((effect.mean - 1) / error, 4),
+    ]
+    assert bool(max(p_values) < 0.025) is same
 
 
-def test_cluster_bootstrap_is_wider_than_one_over_probes() -> None:
-    identity = np.repeat(np.arange(30), 40)
-    hits = (identity % 3 == 0).astype(float)  # all probes of an identity agree
-    clustered = cluster_bootstrap(hits, identity, seed=1)
-    probes = cluster_bootstrap(hits, np.arange(len(hits)), seed=1)
-    assert clustered.high - clustered.low > 4 * (probes.high - probes.low)
-
-
-def test_cluster_bootstrap_depends_on_the_seed_only() -> None:
-    hits, identity = [1, 0, 1, 1, 0, 1], [0, 0, 1, 1, 2, 2]
-    assert repr(cluster_bootstrap(hits, identity, seed=5)) == repr(
-        cluster_bootstrap(hits, identity, seed=5)
-    )
-    names = ["x", "x", "a", "a", "m", "m"]
-    assert cluster_bootstrap(hits, names).mean == pytest.approx(4 / 6)
+def test_seeds_needed_are_the_fewest_that_are_narrow_enough() -> None:
+    spread = mean_interval([0.0, 1.0, 2.0])  # sd 1
+    n = seeds_needed(spread, 0.0, 1.0)
+    widths = [2 * stats.t.ppf(0.975, k - 1) / math.sqrt(k) for k in (n, n - 1)]
+    assert widths[0] < 1 <= widths[1]
+    assert seeds_needed(spread, 0.2, 1.0) > n
+    assert seeds_needed(spread, 0.3, 1.0) is None  # 2 * 1.96 * 0.3 > 1

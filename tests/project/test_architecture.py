@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "mtl_helpers"
 # From the ground up: a module may import from rooms of a lower rank, and from its own room.
 RANKS = (
     ("errors",),
-    ("machine",),
+    ("machine", "streams", "distributed"),
     ("presets",),
     ("store", "corpus", "losses"),
     ("trunks", "faces.model"),

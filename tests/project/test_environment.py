@@ -107,14 +107,10 @@ def test_conda_installs_the_same_package_from_the_same_pins() -> None:
     assert sorted(re.split(r"[<>=]", entry)[0] for entry in plain) == ["pip", "python"]
     assert sorted(pip) == ["-c constraints.txt", "-e .[dev]"]
     python = next(entry for entry in plain if entry.startswith("python"))
-    assert python.startswith("python" + PROJECT["requires-python"])
+    assert python.startswith("python" + PROJECT["requires-python"] + ",")
     make = (ROOT / "tools" / "make_env.sh").read_text(encoding="utf-8")
     assert '-e ".[$extras]" -c constraints.txt' in make
     assert '"$(VENV)" dev\n' in (ROOT / "Makefile").read_text(encoding="utf-8")
-
-
-def test_colab_s_line_installs_from_the_same_pins() -> None:
-    assert "-e . -c constraints.txt" in (ROOT / "book" / "setup.md").read_text(encoding="utf-8")
 
 
 def test_commands_that_the_pages_name_exist() -> None:
@@ -141,22 +137,6 @@ def test_ci_runs_make_test() -> None:
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
     steps = [step.get("run") for step in workflow["jobs"]["test"]["steps"]]
     assert "bash .ci/run" in steps
-
-
-def test_a_python_that_is_too_old_or_absent_is_named_in_a_sentence(tmp_path: Path) -> None:
-    command = [ROOT / "tools" / "make_env.sh", "python-that-is-not-there", tmp_path / "venv", "dev"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "Expected a Python 3.11 or newer" in done.stderr
-
-    old = tmp_path / "old-python"
-    old.write_text('#!/bin/sh\ncase "$1" in -c) exit 1;; --version) echo Python 3.9.1;; esac\n')
-    old.chmod(0o755)
-    command[1] = old
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "found Python 3.9.1" in done.stderr
-    assert not (tmp_path / "venv").exists()
 
 
 def test_tracked_files_are_small() -> None:

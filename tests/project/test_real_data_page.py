@@ -108,7 +108,7 @@ def test_the_first_code_of_the_page_runs(tmp_path, capsys):
 
 def test_the_recipe_for_colab_runs(monkeypatch, capsys):
     from mtl_helpers.datasets import sklearn_faces
-    from mtl_helpers.evaluation import identification as evaluation
+    from mtl_helpers.evaluation import extract as evaluation
     from mtl_helpers.training import loop as training
 
     def faces(count, side):

@@ -12,7 +12,7 @@ from toy_runs import SMOKE, TOY, Config
 from mtl_helpers.presets import get_preset
 from mtl_helpers.registry import EXPERIMENTS
 from mtl_helpers.runs.config import config_dict, config_hash, whole_as_int
-from mtl_helpers.runs.legacy import legacy_hash, without_fields
+from mtl_helpers.runs.legacy import legacy_hash, rearranged
 from mtl_helpers.runs.query import load_records
 from mtl_helpers.runs.record import ResultsError, read_record
 from mtl_helpers.runs.sweep import run_sweep
@@ -39,7 +39,7 @@ def store_old(root: Path, **changes: object) -> Path:
 
 
 MODERN = dataclasses.replace(
-    TOY, modernise=lambda record: without_fields(record, "inner.weights", "inner.never")
+    TOY, modernise=lambda record: rearranged(record, {"inner.weights": None, "inner.never": None})
 )
 
 
@@ -59,11 +59,23 @@ def test_old_hash_is_of_every_field(tmp_path: Path) -> None:
     assert legacy_hash(record.config) == record.config_hash == sha256(whole_as_int(record.config))
 
 
-def test_removing_fields_leaves_the_record_that_was_read(tmp_path: Path) -> None:
+def test_fields_move_and_go(tmp_path: Path) -> None:
     record = read_record(store_old(tmp_path))
-    changed = without_fields(record, "inner.weights", "seed", "no.such")
-    assert set(record.config["inner"]) - set(changed.config["inner"]) == {"weights"}
-    assert "seed" in record.config and "seed" not in changed.config
+    moves = {
+        "inner.weights": None,
+        "inner.tasks": "tasks",
+        "inner.rate": "sgd.rate",
+        "no.such": "x",
+    }
+    changed = rearranged(record, moves)
+    assert changed.config == {
+        "arm": "id",
+        "seed": 0,
+        "phi_s": 1.0,
+        "tasks": ["id", "pos"],
+        "sgd": {"rate": 0.1},
+    }
+    assert "weights" in record.config["inner"]
 
 
 def test_changed_old_record_is_noticed(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from synthetic_corpus import SyntheticCorpus
 from torch import nn
 from torchjd.scalarization import DWA, UW, Constant, Mean
 
-from mtl_helpers.evaluation.identification import extract, mean_class_accuracy
+from mtl_helpers.evaluation.attributes import mean_class_accuracy
+from mtl_helpers.evaluation.extract import extract
 from mtl_helpers.papers.yin2018.weighting import (
     DynamicWeights,
     FixedWeights,

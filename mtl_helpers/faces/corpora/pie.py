@@ -14,15 +14,19 @@ there are no sessions.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtl_helpers.faces.corpora.rendered import (
+    LANDMARK_COUNT,
+    RenderedCorpus,
+    RenderedSpec,
+    head_model,
+)
 from mtl_helpers.faces.model.expression import EXPRESSIONS
 from mtl_helpers.faces.scene.cameras import PIE_CAMERAS
 from mtl_helpers.faces.scene.lights import (
@@ -33,17 +37,12 @@ from mtl_helpers.faces.scene.lights import (
     SHOT_CONDITION,
 )
 from mtl_helpers.presets import Preset
-from mtl_helpers.store import Field, Layout, Store, load_store
+from mtl_helpers.store import Field
 
-__all__ = ["PIE_VERSION", "Factors", "PieCorpus", "PieSpec", "load_pie", "make_part"]
+__all__ = ["PIE_VERSION", "Factors", "PieCorpus", "PieSpec", "load_pie"]
 
 PIE_VERSION = 2
 """Raised with every change of head, lights, paint or renderer that changes a pixel."""
-
-LANDMARK_COUNT = 51
-
-Split = Literal["train", "validation", "test"]
-_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 class Factors(NamedTuple):
@@ -64,82 +63,44 @@ class Factors(NamedTuple):
 
 
 @dataclass(frozen=True)
-class PieSpec:
-    """All that decides a ``pie`` corpus, byte for byte.
+class PieSpec(RenderedSpec):
+    """All that decides a ``pie`` corpus, byte for byte; beside what every corpus has:
 
     Parameters
     ----------
-    train_identities, validation_identities, test_identities
-        Counts of identities; the three sets are disjoint.
     cameras
         Multi-PIE camera names, in the order in which they are stored.
     shots
         Multi-PIE shot numbers, 0 to 19.
     expressions
         Names out of :data:`mtl_helpers.faces.model.expression.EXPRESSIONS`.
-    side
-        Image side in pixels.
     channels
         1 for grey, 3 for RGB.
-    seed
-        Key of everything that is drawn at random.
-    version
-        Version of the pixels; :data:`PIE_VERSION` is the only one that this code can render.
-
-    Raises
-    ------
-    ValueError
-        If a factor has no level, an unknown level or a level twice, or a size is out of range.
     """
 
-    train_identities: int
-    validation_identities: int
-    test_identities: int
+    name = "pie"
+
     cameras: tuple[str, ...]
     shots: tuple[int, ...]
     expressions: tuple[str, ...]
-    side: int
-    channels: int = 1
-    seed: int = 0
-    version: int = PIE_VERSION
+    channels: int = field(default=1, kw_only=True)
+    version: int = field(default=PIE_VERSION, kw_only=True)
 
     def __post_init__(self) -> None:
         """Check the values and bring them to plain, hashable types."""
-        counts = ("train_identities", "validation_identities", "test_identities")
-        for name in (*counts, "side", "channels", "seed", "version"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or int(value) != value or value < 0:
-                raise ValueError(f"{name} must be a whole number of at least 0, not {value!r}.")
-            object.__setattr__(self, name, int(value))
+        super().__post_init__()
         object.__setattr__(self, "cameras", tuple(str(name) for name in self.cameras))
         object.__setattr__(self, "shots", tuple(int(shot) for shot in self.shots))
         object.__setattr__(self, "expressions", tuple(str(name) for name in self.expressions))
         _check_levels("cameras", self.cameras, tuple(PIE_CAMERAS))
         _check_levels("shots", self.shots, tuple(shot.number for shot in PIE_SHOTS))
         _check_levels("expressions", self.expressions, EXPRESSIONS)
-        if self.identities < 1:
-            raise ValueError("A corpus needs at least one identity, but all three counts are 0.")
-        if self.side < 1 or self.channels not in (1, 3):
-            raise ValueError(
-                "A picture needs a side of at least 1 and 1 or 3 channels, not "
-                f"side {self.side} and {self.channels} channels."
-            )
 
     @classmethod
     def from_preset(cls, preset: Preset, *, seed: int = 0) -> PieSpec:
-        """Return the specification of a preset's corpus.
-
-        Parameters
-        ----------
-        preset
-            Any preset.
-        seed
-            Key of what is drawn at random; other seeds give other people.
-        """
+        """Return the specification of a preset's corpus; other seeds give other people."""
         return cls(
-            train_identities=preset.train_identities,
-            validation_identities=preset.validation_identities,
-            test_identities=preset.test_identities,
+            **cls.identity_counts(preset),
             cameras=preset.cameras,
             shots=preset.shots,
             expressions=preset.expressions,
@@ -149,59 +110,51 @@ class PieSpec:
         )
 
     @property
-    def identities(self) -> int:
-        """Number of identities in the three sets together."""
-        return self.train_identities + self.validation_identities + self.test_identities
-
-    @property
     def shape(self) -> tuple[int, int, int, int]:
         """Levels of identity, camera, shot and expression."""
         return (self.identities, len(self.cameras), len(self.shots), len(self.expressions))
 
     @property
-    def image_shape(self) -> tuple[int, ...]:
-        """Shape of one picture: (side, side), or (side, side, 3) in colour."""
-        return (self.side, self.side) if self.channels == 1 else (self.side, self.side, 3)
-
-    def __len__(self) -> int:
-        """Return the number of pictures."""
-        identities, cameras, shots, expressions = self.shape
-        return identities * cameras * shots * expressions
-
-    def fingerprint(self) -> str:
-        """Return a hash of all fields, the same in every process and on every machine."""
-        return self.layout().fingerprint
-
-    def layout(self) -> Layout:
-        """Return how the corpus lies in the cache: one part for each identity."""
+    def per_identity(self) -> int:
+        """Number of pictures of each identity."""
         _, cameras, shots, expressions = self.shape
-        return Layout(
-            name="pie",
-            version=self.version,
-            spec=asdict(self),
-            parts=self.identities,
-            fields=(
-                Field("images", (cameras, shots, expressions, *self.image_shape), "uint8"),
-                Field("landmarks", (cameras, expressions, LANDMARK_COUNT, 2), "float32"),
-                Field("visible", (cameras, expressions, LANDMARK_COUNT), "bool"),
-            ),
-            part_name="identity",
+        return cameras * shots * expressions
+
+    def arrays(self) -> tuple[Field, ...]:
+        """Return the arrays of one part; the shots of a camera share their landmarks."""
+        _, cameras, shots, expressions = self.shape
+        return (
+            Field("images", (cameras, shots, expressions, *self.image_shape), "uint8"),
+            Field("landmarks", (cameras, expressions, LANDMARK_COUNT, 2), "float32"),
+            Field("visible", (cameras, expressions, LANDMARK_COUNT), "bool"),
         )
+
+    def make_part(self, part: int, device: str = "cpu") -> Mapping[str, np.ndarray]:
+        """Render one identity."""
+        # imported where it is used: a corpus that is already there needs no renderer
+        from mtl_helpers.faces.draw.render import render_identity
+
+        rendered = render_identity(
+            head_model(device),
+            self.person(part),
+            cameras=self.cameras,
+            shots=self.shots,
+            expressions=self.expressions,
+            side=self.side,
+            channels=self.channels,
+            seed=self.seed,
+            device=device,
+        )
+        return {
+            "images": rendered.images,
+            "landmarks": rendered.landmarks,
+            "visible": rendered.visible,
+        }
 
     # -- number <-> factors -------------------------------------------------------------------
 
     def factors(self, index: ArrayLike) -> Factors:
-        """Return the factors of pictures.
-
-        Parameters
-        ----------
-        index
-            A picture's number, or an integer array of any shape.
-
-        Returns
-        -------
-        Factors
-            Of numbers, or of arrays of the same shape.
+        """Return the factors of pictures: numbers, or arrays of the shape of ``index``.
 
         Raises
         ------
@@ -219,22 +172,7 @@ class PieSpec:
     ) -> Any:
         """Return the numbers of pictures: the inverse of :meth:`factors`.
 
-        Parameters
-        ----------
-        identity, camera, shot, expression
-            Places as in :class:`Factors`; numbers or integer arrays that broadcast.
-
-        Returns
-        -------
-        int or numpy.ndarray
-            A number, or int64 of the broadcast shape.
-
-        Raises
-        ------
-        IndexError
-            If a place is out of range.
-        TypeError
-            If the places are not integers.
+        Places are numbers, or integer arrays that broadcast.
         """
         given = Factors(identity, camera, shot, expression)
         places = [
@@ -251,20 +189,7 @@ class PieSpec:
         shot: int = GALLERY_SHOT,
         expression: str = GALLERY_EXPRESSION,
     ) -> Any:
-        """Return the numbers of identities' pictures by Multi-PIE's names.
-
-        Parameters
-        ----------
-        identity
-            An identity's number, or an integer array.
-        camera, shot, expression
-            A camera's name, a shot's number and an expression's name.
-
-        Raises
-        ------
-        ValueError
-            If the corpus does not hold the camera, shot or expression.
-        """
+        """Return the numbers of identities' pictures by Multi-PIE's names."""
         return self.index(
             identity,
             _place("camera", camera, self.cameras),
@@ -272,34 +197,8 @@ class PieSpec:
             _place("expression", expression, self.expressions),
         )
 
-    def identity_range(self, split: str) -> range:
-        """Return the numbers of a split's identities.
-
-        Raises
-        ------
-        ValueError
-            If the split is not ``"train"``, ``"validation"`` or ``"test"``.
-        """
-        if split not in _SPLITS:
-            raise ValueError(f"Unknown split {split!r}; choose one of: {', '.join(_SPLITS)}.")
-        counts = (self.train_identities, self.validation_identities, self.test_identities)
-        place = _SPLITS.index(split)
-        start = sum(counts[:place])
-        return range(start, start + counts[place])
-
-    def split(self, name: str) -> NDArray[np.int64]:
-        """Return the numbers of all pictures of a split, ascending."""
-        identities = self.identity_range(name)
-        each = len(self) // self.identities
-        return np.arange(identities.start * each, identities.stop * each, dtype=np.int64)
-
     def gallery(self, split: str) -> NDArray[np.int64]:
-        """Return the numbers of the gallery: frontal, frontal flash, neutral, one an identity.
-
-        Raises
-        ------
-        ValueError
-            If the corpus lacks camera 05_1, shot 7 or the neutral expression.
+        """Return the numbers of the gallery: frontal, frontal flash, neutral, one per identity.
 
         Note
         ----
@@ -336,19 +235,10 @@ class PieSpec:
         }
 
     def labels(self, index: ArrayLike) -> dict[str, NDArray[np.int64]]:
-        """Return the labels of pictures, each an int64 array of the shape of ``index``.
+        """Return the labels of pictures.
 
-        Parameters
-        ----------
-        index
-            Numbers of pictures.
-
-        Returns
-        -------
-        dict
-            ``"id"``: the identity's number, 0 .. ``train_identities`` - 1 for the training split
-            and larger for the others; ``"pos"``: place in :attr:`yaw_degrees`; ``"illum"``: place
-            in :attr:`conditions`; ``"exp"``: place in ``expressions``.
+        ``"pos"`` is the place in :attr:`yaw_degrees`, ``"illum"`` in :attr:`conditions` and
+        ``"exp"`` in ``expressions``.
         """
         factors = self.factors(np.asarray(index))
         yaw_of = [self.yaw_degrees.index(PIE_CAMERAS[name].label_deg) for name in self.cameras]
@@ -361,78 +251,26 @@ class PieSpec:
         }
 
 
-class PieCorpus:
-    """A rendered ``pie`` corpus, memory-mapped and read-only. Made by :func:`load_pie`.
+class PieCorpus(RenderedCorpus[PieSpec], spec_class=PieSpec):
+    """A rendered ``pie`` corpus. Made by :func:`load_pie`."""
 
-    It pickles as its place on disk, so it may be sent to other processes.
-
-    Parameters
-    ----------
-    spec
-        What the corpus holds.
-    store
-        Its arrays.
-
-    Attributes
-    ----------
-    spec : PieSpec
-        What the corpus holds.
-    images : numpy.ndarray
-        (N, side, side) uint8, or (N, side, side, 3) in colour.
-    """
-
-    def __init__(self, spec: PieSpec, store: Store) -> None:
-        self.spec = spec
-        self.store = store
-        self.images = store.arrays["images"].reshape(len(spec), *spec.image_shape)
-
-    def __len__(self) -> int:
-        """Return the number of pictures."""
-        return len(self.spec)
-
-    def __repr__(self) -> str:
-        """Return the sizes in a line."""
+    @property
+    def contents(self) -> str:
+        """What the corpus is made of, in a few words."""
         identities, cameras, shots, expressions = self.spec.shape
         return (
-            f"PieCorpus({len(self):,} images of {self.spec.side} px: {identities} identities x "
-            f"{cameras} cameras x {shots} shots x {expressions} expressions)"
+            f"{identities} identities x {cameras} cameras x {shots} shots x "
+            f"{expressions} expressions"
         )
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the place and not the pictures; what was verified here is not verified again."""
-        return _reopen, (self.spec, self.store.directory)
-
-    def landmarks(self, index: ArrayLike) -> NDArray[np.float32]:
-        """Return pixel coordinates (..., 51, 2) of the landmarks: x right, y down.
-
-        Parameters
-        ----------
-        index
-            Numbers of pictures. The centre of the first pixel is at (0.5, 0.5).
-        """
+    def take(self, name: str, index: ArrayLike) -> Any:
+        """Return pictures' entries of an array that has no axis of shots."""
         at = self.spec.factors(index)
-        found = self.store.arrays["landmarks"][at.identity, at.camera, at.expression]
-        return cast("NDArray[np.float32]", found)
-
-    def visible(self, index: ArrayLike) -> NDArray[np.bool_]:
-        """Return whether each landmark is seen, (..., 51).
-
-        Parameters
-        ----------
-        index
-            Numbers of pictures.
-        """
-        at = self.spec.factors(index)
-        found = self.store.arrays["visible"][at.identity, at.camera, at.expression]
-        return cast("NDArray[np.bool_]", found)
+        return self.store.arrays[name][at.identity, at.camera, at.expression]
 
     def labels(self, index: ArrayLike) -> dict[str, NDArray[np.int64]]:
         """Return :meth:`PieSpec.labels`."""
         return self.spec.labels(index)
-
-    def split(self, name: str) -> NDArray[np.int64]:
-        """Return :meth:`PieSpec.split`."""
-        return self.spec.split(name)
 
     def gallery(self, split: str) -> NDArray[np.int64]:
         """Return :meth:`PieSpec.gallery`."""
@@ -443,121 +281,12 @@ class PieCorpus:
         return self.spec.probes(split)
 
     @property
-    def class_counts(self) -> dict[str, int]:
-        """:attr:`PieSpec.class_counts`."""
-        return self.spec.class_counts
-
-    @property
     def yaw_degrees(self) -> tuple[int, ...]:
         """:attr:`PieSpec.yaw_degrees`."""
         return self.spec.yaw_degrees
 
 
-def load_pie(
-    spec: PieSpec | Preset,
-    processes: int | None = None,
-    progress: bool = True,
-    *,
-    root: Path | None = None,
-    device: str = "cpu",
-    verify: bool = True,
-    repair: bool = False,
-) -> PieCorpus:
-    """Open a ``pie`` corpus, rendering it into the cache first if it is not there.
-
-    Parameters
-    ----------
-    spec
-        A specification, or a preset that has one.
-    processes
-        Processes that render, one thread each; one per available core if absent.
-    progress
-        Whether to show a progress bar and messages while rendering.
-    root
-        The cache; ``MTL_CACHE`` or ``~/.cache/mtl_helpers`` if absent.
-    device
-        Where to render: ``"cpu"``, or a CUDA device, which a single process then uses.
-    verify
-        Whether to check every byte of a corpus that is already there: about half a second a
-        gigabyte, once the file is in memory.
-    repair
-        Whether to render damaged identities anew instead of raising.
-
-    Raises
-    ------
-    CacheError
-        If the cache cannot be written, the disk is too small, or the corpus that is there is
-        damaged or of another specification.
-    ValueError
-        If the specification is of another version than this code renders.
-    """
-    if isinstance(spec, Preset):
-        spec = PieSpec.from_preset(spec)
-    if spec.version != PIE_VERSION:
-        raise ValueError(
-            f"This code renders version {PIE_VERSION} of the pie corpus, not version "
-            f"{spec.version}; use the release of mtl_helpers that made it."
-        )
-    store = load_store(
-        spec.layout(),
-        functools.partial(make_part, spec, device=device),
-        root=root,
-        processes=processes if device == "cpu" else 1,
-        progress=progress,
-        verify=verify,
-        repair=repair,
-    )
-    return PieCorpus(spec, store)
-
-
-def _reopen(spec: PieSpec, directory: Path) -> PieCorpus:
-    return PieCorpus(spec, Store(directory, spec.layout(), verify=False))
-
-
-def make_part(spec: PieSpec, part: int, device: str = "cpu") -> Mapping[str, np.ndarray]:
-    """Render one identity.
-
-    Parameters
-    ----------
-    spec
-        The corpus.
-    part
-        The identity's number.
-    device
-        Where to render.
-
-    Returns
-    -------
-    Mapping
-        Arrays by the field names of :meth:`PieSpec.layout`.
-    """
-    # Imported where it is used: a corpus that is already there needs no renderer.
-    from mtl_helpers.faces.draw.render import render_identity
-    from mtl_helpers.faces.model.identity import sample_identities
-
-    rendered = render_identity(
-        _head(device),
-        sample_identities(1, spec.seed, start=part)[0],
-        cameras=spec.cameras,
-        shots=spec.shots,
-        expressions=spec.expressions,
-        side=spec.side,
-        channels=spec.channels,
-        seed=spec.seed,
-        device=device,
-    )
-    return {
-        "images": rendered.images,
-        "landmarks": rendered.landmarks,
-        "visible": rendered.visible,
-    }
-
-
-@functools.cache
-def _head(device: str) -> Any:
-    from mtl_helpers.faces.model.head import HeadModel
-
-    return HeadModel.load(device)
+load_pie = PieCorpus.load
 
 
 def _check_levels(name: str, levels: Sequence[Any], known: Sequence[Any]) -> None:

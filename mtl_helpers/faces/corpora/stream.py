@@ -14,7 +14,7 @@ import numpy as np
 from torch.utils.data import IterableDataset, get_worker_info
 
 from mtl_helpers.corpus import LandmarkCorpus
-from mtl_helpers.faces.corpora.kinds import kind_of
+from mtl_helpers.faces.corpora.rendered import RenderedSpec
 
 __all__ = ["RenderedStream", "sample_of"]
 
@@ -89,7 +89,7 @@ class RenderedStream(IterableDataset[dict[str, Any]]):
 
     def __init__(
         self,
-        spec: Any,
+        spec: RenderedSpec,
         *,
         split: str | None = None,
         shuffle: bool = False,
@@ -101,9 +101,8 @@ class RenderedStream(IterableDataset[dict[str, Any]]):
         self.seed = seed
         self.device = device
         self.epoch = 0
-        self._kind = kind_of(spec)
         layout = spec.layout()
-        self._each = len(spec) // layout.parts
+        self._each = spec.per_identity
         if split is None:
             self._numbers = np.arange(len(spec))
         else:
@@ -132,7 +131,7 @@ class RenderedStream(IterableDataset[dict[str, Any]]):
             yield from self._part(part)
 
     def _part(self, part: int) -> Iterator[dict[str, Any]]:
-        arrays = self._kind.make_part(self.spec, part, self.device)
+        arrays = self.spec.make_part(part, self.device)
         corpus = self._corpus(part, {name: array[None] for name, array in arrays.items()})
         images = arrays["images"].reshape(self._each, *corpus.images.shape[1:])
         mine = self._numbers[self._numbers // self._each == part]
@@ -146,7 +145,8 @@ class RenderedStream(IterableDataset[dict[str, Any]]):
 
     def _corpus(self, part: int, arrays: Mapping[str, np.ndarray]) -> Any:
         """The corpus as if every part were this one, which it is for the numbers of this part."""
-        return self._kind.corpus(self.spec, _RepeatedPart(self.spec.layout().parts, arrays))
+        store: Any = _RepeatedPart(self.spec.identities, arrays)
+        return self.spec.corpus_class(self.spec, store)
 
 
 class _RepeatedPart:

@@ -36,22 +36,85 @@ CROPPED, SHORT, BOB, LONG = (
 # The default flags compile for the CPU at hand, whose rounding differs from another's.
 wp.set_module_options({"cpu_compiler_flags": "", "enable_backward": False})
 
+# A hit's key is depth * TRIANGLES + triangle, so that one atomic minimum keeps both.
+TRIANGLES = wp.constant(wp.int64(1 << 16))
+EMPTY = wp.constant(wp.int64((1 << 62) - 1))
+# Depths are stored as steps of the inverse distance, counted from the nearest that is drawn:
+# inverse distances are linear in the picture, distances are not.
+NEAREST, DEPTH_STEPS = wp.constant(1.0 / 8.0), wp.constant(1.5e10)
+
+
+@wp.struct
+class Corners:
+    """The triangles of the head, and for each vertex which ones meet there."""
+
+    faces: wp.array2d[int]
+    first: wp.array[int]
+    face: wp.array[int]
+
+
+@wp.struct
+class Worn:
+    """How a look moves the wardrobe's vertices, which stand after the head's ``first`` ones."""
+
+    first: int
+    swell: wp.array[wp.vec3]
+    drop: wp.array[wp.vec3]
+    under_hat: wp.array[float]
+
+
+@wp.struct
+class Surfaces:
+    """All that is painted and lit, by vertex and triangle; from ``head_faces`` on it is worn."""
+
+    faces: wp.array2d[int]
+    materials: wp.array[int]
+    head_faces: int
+    normals: wp.array[wp.vec3]
+    places: wp.array[wp.vec3]
+    lips: wp.array[float]
+    ears: wp.array[float]
+    tints: wp.array[wp.vec3]
+    openness: wp.array[float]
+
+
+@wp.struct
+class Lens:
+    """Where the cameras stand, by view; ``scales`` is in samples."""
+
+    axes: wp.array[wp.mat33]
+    targets: wp.array[wp.vec3]
+    scales: wp.array[float]
+    centre: float
+    distance: float
+
+
+@wp.struct
+class Sight:
+    """What the views see: the nearest hit of each sample, and what painting them needs."""
+
+    nearest: wp.array2d[wp.int64]
+    screen: wp.array2d[wp.vec3]
+    axes: wp.array[wp.mat33]
+    looks: wp.array[LookPaint]
+    details: wp.array[float]
+    side: int
+    supersample: int
+
 
 @wp.kernel
 def vertex_normals(
     points: wp.array[wp.vec3],
-    faces: wp.array2d[int],
-    first_corner: wp.array[int],
-    corner_face: wp.array[int],
+    corners: Corners,
     normals: wp.array[wp.vec3],
 ):
     """Smooth normals: the sum of the area-weighted normals of the faces round a vertex."""
     vertex = wp.tid()
     total = wp.vec3(0.0, 0.0, 0.0)
-    for corner in range(first_corner[vertex], first_corner[vertex + 1]):
-        face = corner_face[corner]
-        a = points[faces[face, 0]]
-        total += wp.cross(points[faces[face, 1]] - a, points[faces[face, 2]] - a)
+    for corner in range(corners.first[vertex], corners.first[vertex + 1]):
+        face = corners.face[corner]
+        a = points[corners.faces[face, 0]]
+        total += wp.cross(points[corners.faces[face, 1]] - a, points[corners.faces[face, 2]] - a)
     normals[vertex] = wp.normalize(total)
 
 
@@ -67,18 +130,20 @@ def occlusion(
     """Share of the hemisphere over each vertex that is free within ``reach``."""
     vertex = wp.tid()
     n = normals[vertex]
+    # any axis that is not nearly the normal gives a frame round it
     helper = wp.vec3(1.0, 0.0, 0.0)
     if wp.abs(n[0]) > 0.7:
         helper = wp.vec3(0.0, 1.0, 0.0)
     t = wp.normalize(wp.cross(n, helper))
     b = wp.cross(n, t)
+    # a ray that started in the surface would hit the very triangles that it leaves
     start = points[vertex] + n * 0.012
     free = wp.float32(0.0)
     for ray in range(count):
         # a spiral with cosine density: equal shares of the hemisphere's irradiance
         r2 = (float(ray) + 0.5) / float(count)
         r = wp.sqrt(r2)
-        angle = 2.399963 * float(ray)
+        angle = 2.399963 * float(ray)  # the golden angle, so that no direction repeats
         d = t * (r * wp.cos(angle)) + b * (r * wp.sin(angle)) + n * wp.sqrt(1.0 - r2)
         if not wp.mesh_query_ray_anyhit(mesh, start, d, reach):
             free += 1.0
@@ -99,17 +164,16 @@ def complexions(
 
 @wp.kernel
 def mark_seen(
-    hits: wp.array2d[wp.int64],
+    sight: Sight,
     faces: wp.array2d[int],
-    empty: wp.int64,
     seen: wp.array[wp.uint8],
 ):
     """Mark the vertices of every triangle that some sample shows."""
     view, sample = wp.tid()
-    key = hits[view, sample]
-    if key == empty:
+    key = sight.nearest[view, sample]
+    if key == EMPTY:
         return
-    face = int(key % wp.int64(65536))
+    face = int(key % TRIANGLES)
     for corner in range(3):
         seen[faces[face, corner]] = wp.uint8(1)
 
@@ -117,19 +181,17 @@ def mark_seen(
 @wp.kernel
 def mark_around(
     seen: wp.array[wp.uint8],
-    faces: wp.array2d[int],
-    first_corner: wp.array[int],
-    corner_face: wp.array[int],
+    corners: Corners,
     around: wp.array[wp.uint8],
 ):
     """Mark also the neighbours of the marked vertices."""
     vertex = wp.tid()
     if seen[vertex] != wp.uint8(0):
         around[vertex] = wp.uint8(1)
-        for corner in range(first_corner[vertex], first_corner[vertex + 1]):
-            face = corner_face[corner]
+        for corner in range(corners.first[vertex], corners.first[vertex + 1]):
+            face = corners.face[corner]
             for other in range(3):
-                around[faces[face, other]] = wp.uint8(1)
+                around[corners.faces[face, other]] = wp.uint8(1)
 
 
 @wp.kernel
@@ -138,26 +200,25 @@ def soften_shadows(
     seen: wp.array[wp.uint8],
     normals: wp.array[wp.vec3],
     directions: wp.array[wp.vec3],
-    faces: wp.array2d[int],
-    first_corner: wp.array[int],
-    corner_face: wp.array[int],
+    corners: Corners,
     soft: wp.array2d[float],
 ):
     """Mean of a marked vertex's shadow and its neighbours' that face the light: a soft edge."""
     vertex = wp.tid()
     if seen[vertex] == wp.uint8(0):
         return
-    begin = first_corner[vertex]
-    end = first_corner[vertex + 1]
+    begin = corners.first[vertex]
+    end = corners.first[vertex + 1]
     for light in range(directions.shape[0]):
         own = hard[vertex, light]
+        # inner neighbours are met by two triangles each, so the vertex itself counts twice too
         total = 2.0 * own
         count = wp.float32(2.0)
         if wp.dot(normals[vertex], directions[light]) > 0.0:
             for corner in range(begin, end):
-                face = corner_face[corner]
+                face = corners.face[corner]
                 for other in range(3):
-                    near = faces[face, other]
+                    near = corners.faces[face, other]
                     if near != vertex and wp.dot(normals[near], directions[light]) > 0.0:
                         total = total + hard[near, light]
                         count = count + 1.0
@@ -245,6 +306,7 @@ def dress(
 ):
     """Place the wardrobe's vertices, which stand after the head's ``first`` ones."""
     index = wp.tid()
+    # offsets do not turn with the anchors: expressions move a hat, they do not tilt it
     p = offsets[index]
     for corner in range(3):
         p = p + points[anchors[index, corner]] * weights[index, corner]
@@ -264,13 +326,16 @@ def raised(p: wp.vec3, n: wp.vec3, q: wp.vec3, ear: float, look: LookPaint) -> w
     """A vertex of the head with its short hair; ears lie flat under hair that covers them."""
     out = p
     if ear > 0.0 and (look.hair == BOB or look.hair == LONG):
+        # 1.08 is the width of the skull above the ears: what stands out further is pressed in
         beyond = wp.max(wp.abs(q[0]) - 1.08, 0.0) * ear * 0.75
         out = out - wp.vec3(wp.sign(q[0]) * beyond, 0.0, 0.0)
+    # above the forehead, or behind the ears down to the nape: nowhere else grows hair of the head
     if q[2] > -1.4 and (q[2] > 0.2 or q[1] > 0.7):
         share = wp.float32(1.0)
         if look.hair == CROPPED:
             share = wp.float32(0.35)
         elif look.hair > SHORT:
+            # a sheet of the wardrobe lies over it; this only fills what shows between
             share = wp.float32(0.2)
         share = share * (1.0 - 0.9 * below_hat(q, look))
         out = out + n * (share * hair_thickness(q, ear, look))
@@ -291,22 +356,25 @@ def displaced(
     volume = 0.6 + 2.2 * look.top
     if look.hat > 0:
         volume = volume * (1.0 - 0.85 * under_hat)
+    # a nape is drawn negative for long hair, as it is for the painted hairline
     length = 1.0 - 0.5 * look.nape
     out = p + swell * (volume - 1.0) + drop * (length - 1.0)
     if drop[2] < 0.0:
+        # only hair that hangs waves, and the more the further it hangs
         bend = wp.min(-drop[2], 1.0) * look.wave * wp.sin(20.0 * t)
         out = out + n * (0.05 * bend)
     return out
 
 
 @wp.func
-def pictured(
-    p: wp.vec3, axes: wp.mat33, target: wp.vec3, scale: float, centre: float, distance: float
-) -> wp.vec3:
+def pictured(p: wp.vec3, lens: Lens, view: int) -> wp.vec3:
     """Picture coordinates and inverse depth of a point."""
-    c = axes * (p - target)
-    inverse = 1.0 / (c[2] + distance)
-    return wp.vec3(centre + scale * c[0] * inverse, centre + scale * c[1] * inverse, inverse)
+    c = lens.axes[view] * (p - lens.targets[view])
+    inverse = 1.0 / (c[2] + lens.distance)
+    scale = lens.scales[view]
+    return wp.vec3(
+        lens.centre + scale * c[0] * inverse, lens.centre + scale * c[1] * inverse, inverse
+    )
 
 
 @wp.kernel
@@ -315,18 +383,14 @@ def project_vertices(
     normals: wp.array[wp.vec3],
     places: wp.array[wp.vec3],
     ears: wp.array[float],
-    axes: wp.array[wp.mat33],
-    targets: wp.array[wp.vec3],
-    scales: wp.array[float],
+    lens: Lens,
     looks: wp.array[LookPaint],
-    centre: float,
-    distance: float,
     screen: wp.array2d[wp.vec3],
 ):
     """Picture coordinates and inverse depth of the head's vertices, hair raised."""
     view, vertex = wp.tid()
     p = raised(points[vertex], normals[vertex], places[vertex], ears[vertex], looks[view])
-    screen[view, vertex] = pictured(p, axes[view], targets[view], scales[view], centre, distance)
+    screen[view, vertex] = pictured(p, lens, view)
 
 
 @wp.func
@@ -346,17 +410,10 @@ def project_worn(
     points: wp.array[wp.vec3],
     normals: wp.array[wp.vec3],
     places: wp.array[wp.vec3],
-    swell: wp.array[wp.vec3],
-    drop: wp.array[wp.vec3],
-    under_hat: wp.array[float],
-    first: int,
+    worn: Worn,
     runs: wp.array3d[int],
-    axes: wp.array[wp.mat33],
-    targets: wp.array[wp.vec3],
-    scales: wp.array[float],
+    lens: Lens,
     looks: wp.array[LookPaint],
-    centre: float,
-    distance: float,
     screen: wp.array2d[wp.vec3],
 ):
     """Picture coordinates and inverse depth of the vertices that a view's look wears."""
@@ -364,17 +421,17 @@ def project_worn(
     index = run_place(runs, view, slot, 0)
     if index < 0:
         return
-    vertex = first + index
+    vertex = worn.first + index
     p = displaced(
         points[vertex],
         normals[vertex],
-        swell[index],
-        drop[index],
-        under_hat[index],
+        worn.swell[index],
+        worn.drop[index],
+        worn.under_hat[index],
         places[vertex][2],
         looks[view],
     )
-    screen[view, vertex] = pictured(p, axes[view], targets[view], scales[view], centre, distance)
+    screen[view, vertex] = pictured(p, lens, view)
 
 
 @wp.kernel
@@ -382,23 +439,20 @@ def stand_solid(
     points: wp.array[wp.vec3],
     normals: wp.array[wp.vec3],
     places: wp.array[wp.vec3],
-    swell: wp.array[wp.vec3],
-    drop: wp.array[wp.vec3],
-    under_hat: wp.array[float],
-    first: int,
+    worn: Worn,
     begin: int,
     looks: wp.array[LookPaint],
     solid: wp.array[wp.vec3],
 ):
     """Put a worn part where it stands, so that rays meet it."""
     index = begin + wp.tid()
-    vertex = first + index
+    vertex = worn.first + index
     solid[vertex] = displaced(
         points[vertex],
         normals[vertex],
-        swell[index],
-        drop[index],
-        under_hat[index],
+        worn.swell[index],
+        worn.drop[index],
+        worn.under_hat[index],
         places[vertex][2],
         looks[0],
     )
@@ -408,6 +462,7 @@ def stand_solid(
 def cut_away(q: wp.vec3, material: int, look: LookPaint) -> bool:
     """Whether a sheet of hair or lashes has a hole here: its end is cut into strands."""
     if material == HAIR:
+        # whole near the root, ragged toward the tip, where t is 1
         if q[2] < 0.86:
             return False
         state = wp.uint32(look.pattern)
@@ -422,13 +477,42 @@ def cut_away(q: wp.vec3, material: int, look: LookPaint) -> bool:
     return False
 
 
+@wp.func
+def first_sample(low: float) -> int:
+    """The first sample in the picture whose centre is not before ``low``."""
+    return wp.max(int(wp.ceil(low - 0.5)), 0)
+
+
+@wp.func
+def last_sample(high: float, size: int) -> int:
+    """The last sample in the picture whose centre is not beyond ``high``."""
+    return wp.min(int(wp.floor(high - 0.5)), size - 1)
+
+
+@wp.func
+def doubled_area(a: wp.vec3, b: wp.vec3, c: wp.vec3) -> float:
+    """Twice the signed area of a projected triangle, positive if it faces the camera."""
+    # y points down, so triangles that face the camera are clockwise in the picture
+    return (c[0] - a[0]) * (b[1] - a[1]) - (b[0] - a[0]) * (c[1] - a[1])
+
+
+@wp.func
+def opposite(b: wp.vec3, c: wp.vec3, px: float, py: float) -> float:
+    """Twice the signed area between a picture point and an edge: the far corner's share."""
+    return (c[0] - px) * (b[1] - py) - (b[0] - px) * (c[1] - py)
+
+
+@wp.func
+def hit_key(inverse: float, face: int) -> wp.int64:
+    """Pack an inverse depth and a triangle; of two keys the smaller is nearer."""
+    return wp.int64((NEAREST - inverse) * DEPTH_STEPS) * TRIANGLES + wp.int64(face)
+
+
 @wp.kernel
 def rasterise(
     screen: wp.array2d[wp.vec3],
     faces: wp.array2d[int],
     size: int,
-    nearest: float,
-    steps: float,
     hits: wp.array2d[wp.int64],
 ):
     """Keep, at each sample that a triangle covers, the nearest depth and its triangle."""
@@ -436,42 +520,34 @@ def rasterise(
     a = screen[view, faces[face, 0]]
     b = screen[view, faces[face, 1]]
     c = screen[view, faces[face, 2]]
-    # y points down, so triangles that face the camera are clockwise in the picture
-    area = (c[0] - a[0]) * (b[1] - a[1]) - (b[0] - a[0]) * (c[1] - a[1])
+    area = doubled_area(a, b, c)
     if area <= 0.0:
         return
-    x0 = wp.max(int(wp.ceil(wp.min(wp.min(a[0], b[0]), c[0]) - 0.5)), 0)
-    x1 = wp.min(int(wp.floor(wp.max(wp.max(a[0], b[0]), c[0]) - 0.5)), size - 1)
-    y0 = wp.max(int(wp.ceil(wp.min(wp.min(a[1], b[1]), c[1]) - 0.5)), 0)
-    y1 = wp.min(int(wp.floor(wp.max(wp.max(a[1], b[1]), c[1]) - 0.5)), size - 1)
+    x0 = first_sample(wp.min(wp.min(a[0], b[0]), c[0]))
+    x1 = last_sample(wp.max(wp.max(a[0], b[0]), c[0]), size)
+    y0 = first_sample(wp.min(wp.min(a[1], b[1]), c[1]))
+    y1 = last_sample(wp.max(wp.max(a[1], b[1]), c[1]), size)
     scale = 1.0 / area
     for y in range(y0, y1 + 1):
         py = float(y) + 0.5
         for x in range(x0, x1 + 1):
             px = float(x) + 0.5
-            u = ((c[0] - px) * (b[1] - py) - (b[0] - px) * (c[1] - py)) * scale
-            v = ((a[0] - px) * (c[1] - py) - (c[0] - px) * (a[1] - py)) * scale
+            u = opposite(b, c, px, py) * scale
+            v = opposite(c, a, px, py) * scale
             w = 1.0 - u - v
             # the tolerance closes the cracks that rounding leaves between neighbours
             if u >= -1.0e-5 and v >= -1.0e-5 and w >= -1.0e-5:
-                inverse = u * a[2] + v * b[2] + w * c[2]
-                key = wp.int64((nearest - inverse) * steps)
-                key = key * wp.int64(65536) + wp.int64(face)
+                key = hit_key(u * a[2] + v * b[2] + w * c[2], face)
                 wp.atomic_min(hits, view, y * size + x, key)
 
 
 @wp.kernel
 def rasterise_worn(
     screen: wp.array2d[wp.vec3],
-    faces: wp.array2d[int],
-    materials: wp.array[int],
-    places: wp.array[wp.vec3],
+    surfaces: Surfaces,
     looks: wp.array[LookPaint],
     runs: wp.array3d[int],
-    first: int,
     size: int,
-    nearest: float,
-    steps: float,
     hits: wp.array2d[wp.int64],
 ):
     """As `rasterise`, for the triangles that a view's look wears; these show both their sides."""
@@ -479,34 +555,32 @@ def rasterise_worn(
     index = run_place(runs, view, slot, 2)
     if index < 0:
         return
-    face = first + index
-    i = faces[face, 0]
-    j = faces[face, 1]
-    k = faces[face, 2]
+    face = surfaces.head_faces + index
+    i = surfaces.faces[face, 0]
+    j = surfaces.faces[face, 1]
+    k = surfaces.faces[face, 2]
     a = screen[view, i]
     b = screen[view, j]
     c = screen[view, k]
-    area = (c[0] - a[0]) * (b[1] - a[1]) - (b[0] - a[0]) * (c[1] - a[1])
+    area = doubled_area(a, b, c)
     if area == 0.0:
         return
-    x0 = wp.max(int(wp.ceil(wp.min(wp.min(a[0], b[0]), c[0]) - 0.5)), 0)
-    x1 = wp.min(int(wp.floor(wp.max(wp.max(a[0], b[0]), c[0]) - 0.5)), size - 1)
-    y0 = wp.max(int(wp.ceil(wp.min(wp.min(a[1], b[1]), c[1]) - 0.5)), 0)
-    y1 = wp.min(int(wp.floor(wp.max(wp.max(a[1], b[1]), c[1]) - 0.5)), size - 1)
+    x0 = first_sample(wp.min(wp.min(a[0], b[0]), c[0]))
+    x1 = last_sample(wp.max(wp.max(a[0], b[0]), c[0]), size)
+    y0 = first_sample(wp.min(wp.min(a[1], b[1]), c[1]))
+    y1 = last_sample(wp.max(wp.max(a[1], b[1]), c[1]), size)
     scale = 1.0 / area
     for y in range(y0, y1 + 1):
         py = float(y) + 0.5
         for x in range(x0, x1 + 1):
             px = float(x) + 0.5
-            u = ((c[0] - px) * (b[1] - py) - (b[0] - px) * (c[1] - py)) * scale
-            v = ((a[0] - px) * (c[1] - py) - (c[0] - px) * (a[1] - py)) * scale
+            u = opposite(b, c, px, py) * scale
+            v = opposite(c, a, px, py) * scale
             w = 1.0 - u - v
             if u >= -1.0e-5 and v >= -1.0e-5 and w >= -1.0e-5:
-                q = places[i] * u + places[j] * v + places[k] * w
-                if not cut_away(q, materials[face], looks[view]):
-                    inverse = u * a[2] + v * b[2] + w * c[2]
-                    key = wp.int64((nearest - inverse) * steps)
-                    key = key * wp.int64(65536) + wp.int64(face)
+                q = surfaces.places[i] * u + surfaces.places[j] * v + surfaces.places[k] * w
+                if not cut_away(q, surfaces.materials[face], looks[view]):
+                    key = hit_key(u * a[2] + v * b[2] + w * c[2], face)
                     wp.atomic_min(hits, view, y * size + x, key)
 
 
@@ -522,121 +596,126 @@ def hides(material: int) -> bool:
 
 @wp.kernel
 def uncover_points(
-    hits: wp.array2d[wp.int64],
-    screen: wp.array2d[wp.vec3],
-    materials: wp.array[int],
-    places: wp.array[wp.vec3],
-    looks: wp.array[LookPaint],
+    sight: Sight,
+    surfaces: Surfaces,
     ids: wp.array[int],
-    first: int,
-    size: int,
-    nearest: float,
-    steps: float,
     slack: float,
-    empty: wp.int64,
     seen: wp.array2d[wp.uint8],
 ):
     """Take from the seen vertices those that hair, a hat or a dark lens covers."""
     view, index = wp.tid()
     vertex = ids[index]
-    q = places[vertex]
-    if q[1] < 0.6 and above_hairline(q, looks[view]) > 0.03:
+    q = surfaces.places[vertex]
+    # hair that is painted on the skin has no triangle that a ray could meet
+    if q[1] < 0.6 and above_hairline(q, sight.looks[view]) > 0.03:
         seen[view, index] = wp.uint8(0)
-    s = screen[view, vertex]
+    size = sight.side * sight.supersample
+    s = sight.screen[view, vertex]
     x = int(wp.floor(s[0]))
     y = int(wp.floor(s[1]))
     if x < 0 or y < 0 or x >= size or y >= size:
         return
-    key = hits[view, y * size + x]
-    if key == empty:
+    key = sight.nearest[view, y * size + x]
+    if key == EMPTY:
         return
-    face = int(key % wp.int64(65536))
-    if face < first:
+    face = int(key % TRIANGLES)
+    if face < surfaces.head_faces:
         return
-    inverse = nearest - float(key / wp.int64(65536)) / steps
-    if hides(materials[face]) and 1.0 / inverse < 1.0 / s[2] - slack:
+    inverse = NEAREST - float(key / TRIANGLES) / DEPTH_STEPS
+    if hides(surfaces.materials[face]) and 1.0 / inverse < 1.0 / s[2] - slack:
         seen[view, index] = wp.uint8(0)
 
 
 @wp.func
 def weights_at(a: wp.vec3, b: wp.vec3, c: wp.vec3, px: float, py: float) -> wp.vec3:
     """Perspective-correct barycentric weights of a picture point in a projected triangle."""
-    area = (c[0] - a[0]) * (b[1] - a[1]) - (b[0] - a[0]) * (c[1] - a[1])
-    u = ((c[0] - px) * (b[1] - py) - (b[0] - px) * (c[1] - py)) / area
-    v = ((a[0] - px) * (c[1] - py) - (c[0] - px) * (a[1] - py)) / area
+    area = doubled_area(a, b, c)
+    u = opposite(b, c, px, py) / area
+    v = opposite(c, a, px, py) / area
+    # what is linear on the triangle is linear in the picture only after division by depth
     weights = wp.vec3(u * a[2], v * b[2], (1.0 - u - v) * c[2])
     return weights / (weights[0] + weights[1] + weights[2])
 
 
+@wp.func
+def mixed(values: wp.array[float], i: int, j: int, k: int, w: wp.vec3) -> float:
+    """A number inside a triangle, from its three vertices."""
+    return values[i] * w[0] + values[j] * w[1] + values[k] * w[2]
+
+
+@wp.func
+def mixed_vector(values: wp.array[wp.vec3], i: int, j: int, k: int, w: wp.vec3) -> wp.vec3:
+    """A vector inside a triangle, from its three vertices."""
+    return values[i] * w[0] + values[j] * w[1] + values[k] * w[2]
+
+
 @wp.kernel
 def shade_hits(
-    hits: wp.array2d[wp.int64],
-    screen: wp.array2d[wp.vec3],
-    faces: wp.array2d[int],
-    materials: wp.array[int],
-    normals: wp.array[wp.vec3],
-    places: wp.array[wp.vec3],
-    lips: wp.array[float],
-    ears: wp.array[float],
-    tints: wp.array[wp.vec3],
-    openness: wp.array[float],
+    sight: Sight,
+    surfaces: Surfaces,
+    skin: SkinPaint,
     lit: wp.array2d[float],
     directions: wp.array[wp.vec3],
     halves: wp.array2d[wp.vec3],
-    skin: SkinPaint,
-    looks: wp.array[LookPaint],
-    details: wp.array[float],
-    axes: wp.array[wp.mat33],
-    first: int,
-    side: int,
-    supersample: int,
-    empty: wp.int64,
     linear: wp.array3d[wp.vec3],
 ):
     """Paint every sample and add its light to its pixel's buffers."""
     view, pixel = wp.tid()
+    side = sight.side
+    supersample = sight.supersample
     row = pixel // side
     column = pixel - row * side
     size = side * supersample
     lights = directions.shape[0]
     share = 1.0 / float(supersample * supersample)
-    look = looks[view]
+    look = sight.looks[view]
+    # A struct's array is copied where it is used, so those of the inner loops are named here.
+    nearest = sight.nearest
+    screen = sight.screen
+    faces = surfaces.faces
+    normals = surfaces.normals
+    places = surfaces.places
+    materials = surfaces.materials
+    lips = surfaces.lips
+    ears = surfaces.ears
+    tints = surfaces.tints
+    openness = surfaces.openness
     for light in range(lights + 1):
         linear[view, pixel, light] = wp.vec3(0.0, 0.0, 0.0)
     for sample in range(supersample * supersample):
         y = row * supersample + sample // supersample
         x = column * supersample + sample % supersample
-        key = hits[view, y * size + x]
-        if key == empty:
+        key = nearest[view, y * size + x]
+        if key == EMPTY:
             # the room is lit as the head is, but no flash's direction shows on the wall
             across = (float(x) + 0.5) / float(size)
             wall = backdrop(across, (float(y) + 0.5) / float(size), look) * share
             for light in range(lights + 1):
                 linear[view, pixel, light] = linear[view, pixel, light] + wall
         else:
-            face = int(key % wp.int64(65536))
+            face = int(key % TRIANGLES)
             i = faces[face, 0]
             j = faces[face, 1]
             k = faces[face, 2]
             w = weights_at(
                 screen[view, i], screen[view, j], screen[view, k], float(x) + 0.5, float(y) + 0.5
             )
-            n = wp.normalize(normals[i] * w[0] + normals[j] * w[1] + normals[k] * w[2])
-            q = places[i] * w[0] + places[j] * w[1] + places[k] * w[2]
+            n = wp.normalize(mixed_vector(normals, i, j, k, w))
             surface = paint(
-                q,
+                mixed_vector(places, i, j, k, w),
                 materials[face],
-                lips[i] * w[0] + lips[j] * w[1] + lips[k] * w[2],
-                ears[i] * w[0] + ears[j] * w[1] + ears[k] * w[2],
-                tints[i] * w[0] + tints[j] * w[1] + tints[k] * w[2],
+                mixed(lips, i, j, k, w),
+                mixed(ears, i, j, k, w),
+                mixed_vector(tints, i, j, k, w),
                 skin,
                 look,
-                details[view],
+                sight.details[view],
             )
             albedo = surface.albedo * share
             gloss = surface.gloss * share
-            if face >= first:
-                forward = wp.vec3(axes[view][2, 0], axes[view][2, 1], axes[view][2, 2])
+            if face >= surfaces.head_faces:
+                axes = sight.axes[view]
+                forward = wp.vec3(axes[2, 0], axes[2, 1], axes[2, 2])
                 if wp.dot(n, forward) > 0.1:
                     # the inner side of a sheet, which little light reaches
                     n = -n
@@ -646,7 +725,8 @@ def shade_hits(
             if materials[face] == CAVITY:
                 # the flesh round the eyes is thin and moist: light comes through the lids
                 open_floor = wp.float32(0.5)
-            open_sky = openness[i] * w[0] + openness[j] * w[1] + openness[k] * w[2]
+            open_sky = mixed(openness, i, j, k, w)
+            # a room is brighter above than below
             sky = open_sky * (0.7 + 0.3 * n[2])
             linear[view, pixel, 0] = linear[view, pixel, 0] + albedo * sky
             for light in range(lights):
@@ -654,11 +734,14 @@ def shade_hits(
                 cosine = wp.dot(n, d)
                 cosine = wp.max(cosine, open_floor)
                 if cosine > 0.0:
+                    # shadows are baked at vertices, for all cameras at once
                     free = lit[i, light] * w[0] + lit[j, light] * w[1] + lit[k, light] * w[2]
                     free = wp.max(free, open_floor)
                     if free > 0.0:
                         glint = wp.float32(0.0)
                         if gloss > 0.0:
+                            # Blinn's highlight: the 16th power by squaring, much faster than a
+                            # power function; seven squarings more make the glint of an eye
                             glint = wp.max(wp.dot(n, halves[view, light]), 0.0)
                             glint = glint * glint
                             glint = glint * glint
@@ -719,20 +802,9 @@ def develop_shots(
 
 @wp.kernel
 def inspect_hits(
-    hits: wp.array2d[wp.int64],
-    screen: wp.array2d[wp.vec3],
-    faces: wp.array2d[int],
-    materials: wp.array[int],
-    normals: wp.array[wp.vec3],
-    places: wp.array[wp.vec3],
-    lips: wp.array[float],
-    ears: wp.array[float],
-    tints: wp.array[wp.vec3],
+    sight: Sight,
+    surfaces: Surfaces,
     skin: SkinPaint,
-    looks: wp.array[LookPaint],
-    details: wp.array[float],
-    size: int,
-    empty: wp.int64,
     backdrop: int,
     triangle: wp.array2d[int],
     material: wp.array2d[int],
@@ -741,30 +813,35 @@ def inspect_hits(
 ):
     """Write the hit record of every sample."""
     view, pixel = wp.tid()
-    key = hits[view, pixel]
-    if key == empty:
+    key = sight.nearest[view, pixel]
+    if key == EMPTY:
         triangle[view, pixel] = -1
         material[view, pixel] = backdrop
         depth[view, pixel] = wp.inf
         normal[view, pixel] = wp.vec3(0.0, 0.0, 0.0)
         return
-    face = int(key % wp.int64(65536))
-    i = faces[face, 0]
-    j = faces[face, 1]
-    k = faces[face, 2]
+    face = int(key % TRIANGLES)
+    i = surfaces.faces[face, 0]
+    j = surfaces.faces[face, 1]
+    k = surfaces.faces[face, 2]
+    size = sight.side * sight.supersample
     y = pixel // size
     x = pixel - y * size
-    w = weights_at(
-        screen[view, i], screen[view, j], screen[view, k], float(x) + 0.5, float(y) + 0.5
+    a = sight.screen[view, i]
+    b = sight.screen[view, j]
+    c = sight.screen[view, k]
+    w = weights_at(a, b, c, float(x) + 0.5, float(y) + 0.5)
+    surface = paint(
+        mixed_vector(surfaces.places, i, j, k, w),
+        surfaces.materials[face],
+        mixed(surfaces.lips, i, j, k, w),
+        mixed(surfaces.ears, i, j, k, w),
+        mixed_vector(surfaces.tints, i, j, k, w),
+        skin,
+        sight.looks[view],
+        sight.details[view],
     )
-    q = places[i] * w[0] + places[j] * w[1] + places[k] * w[2]
-    lip = lips[i] * w[0] + lips[j] * w[1] + lips[k] * w[2]
-    ear = ears[i] * w[0] + ears[j] * w[1] + ears[k] * w[2]
-    tint = tints[i] * w[0] + tints[j] * w[1] + tints[k] * w[2]
-    surface = paint(q, materials[face], lip, ear, tint, skin, looks[view], details[view])
     triangle[view, pixel] = face
     material[view, pixel] = surface.material
-    depth[view, pixel] = (
-        w[0] / screen[view, i][2] + w[1] / screen[view, j][2] + w[2] / screen[view, k][2]
-    )
-    normal[view, pixel] = wp.normalize(normals[i] * w[0] + normals[j] * w[1] + normals[k] * w[2])
+    depth[view, pixel] = w[0] / a[2] + w[1] / b[2] + w[2] / c[2]
+    normal[view, pixel] = wp.normalize(mixed_vector(surfaces.normals, i, j, k, w))

@@ -19,12 +19,12 @@ import warp as wp
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mtl_helpers.faces.draw.render import (
+from mtl_helpers.faces.draw.renderer import (
     EXPOSURE,
     GAMMA,
     FaceRenderer,
     HitRecord,
-    _check_sizes,
+    check_sizes,
 )
 from mtl_helpers.faces.draw.scene_kernels import develop_scene
 from mtl_helpers.faces.model.head import HeadModel
@@ -158,12 +158,12 @@ class SceneRenderer(FaceRenderer):
         strengths = np.stack(
             [scene.ambient * _tint(scene.ambient_warmth), *(x.strength for x in scene.lights)]
         )  # (1 + L, 3)
-        image = self._empty((linear.shape[1], channels), wp.uint8)
-        self._launch(
+        image = self.device.empty((linear.shape[1], channels), wp.uint8)
+        self.device.launch(
             develop_scene,
             linear.shape[1],
             linear,
-            self._array(strengths.astype(np.float32), wp.vec3),
+            self.device.array(strengths.astype(np.float32), wp.vec3),
             EXPOSURE * scene.exposure,
             1 / GAMMA,
             scene.noise,
@@ -264,7 +264,7 @@ def render_scenes(
             f"({len(scenes)}, {', '.join(map(str, head.template.shape))}), found "
             f"{tuple(vertices.shape)}; see framed_vertices"
         )
-    _check_sizes(side, channels, supersample)
+    check_sizes(side, channels, supersample)
     renderer = _scene_renderer(head, device)
     count, points = len(scenes), torch.from_numpy(LANDMARKS_51)
     images = np.empty((count, side * side, channels), dtype=np.uint8)

@@ -28,6 +28,13 @@ FIELD_WIDTH = 3.2
 TARGET = (0.0, -0.6, 0.0)
 """The point that Multi-PIE's cameras look at, in the middle of every picture."""
 
+FRONTAL_YAW, PROFILE_YAW = 30.0, 60.0
+"""A picture is frontal up to the first, and a profile from the second, in degrees of yaw.
+
+Note
+----
+Yin and Liu (2018) call -30 to 30 degrees frontal. CFP asks for profiles beyond 60 degrees."""
+
 
 @dataclass(frozen=True)
 class Camera:

@@ -1,126 +1,29 @@
-"""s-CNN, m-CNN and p-CNN: one trunk, one linear head a task, and branches for groups of poses
-(Yin & Liu 2018, Sec. III-A and III-C)."""
+"""p-CNN: m-CNN with a branch for each group of poses (Yin & Liu 2018, Sec. III-C).
+
+s-CNN and m-CNN (Sec. III-A, Eqs. 2 and 5) are :class:`~mtl_helpers.networks.MultiTaskNetwork` with
+one task and with several. The paper's text shares every layer up to x; its released networks fork
+at pool4 and give the side tasks a second conv51/conv52. Here, as in the text, there is one x.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from mtl_helpers.losses import UNLABELLED
+from mtl_helpers.networks import MultiTaskNetwork, MultiTaskOutput
 from mtl_helpers.trunks import Trunk
+
+__all__ = ["BRANCH_TASK", "POSE_TASK", "PoseDirectedCNN"]
 
 POSE_TASK = "pos"
 BRANCH_TASK = "id_pose"
 """Name of p-CNN's second main task: identity from the branch of the picture's pose group."""
 
 
-class MultiTaskOutput(NamedTuple):
-    """What the network says about a batch.
-
-    Attributes
-    ----------
-    features : Tensor
-        x, the shared feature before dropout: (B, D).
-    logits : dict of str to Tensor
-        For each task its scores before the softmax: (B, K_t). Those of ``"id"`` are the paper's
-        y_d, which it also uses as the feature for recognition.
-    branches : Tensor or None
-        p-CNN's y_g, identity scores of each pose group's branch: (B, G, K_id). None in training,
-        where each image takes one branch only, and in networks without branches.
-    """
-
-    features: Tensor
-    logits: dict[str, Tensor]
-    branches: Tensor | None = None
-
-
-class MultiTaskCNN(nn.Module):
-    """One trunk shared by all tasks and one linear head for each.
-
-    y_t = W_t x + b_t, for each task t (Eqs. 2 and 5; released code: one inner product layer a task)
-
-    With one task this is the paper's s-CNN, with several its m-CNN.
-
-    Parameters
-    ----------
-    trunk
-        The shared layers, e.g. :class:`~mtl_helpers.trunks.CASIANet`.
-    classes
-        Number of classes of each task, in the order in which losses and weights come;
-        the main task is called ``"id"``.
-
-    Raises
-    ------
-    ValueError
-        If there is no task, or one has fewer than two classes.
-
-    Note
-    ----
-    The paper's text shares every layer up to x. Its released multi-task networks fork at pool4
-    and give the side tasks a second conv51/conv52; here, as in the text, there is one x.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from mtl_helpers.trunks import CASIANet
-    >>> model = MultiTaskCNN(CASIANet(width=0.125), {"id": 10, "pos": 13})
-    >>> out = model(torch.zeros(4, 1, 32, 32))
-    >>> out.features.shape, out.logits["pos"].shape
-    (torch.Size([4, 40]), torch.Size([4, 13]))
-    """
-
-    def __init__(self, trunk: Trunk, classes: Mapping[str, int]) -> None:
-        super().__init__()
-        if not classes:
-            raise ValueError("Expected at least one task with its number of classes, found none.")
-        for task, count in classes.items():
-            if count < 2:
-                raise ValueError(f"Task {task!r} needs at least two classes, found {count}.")
-        if not isinstance(trunk, nn.Module):
-            raise TypeError(f"The trunk must be an nn.Module, found {type(trunk).__name__}.")
-        self.trunk = trunk
-        self.classes = dict(classes)
-        self.heads = nn.ModuleDict(
-            {task: nn.Linear(trunk.feature_dim, count) for task, count in classes.items()}
-        )
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """Names of the tasks, in order."""
-        return tuple(self.classes)
-
-    @property
-    def losses(self) -> tuple[str, ...]:
-        """Names of the losses of a training batch, in order: one a task."""
-        return self.tasks
-
-    def forward(self, images: Tensor) -> MultiTaskOutput:
-        """Return x and each task's logits for images (B, C, H, W)."""
-        x, dropped = self._features(images)
-        return MultiTaskOutput(x, self._logits(dropped))
-
-    def _features(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return x, (B, D), and what the heads see of it in training."""
-        x = self.trunk.forward_head(self.trunk.forward_features(images), pre_dropout=True)
-        return x, self.trunk.dropout(x)
-
-    def _logits(self, dropped: Tensor) -> dict[str, Tensor]:
-        return {task: head(dropped) for task, head in self.heads.items()}  # (B, D) -> (B, K_t)
-
-    def head_weights(self) -> dict[str, Tensor]:
-        """Return each head's matrix W_t, (K_t, D), detached: the source of the energy vectors."""
-        return {task: self._head(task).weight.detach() for task in self.tasks}
-
-    def _head(self, task: str) -> nn.Linear:
-        head = self.heads[task]
-        assert isinstance(head, nn.Linear)
-        return head
-
-
-class PoseDirectedCNN(MultiTaskCNN):
+class PoseDirectedCNN(MultiTaskNetwork):
     r"""m-CNN with one more identity head for each group of poses (Yin & Liu 2018, Sec. III-C).
 
     .. math:: y^g = W_g^\top x + b_g \quad\text{for an image whose pose lies in group } g
@@ -138,7 +41,7 @@ class PoseDirectedCNN(MultiTaskCNN):
     Parameters
     ----------
     trunk, classes
-        As for :class:`MultiTaskCNN`; there must be the tasks ``"id"`` and ``"pos"``.
+        As for :class:`MultiTaskNetwork`; there must be the tasks ``"id"`` and ``"pos"``.
     pose_groups
         For each group the classes of ``"pos"`` in it; together every class once.
 
@@ -193,6 +96,14 @@ class PoseDirectedCNN(MultiTaskCNN):
             where[list(group)] = number
         self.register_buffer("group_of_pose", where, persistent=False)
 
+    def layers_by_name(self) -> dict[str, nn.Linear]:
+        """Return heads and branches, by the name of the stream of their first weights."""
+        layers = super().layers_by_name()
+        for number, branch in enumerate(self.branches):
+            assert isinstance(branch, nn.Linear)
+            layers[f"{BRANCH_TASK} {number}"] = branch
+        return layers
+
     @property
     def losses(self) -> tuple[str, ...]:
         """Names of the losses of a training batch: the branches' comes after that of ``"id"``."""
@@ -211,8 +122,8 @@ class PoseDirectedCNN(MultiTaskCNN):
             :data:`BRANCH_TASK`, each row from its own branch and zero where no pose is known; a
             group without images takes no part. Without it all branches answer.
         """
-        x, dropped = self._features(images)
-        logits = self._logits(dropped)
+        x, dropped = self.shared(images)
+        logits = self.scores(dropped)
         if pose is None:
             every = torch.stack([branch(dropped) for branch in self.branches], dim=1)  # (B, G, K)
             return MultiTaskOutput(x, logits, every)
@@ -223,8 +134,3 @@ class PoseDirectedCNN(MultiTaskCNN):
             merged = merged.index_copy(0, rows, branch(dropped[rows]))
         logits[BRANCH_TASK] = merged
         return MultiTaskOutput(x, {task: logits[task] for task in self.losses})
-
-
-def count_parameters(model: nn.Module) -> int:
-    """Return the number of trainable parameters of a model."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)

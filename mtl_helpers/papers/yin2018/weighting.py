@@ -1,9 +1,4 @@
-"""How the losses of several tasks become one number to minimise.
-
-Each weighting is a module with ``forward(losses) -> scalar``, the shape of TorchJD's scalarizers,
-so either kind may be given to :func:`mtl_helpers.training.loop.fit`. Those that read their weights
-off the shared feature are shown it first, by :meth:`DynamicWeights.observe`.
-"""
+"""The paper's learned loss weights: Eq. 8 as printed, and the layer of the released code."""
 
 from __future__ import annotations
 
@@ -14,82 +9,16 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-__all__ = ["RULES", "DynamicWeights", "FixedWeights", "ReleasedDynamicWeights", "Rule", "weighting"]
+from mtl_helpers.training.weighting import FixedWeights, Weighting
+
+__all__ = ["RULES", "DynamicWeights", "ReleasedDynamicWeights", "Rule", "weighting"]
 
 Rule = Literal["fixed", "eq8", "released"]
 RULES: tuple[Rule, ...] = ("fixed", "eq8", "released")
 """Constants; Eq. 8 as printed; the layer of the released code."""
 
 
-class FixedWeights(nn.Module):
-    """Weighted sum of the task losses with constants (Yin & Liu 2018, Eq. 6).
-
-    total = sum_t w_t * L_t
-
-    where L_t is the loss of task t and w_t its weight: 1 for identity, phi_s for a lone side task,
-    and phi_s / 3 for each of three.
-
-    Parameters
-    ----------
-    weights
-        Weight of each task, in the order of the losses; finite and not negative.
-
-    Raises
-    ------
-    ValueError
-        If there is no weight, or one is negative or not finite.
-
-    Examples
-    --------
-    >>> FixedWeights({"id": 1.0, "pos": 0.1})(torch.tensor([2.0, 5.0]))
-    tensor(2.5000)
-    """
-
-    weights: Tensor
-
-    def __init__(self, weights: Mapping[str, float]) -> None:
-        super().__init__()
-        if not weights:
-            raise ValueError("Expected a weight for at least one task, found none.")
-        for task, weight in weights.items():
-            if not (math.isfinite(weight) and weight >= 0):
-                raise ValueError(
-                    f"The weight of task {task!r} must be finite and not negative, found {weight}."
-                )
-        self.tasks = tuple(weights)
-        self.register_buffer("weights", torch.tensor(list(weights.values()), dtype=torch.float32))
-
-    def forward(self, losses: Tensor) -> Tensor:
-        """Return the weighted sum.
-
-        Parameters
-        ----------
-        losses
-            (T,), in the order of the tasks.
-
-        Returns
-        -------
-        Tensor
-            Scalar.
-
-        Raises
-        ------
-        ValueError
-            If the number of losses is not the number of weights.
-        """
-        if losses.shape != self.weights.shape:
-            raise ValueError(
-                f"Expected one loss for each of {self.tasks}, found shape {tuple(losses.shape)}."
-            )
-        return (self.weights * losses).sum()  # (T,) -> ()
-
-    def extra_repr(self) -> str:
-        """Show the weights in the printed module."""
-        pairs = zip(self.tasks, self.weights.tolist(), strict=True)
-        return ", ".join(f"{task}={weight:g}" for task, weight in pairs)
-
-
-class DynamicWeights(nn.Module):
+class DynamicWeights(Weighting):
     r"""Weights that a layer reads off the shared feature (Yin & Liu 2018, Eqs. 7-8 and 10-11).
 
     .. math:: \mathcal L = \sum_g \varphi_g \sum_{t \in g} \mu_t L_t, \qquad
@@ -134,17 +63,17 @@ class DynamicWeights(nn.Module):
     Examples
     --------
     >>> rule = DynamicWeights(4, {("id",): 1.0, ("pos", "exp"): 0.2})
-    >>> _ = rule.observe(torch.ones(8, 4))
-    >>> rule(torch.tensor([2.0, 1.0, 3.0]))  # 1 * 2 + 0.1 * 1 + 0.1 * 3, shares being equal
+    >>> x = torch.ones(8, 4)
+    >>> rule(torch.tensor([2.0, 1.0, 3.0]), x)  # 1 * 2 + 0.1 * 1 + 0.1 * 3, shares being equal
     tensor(2.4000, grad_fn=<SumBackward0>)
     """
 
     phi: Tensor
 
     def __init__(self, feature_dim: int, groups: Mapping[tuple[str, ...], float]) -> None:
-        super().__init__()
         if not groups:
             raise ValueError("Expected at least one group of tasks, found none.")
+        super().__init__([task for tasks in groups for task in tasks])
         for tasks, total in groups.items():
             if not tasks:
                 raise ValueError("Expected at least one task in every group, found an empty one.")
@@ -154,9 +83,6 @@ class DynamicWeights(nn.Module):
                     f"{total}; leave tasks without weight out."
                 )
         self.groups = dict(groups)
-        self.tasks = tuple(task for tasks in groups for task in tasks)
-        if len(set(self.tasks)) != len(self.tasks):
-            raise ValueError(f"Each task may stand once, found {self.tasks}.")
         self.register_buffer(
             "phi", torch.tensor([total for tasks, total in groups.items() for _ in tasks])
         )  # (T,)
@@ -177,19 +103,8 @@ class DynamicWeights(nn.Module):
             nn.init.normal_(layer.weight, std=spread)
             nn.init.zeros_(layer.bias)
 
-    def observe(self, x: Tensor) -> Tensor:
-        """Take the shares for the next call from the features of its batch (Eqs. 7 and 10).
-
-        Parameters
-        ----------
-        x
-            (B, D).
-
-        Returns
-        -------
-        Tensor
-            (T,) shares mu, averaged over the batch, in the order of the tasks.
-        """
+    def shares(self, x: Tensor) -> Tensor:
+        """Return the shares mu (T,) of a batch of features (B, D), averaged (Eqs. 7 and 10)."""
         shares = []
         for tasks in self.groups:
             if len(tasks) == 1:
@@ -197,60 +112,21 @@ class DynamicWeights(nn.Module):
                 continue
             scores = self.layers[_layer_name(tasks)](x.float())  # (B, D) -> (B, T_g)
             shares.append(scores.softmax(dim=1).mean(dim=0))  # (B, T_g) -> (T_g,)
-        self._shares = torch.cat(shares)  # (T,)
-        return self._shares
+        return torch.cat(shares)  # (T,)
 
     @property
     def weights(self) -> Tensor:
-        """The loss weights phi_g * mu_t of the last batch, (T,), detached.
-
-        Raises
-        ------
-        RuntimeError
-            If no batch was observed.
-        """
-        return self.phi * self._observed().detach()
-
-    def forward(self, losses: Tensor) -> Tensor:
-        """Return the weighted sum for the batch that was observed last.
-
-        Parameters
-        ----------
-        losses
-            (T,), in the order of the tasks.
-
-        Returns
-        -------
-        Tensor
-            Scalar.
-
-        Raises
-        ------
-        RuntimeError
-            If no batch was observed.
-        ValueError
-            If the number of losses is not the number of tasks; on a CPU also if one is negative or
-            not finite. (A GPU would have to wait for the values.)
-        """
-        if losses.shape != self.phi.shape:
-            raise ValueError(
-                f"Expected one loss for each of {self.tasks}, found shape {tuple(losses.shape)}."
-            )
-        if losses.device.type == "cpu":
-            # NaN fails the comparison, infinity the second
-            sound = bool(((losses >= 0) & (losses < math.inf)).all())
-            if not sound:
-                named = dict(zip(self.tasks, losses.tolist(), strict=True))
-                raise ValueError(
-                    f"Expected losses that are finite and not negative, found {named}: a share "
-                    "follows the smallest loss, so one such value would spoil all weights."
-                )
-        return self._combine(losses, self._observed())
-
-    def _observed(self) -> Tensor:
+        """(T,) the loss weights phi_g * mu_t of the last batch."""
         if self._shares is None:
-            raise RuntimeError("The weights depend on the batch: call observe(x) before.")
-        return self._shares
+            raise RuntimeError("The weights depend on the batch: call the weighting before.")
+        return self.phi * self._shares
+
+    def forward(self, losses: Tensor, features: Tensor) -> Tensor:
+        """Return the weighted sum of losses (T,), with shares read off features (B, D)."""
+        self.check(losses)
+        shares = self.shares(features)
+        self._shares = shares.detach()
+        return self._combine(losses, shares)
 
     def _combine(self, losses: Tensor, shares: Tensor) -> Tensor:
         return (self.phi * shares * losses).sum()  # (T,) -> ()
@@ -290,12 +166,16 @@ class ReleasedDynamicWeights(DynamicWeights):
     Examples
     --------
     >>> rule = ReleasedDynamicWeights(4, {("id",): 1.0, ("pos", "exp"): 0.2})
-    >>> _ = rule.observe(torch.ones(8, 4))
     >>> losses = torch.tensor([2.0, 1.0, 3.0], requires_grad=True)
-    >>> rule(losses).backward()
+    >>> rule(losses, torch.ones(8, 4)).backward()
     >>> losses.grad  # Eq. 8 would give 1.0, 0.1, 0.1
     tensor([1.0000, 0.2000, 0.2000])
     """
+
+    @property
+    def applied(self) -> Tensor:
+        """(T,) the whole weight of each task's group: phi_g."""
+        return self.phi
 
     def _combine(self, losses: Tensor, shares: Tensor) -> Tensor:
         value = (self.phi * shares * losses).sum().detach()
@@ -309,9 +189,7 @@ def _layer_name(tasks: tuple[str, ...]) -> str:
     return "-".join(tasks)
 
 
-def weighting(
-    rule: Rule, feature_dim: int, groups: Mapping[tuple[str, ...], float]
-) -> FixedWeights | DynamicWeights:
+def weighting(rule: Rule, feature_dim: int, groups: Mapping[tuple[str, ...], float]) -> Weighting:
     """Return a weighting by name; under ``"fixed"`` the tasks of a group share its total equally.
 
     Parameters

@@ -6,19 +6,16 @@ import dataclasses
 import hashlib
 import itertools
 import json
-import pickle
 
 import numpy as np
 import pytest
 
-from mtl_helpers.faces.corpora.pie import PIE_VERSION, Factors, PieSpec, load_pie
+from mtl_helpers.faces.corpora.pie import PIE_VERSION, Factors, PieSpec
 from mtl_helpers.faces.draw.render import render_identity
-from mtl_helpers.faces.model.expression import EXPRESSIONS
 from mtl_helpers.faces.model.head import HeadModel
 from mtl_helpers.faces.model.identity import sample_identities
 from mtl_helpers.faces.scene.cameras import PIE_CAMERAS
 from mtl_helpers.presets import PRESETS
-from mtl_helpers.store import CacheError
 
 SMALL = PieSpec(
     train_identities=4,
@@ -169,15 +166,6 @@ def test_labels_agree_with_a_naive_loop():
 # -- specification ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS.keys())
-def test_every_preset_gives_a_hashable_specification(preset):
-    spec = PieSpec.from_preset(preset)
-    assert {spec: 1}[PieSpec.from_preset(preset)] == 1
-    assert spec.fingerprint() == PieSpec.from_preset(preset).fingerprint()
-    assert (spec.side, spec.channels, spec.seed) == (preset.side, preset.channels, 0)
-    assert PieSpec(**json.loads(json.dumps(dataclasses.asdict(spec)))) == spec
-
-
 def test_fingerprint_hashes_every_field_and_nothing_else():
     fields = json.loads(json.dumps(dataclasses.asdict(SMALL)))
     text = json.dumps(
@@ -231,13 +219,6 @@ def test_corpus_without_identities_is_refused_but_one_split_may_be_empty():
     assert len(dataclasses.replace(SMALL, **nobody).split("train")) == 0
     with pytest.raises(ValueError, match="at least one identity"):
         dataclasses.replace(SMALL, **nobody, test_identities=0)
-
-
-def test_specification_of_another_version_is_not_rendered(tmp_path):
-    other = dataclasses.replace(SMALL, version=PIE_VERSION + 1)
-    with pytest.raises(ValueError, match="renders version"):
-        load_pie(other, root=tmp_path)
-    assert list(tmp_path.iterdir()) == []
 
 
 # -- pictures -----------------------------------------------------------------------------------
@@ -370,39 +351,3 @@ def test_corpus_agrees_with_its_specification(tiny_pie):
     np.testing.assert_array_equal(tiny_pie.gallery("test"), spec.gallery("test"))
     np.testing.assert_array_equal(tiny_pie.probes("test"), spec.probes("test"))
     assert tiny_pie.labels([5]).keys() == {"id", "pos", "illum", "exp"}
-
-
-def test_pickled_corpus_is_its_place_on_disk(tiny_pie):
-    data = pickle.dumps(tiny_pie)
-    assert len(data) < 10_000
-    again = pickle.loads(data)
-    assert again.spec == tiny_pie.spec
-    np.testing.assert_array_equal(again.images, tiny_pie.images)
-
-
-def test_colour_corpus_of_a_preset_is_built_in_processes_damaged_and_repaired(tmp_path):
-    preset = dataclasses.replace(
-        PRESETS["smoke"],
-        name="colour",
-        side=16,
-        channels=3,
-        train_identities=1,
-        validation_identities=0,
-        test_identities=1,
-        cameras=("05_1",),
-        shots=(7,),
-        expressions=EXPRESSIONS[:2],
-    )
-    corpus = load_pie(preset, processes=2, progress=False, root=tmp_path)
-    assert corpus.images.shape == (4, 16, 16, 3)
-    sound = corpus.images.copy()
-    assert (sound[..., 0] != sound[..., 2]).any()
-
-    path = corpus.store.directory / "images.npy"
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 255
-    path.write_bytes(data)
-    with pytest.raises(CacheError, match="checksum of identity 1 .*repair=True"):
-        load_pie(preset, progress=False, root=tmp_path)
-    mended = load_pie(preset, processes=1, progress=False, root=tmp_path, repair=True)
-    np.testing.assert_array_equal(mended.images, sound)

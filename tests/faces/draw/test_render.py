@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from mtl_helpers.faces.draw.render import (
     EXPOSURE,
     GAMMA,
-    FaceRenderer,
-    get_renderer,
     identity_faces,
     render_identity,
     render_image,
     render_vertices,
 )
+from mtl_helpers.faces.draw.renderer import FaceRenderer, get_renderer
 from mtl_helpers.faces.model.expression import EXPRESSIONS
 from mtl_helpers.faces.model.head import HeadModel
 from mtl_helpers.faces.model.identity import Identity, sample_identities

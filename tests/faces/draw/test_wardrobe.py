@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from mtl_helpers.faces.draw.render import FaceRenderer, HitRecord, get_renderer
+from mtl_helpers.faces.draw.renderer import FaceRenderer, HitRecord, get_renderer
 from mtl_helpers.faces.model.expression import expression_coefficients
 from mtl_helpers.faces.model.head import HeadModel
 from mtl_helpers.faces.model.identity import sample_identities

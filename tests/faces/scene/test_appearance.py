@@ -8,7 +8,8 @@ import torch
 import warp as wp
 from numpy.typing import NDArray
 
-from mtl_helpers.faces.draw.render import FaceRenderer, get_renderer, identity_faces
+from mtl_helpers.faces.draw.render import identity_faces
+from mtl_helpers.faces.draw.renderer import FaceRenderer, get_renderer
 from mtl_helpers.faces.model.head import HeadModel
 from mtl_helpers.faces.model.identity import Identity, sample_identities
 from mtl_helpers.faces.scene import paint as painter

@@ -1,4 +1,4 @@
-"""The networks of chapters 2 to 5: m-CNN and p-CNN under any weighting, and what is measured.
+"""The networks of chapters 2 to 5: s-CNN, m-CNN and p-CNN under any weighting, and their measures.
 
 The experiments beside this file differ in which networks they train. How one is described, trained
 and identified with stands here.
@@ -6,51 +6,64 @@ and identified with stands here.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mtl_helpers.corpus import Corpus, GalleryCorpus
-from mtl_helpers.evaluation.identification import POSE_GROUPS, identification_report
 from mtl_helpers.faces.corpora.pie import PieCorpus, PieSpec, load_pie
 from mtl_helpers.machine import pick_device
-from mtl_helpers.papers.yin2018.model import BRANCH_TASK
+from mtl_helpers.networks import MultiTaskNetwork, seeded_network
+from mtl_helpers.papers.yin2018.identification import POSE_GROUPS, identification_report
+from mtl_helpers.papers.yin2018.method import YinMethod
+from mtl_helpers.papers.yin2018.model import BRANCH_TASK, PoseDirectedCNN
 from mtl_helpers.papers.yin2018.weighting import DynamicWeights, Rule, weighting
 from mtl_helpers.presets import Preset
-from mtl_helpers.training.batches import stream_seed
-from mtl_helpers.training.loop import FitResult, StepState, TrainConfig, fit
+from mtl_helpers.streams import seeded, stream_seed
+from mtl_helpers.training.batches import labelled_batches
+from mtl_helpers.training.loop import StepState, Trained
+from mtl_helpers.training.loop import train as train_method
+from mtl_helpers.training.optimizers import SGDConfig
+from mtl_helpers.training.plan import Plan
+from mtl_helpers.trunks import CASIANet
 from mtl_helpers.trunks.casia import BLOCK_CHANNELS, scaled
+
+if TYPE_CHECKING:
+    from mtl_helpers.datasets.schema import RealSpec
 
 __all__ = [
     "ALL_TASKS",
     "PROBE_STRIDE",
     "RANK1",
     "SIDE_TASKS",
-    "BranchedConfig",
     "CorpusView",
     "FewerPeople",
     "NetworkConfig",
     "NoisyPoses",
-    "SubsetConfig",
     "curves_of",
     "feature_size",
     "groups_of",
     "identified",
+    "method_of",
     "network_config",
     "pose_classes",
     "prepare",
     "some_probes",
     "train",
+    "train_on",
 ]
 
 SIDE_TASKS = ("pos", "illum", "exp")
 ALL_TASKS = ("id", *SIDE_TASKS)
-PROBE_STRIDE = 4
-"""Every fourth probe of each test person is asked about; the seeds differ by far more."""
+PROBE_STRIDE = 7
+"""Every seventh probe of each test person is asked about: seven shares no factor with 15 cameras, 6
+lights and 6 expressions, so that every level of each meets every level of the others."""
 
 RANK1 = "test.rank1.y_d.overall"
 """Name of the metric that most comparisons are about."""
@@ -58,125 +71,99 @@ RANK1 = "test.rank1.y_d.overall"
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """One network: how its losses are weighted, whether it has branches, and the training.
+    """One network: its tasks, how their losses are weighted, and the training.
 
     Parameters
     ----------
     arm
-        Name of the network.
+        Short name, for files and figures; all that counts stands in the other fields.
     seed
-        Of first weights, batches and dropout.
-    rule
-        How the losses are weighted: see :func:`mtl_helpers.papers.yin2018.weighting.weighting`.
-    phi_s
-        Total weight of the side tasks; that of the main tasks is 1.
-    branches
-        Whether it is p-CNN.
+        Of first weights, batches, dropout and wrong labels.
+    corpus, plan
+        What was rendered, or which real set was read, and how the network was trained.
+    tasks
+        In the order of :data:`ALL_TASKS`.
+    rule, phi_s
+        How the losses are weighted (:func:`~mtl_helpers.papers.yin2018.weighting.weighting`), and
+        the total weight of the side tasks; that of the main tasks is 1.
+    phi_m
+        Total weight of the two main tasks of a p-CNN; without it, there are no branches.
+    feature_l2, label_smoothing, clip_norm, weighting_rate, optimizer
+        As for :class:`~mtl_helpers.papers.yin2018.method.YinMethod`.
+    width, dropout
+        Of :class:`~mtl_helpers.trunks.CASIANet`.
+    people
+        How many training identities it sees, the first ones; without it, all.
     pose_noise
         Share of the training pictures whose pose label is replaced by another one at random.
     spread
         Standard deviation of the weighting's first omega.
-    weighting_rate
-        Learning rate of the weighting, as a multiple of the network's.
-    corpus, train
-        What was rendered, and how the network was trained.
     """
 
     arm: str
     seed: int
-    rule: Rule
-    phi_s: float
-    branches: bool
-    pose_noise: float
-    spread: float
-    weighting_rate: float
-    corpus: PieSpec
-    train: TrainConfig
+    corpus: PieSpec | RealSpec
+    plan: Plan
+    width: float
+    tasks: tuple[str, ...] = ALL_TASKS
+    rule: Rule = "fixed"
+    phi_s: float = 0.0
+    phi_m: float | None = None
+    feature_l2: float = 0.0
+    label_smoothing: float = 0.0
+    clip_norm: float = 0.0
+    weighting_rate: float = 1.0
+    optimizer: SGDConfig = field(default_factory=SGDConfig)
+    dropout: float = 0.4
+    people: int | None = None
+    pose_noise: float = 0.0
+    spread: float = 0.0
 
-
-@dataclass(frozen=True)
-class BranchedConfig(NetworkConfig):
-    """A p-CNN, whose main tasks share a total weight of their own.
-
-    Parameters
-    ----------
-    phi_m
-        Total weight of the two main tasks; 1 in the paper.
-    """
-
-    phi_m: float = 1.0
-
-
-@dataclass(frozen=True)
-class SubsetConfig(NetworkConfig):
-    """A network that is trained on some of the training identities only.
-
-    Parameters
-    ----------
-    identities
-        How many; the first ones, so that each smaller set lies in the larger.
-    """
-
-    identities: int
+    @property
+    def side_tasks(self) -> tuple[str, ...]:
+        """Its tasks beside identity."""
+        return tuple(task for task in self.tasks if task != "id")
 
 
 def network_config(
     preset: Preset,
     arm: str,
     seed: int,
-    rule: Rule,
-    phi_s: float,
+    rule: Rule = "fixed",
+    phi_s: float = 0.0,
     *,
-    phi_m: float | None = None,
-    identities: int | None = None,
-    pose_noise: float = 0.0,
-    spread: float = 0.0,
-    weighting_rate: float = 1.0,
+    corpus: PieSpec | RealSpec | None = None,
     **changes: Any,
 ) -> NetworkConfig:
-    """Return the network of a preset with all three side tasks.
+    """Return a network of a preset.
 
     Parameters
     ----------
-    preset
-        Sizes and schedule.
-    arm, seed, rule, phi_s, pose_noise, spread, weighting_rate
-        As in :class:`NetworkConfig`.
-    phi_m
-        Total weight of the main tasks of a p-CNN; without it, the network is an m-CNN.
-    identities
-        How many training identities an m-CNN sees; without it, all.
+    corpus
+        The preset's ``pie`` if absent.
     **changes
-        Fields of the training config that differ from the preset, such as ``steps``.
-
-    Raises
-    ------
-    ValueError
-        If fewer identities are asked for together with branches or wrong poses.
+        Fields of :class:`NetworkConfig`, of its plan or of its optimiser that differ from the
+        preset, such as ``tasks``, ``steps`` or ``nesterov``.
     """
-    if identities is not None and (phi_m is not None or pose_noise):
-        raise ValueError("Fewer identities go with an m-CNN and true poses only.")
-    side = len(SIDE_TASKS)
-    # float32 on every machine: bfloat16, where a CPU has it, costs some points of rank-1
-    settings: dict[str, Any] = {"seed": seed, "amp": False} | changes
-    trained = TrainConfig.from_preset(preset, ALL_TASKS, (1.0, *(phi_s / side,) * side), **settings)
-    described: dict[str, Any] = {
-        "arm": arm,
-        "seed": seed,
-        "rule": rule,
-        "phi_s": phi_s,
-        "branches": phi_m is not None,
-        "pose_noise": pose_noise,
-        "spread": spread,
-        "weighting_rate": weighting_rate,
-        "corpus": PieSpec.from_preset(preset),
-        "train": trained,
-    }
-    if identities is not None:
-        return SubsetConfig(**described, identities=identities)
-    if phi_m is None:
-        return NetworkConfig(**described)
-    return BranchedConfig(**described, phi_m=phi_m)
+    own = {item.name for item in fields(NetworkConfig)}
+    plan = Plan.from_preset(preset)
+    plan_changes = {name: changes.pop(name) for name in list(changes) if hasattr(plan, name)}
+    sgd = SGDConfig(weight_decay=preset.weight_decay)
+    sgd_changes = {name: changes.pop(name) for name in list(changes) if hasattr(sgd, name)}
+    if unknown := set(changes) - own:
+        raise ValueError(f"A network has no fields {sorted(unknown)}; it has {sorted(own)}.")
+    return NetworkConfig(
+        arm=arm,
+        seed=seed,
+        rule=rule,
+        phi_s=phi_s,
+        corpus=PieSpec.from_preset(preset) if corpus is None else corpus,
+        plan=replace(plan, **plan_changes),
+        optimizer=replace(sgd, **sgd_changes),
+        width=preset.width,
+        dropout=preset.dropout,
+        **changes,
+    )
 
 
 def feature_size(width: float) -> int:
@@ -185,20 +172,22 @@ def feature_size(width: float) -> int:
 
 
 def groups_of(config: NetworkConfig) -> dict[tuple[str, ...], float]:
-    """Return the groups of tasks that share a weight: main tasks phi_m or 1, side tasks phi_s."""
-    if isinstance(config, BranchedConfig):
-        return {("id", BRANCH_TASK): config.phi_m, SIDE_TASKS: config.phi_s}
-    return {("id",): 1.0, SIDE_TASKS: config.phi_s}
+    """Return the groups of tasks that share a weight: main tasks phi_m or 1, side tasks phi_s.
+
+    A task alone weighs 1.
+    """
+    if "id" not in config.tasks:
+        return {config.tasks: float(len(config.tasks))}
+    groups: dict[tuple[str, ...], float] = {("id",): 1.0}
+    if config.phi_m is not None:
+        groups = {("id", BRANCH_TASK): config.phi_m}
+    if config.side_tasks:
+        groups[config.side_tasks] = config.phi_s
+    return groups
 
 
 def pose_classes(yaw_degrees: Sequence[int]) -> tuple[tuple[int, ...], ...]:
-    """Return the classes of ``"pos"`` in each of the paper's pose groups that has any.
-
-    Parameters
-    ----------
-    yaw_degrees
-        Yaw of each class.
-    """
+    """Return the classes of ``"pos"``, whose yaws are given, in each of the paper's pose groups."""
     groups = (
         tuple(k for k, yaw in enumerate(yaw_degrees) if yaw in degrees)
         for degrees in POSE_GROUPS.values()
@@ -207,15 +196,9 @@ def pose_classes(yaw_degrees: Sequence[int]) -> tuple[tuple[int, ...], ...]:
 
 
 class CorpusView:
-    """A corpus seen otherwise in training; what a subclass does not change is the true one's.
+    """A corpus seen otherwise in training; what a subclass does not change is the true one's."""
 
-    Parameters
-    ----------
-    corpus
-        The true one.
-    """
-
-    def __init__(self, corpus: PieCorpus) -> None:
+    def __init__(self, corpus: Corpus) -> None:
         self.images = corpus.images
         self.class_counts: Mapping[str, int] = corpus.class_counts
         self._corpus = corpus
@@ -236,20 +219,11 @@ class CorpusView:
 class NoisyPoses(CorpusView):
     """A corpus some of whose training pictures carry a wrong pose label.
 
-    A picture that is chosen gets one of the other poses, each equally likely. Which ones, depends
-    on the seed alone.
-
-    Parameters
-    ----------
-    corpus
-        The true one.
-    share
-        Share of the pictures whose label is wrong.
-    seed
-        Of the draw.
+    A share of the pictures gets one of the other poses, each equally likely. Which ones, depends on
+    the seed alone.
     """
 
-    def __init__(self, corpus: PieCorpus, share: float, seed: int) -> None:
+    def __init__(self, corpus: Corpus, share: float, seed: int) -> None:
         if not 0 <= share <= 1:
             raise ValueError(f"The share of wrong labels must lie in 0 .. 1, found {share}.")
         super().__init__(corpus)
@@ -266,17 +240,9 @@ class NoisyPoses(CorpusView):
 
 
 class FewerPeople(CorpusView):
-    """A corpus of whose training identities only the first ones are seen.
+    """A corpus of whose training identities only the first ones are seen."""
 
-    Parameters
-    ----------
-    corpus
-        The whole one.
-    identities
-        How many; at least one and at most as many as there are.
-    """
-
-    def __init__(self, corpus: PieCorpus, identities: int) -> None:
+    def __init__(self, corpus: Corpus, identities: int) -> None:
         if not 1 <= identities <= corpus.class_counts["id"]:
             raise ValueError(
                 f"The corpus has {corpus.class_counts['id']} training identities; found "
@@ -293,32 +259,97 @@ class FewerPeople(CorpusView):
         return index[self.labels(index)["id"] < self.class_counts["id"]]
 
 
-def train(
-    config: NetworkConfig, on_step: Callable[[StepState], None] | None = None
-) -> tuple[FitResult, PieCorpus]:
-    """Train a network, and return it with the true corpus."""
-    corpus = load_pie(config.corpus, progress=False)
-    combine = weighting(config.rule, feature_size(config.train.width), groups_of(config))
+def method_of(
+    config: NetworkConfig,
+    classes: Mapping[str, int],
+    channels: int,
+    yaw_degrees: Sequence[int] | None = None,
+) -> YinMethod:
+    """Return the untrained network of a config, with its weighting and optimiser.
+
+    Parameters
+    ----------
+    classes
+        Number of classes of at least the config's tasks.
+    channels
+        Of the pictures: 1 or 3.
+    yaw_degrees
+        Yaw of each class of ``"pos"``; needed for branches only.
+    """
+    counts = {task: int(classes[task]) for task in config.tasks if task in classes}
+    if missing := set(config.tasks) - set(counts):
+        raise ValueError(f"The corpus has no labels for {sorted(missing)}; it has {list(classes)}.")
+    trunk = functools.partial(CASIANet, config.width, channels, config.dropout)
+    model: MultiTaskNetwork
+    if config.phi_m is None:
+        model = seeded_network(trunk, lambda t: MultiTaskNetwork(t, counts), config.seed)
+    else:
+        groups = pose_classes(yaw_degrees or ())
+        model = seeded_network(trunk, lambda t: PoseDirectedCNN(t, counts, groups), config.seed)
+    combine = weighting(config.rule, model.trunk.feature_dim, groups_of(config))
     if isinstance(combine, DynamicWeights) and config.spread:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(stream_seed(config.seed, "weighting"))
+        with seeded(config.seed, "weighting"):
             combine.reset_parameters(config.spread)
-    seen: Corpus = corpus
-    if config.pose_noise:
-        seen = NoisyPoses(corpus, config.pose_noise, config.seed)
-    if isinstance(config, SubsetConfig):
-        seen = FewerPeople(corpus, config.identities)
-    result = fit(
-        seen,
-        config.train,
-        pose_groups=pose_classes(corpus.yaw_degrees) if config.branches else None,
-        weighting=combine,
+    return YinMethod(
+        model,
+        combine,
+        config.optimizer,
         weighting_rate=config.weighting_rate,
-        device=pick_device(),
-        progress=False,
+        feature_l2=config.feature_l2,
+        label_smoothing=config.label_smoothing,
+        clip_norm=config.clip_norm,
+    )
+
+
+def train_on(
+    corpus: Corpus,
+    config: NetworkConfig,
+    *,
+    index: ArrayLike | None = None,
+    device: torch.device | str | None = None,
+    progress: bool = False,
+    checkpoint: Path | None = None,
+    checkpoint_every: int = 500,
+    on_step: Callable[[StepState], None] | None = None,
+) -> Trained:
+    """Train a network on a corpus, whatever corpus its config names.
+
+    Parameters
+    ----------
+    index
+        Pictures to train on, (n,); the training split if absent.
+    device
+        If absent, :func:`mtl_helpers.machine.pick_device` chooses.
+    progress, checkpoint, checkpoint_every, on_step
+        As for :func:`mtl_helpers.training.loop.train`.
+    """
+    yaw_degrees = getattr(corpus, "yaw_degrees", None)
+    if config.pose_noise:
+        corpus = NoisyPoses(corpus, config.pose_noise, config.seed)
+    if config.people is not None:
+        corpus = FewerPeople(corpus, config.people)
+    plan = replace(config.plan, seed=config.seed)
+    batches = labelled_batches(corpus, config.tasks, plan, index=index)
+    method = method_of(config, corpus.class_counts, batches.channels, yaw_degrees)
+    return train_method(
+        method,
+        batches,
+        plan,
+        device=pick_device() if device is None else device,
+        progress=progress,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
         on_step=on_step,
     )
-    return result, corpus
+
+
+def train(
+    config: NetworkConfig, on_step: Callable[[StepState], None] | None = None
+) -> tuple[Trained, PieCorpus]:
+    """Train a network on the rendered corpus of its config, and return it with that corpus."""
+    assert isinstance(config.corpus, PieSpec)
+    corpus = load_pie(config.corpus, progress=False)
+    return train_on(corpus, config, on_step=on_step), corpus
 
 
 def some_probes(corpus: PieCorpus, split: str = "test") -> NDArray[np.int64]:
@@ -327,24 +358,24 @@ def some_probes(corpus: PieCorpus, split: str = "test") -> NDArray[np.int64]:
 
 
 def identified(
-    result: FitResult, corpus: GalleryCorpus, probes: Mapping[str, NDArray[np.int64]]
+    result: Trained, corpus: GalleryCorpus, probes: Mapping[str, NDArray[np.int64]]
 ) -> dict[str, Any]:
     """Return what is measured of every network.
 
     Parameters
     ----------
-    result
-        A training.
     corpus
-        The true corpus.
+        The true one.
     probes
         (P,) which ones are asked about, of each split: ``"validation"``, ``"test"`` or both.
 
     Returns
     -------
     dict
-        For each split the :func:`~mtl_helpers.evaluation.identification.identification_report` on
-        its probes; ``"training_seconds"``; and ``"amp"``, whether it was in bfloat16.
+        For each split the
+        :func:`~mtl_helpers.papers.yin2018.identification.identification_report` on its probes; and
+        under ``"training"`` what happened: see
+        :meth:`~mtl_helpers.training.loop.Trained.summary`.
     """
     reports = {
         split: identification_report(
@@ -353,14 +384,14 @@ def identified(
             result.final,
             probes=asked,
             device=pick_device(),
-            amp=result.amp,
+            amp=result.bfloat16,
         )
         for split, asked in probes.items()
     }
-    return {**reports, "training_seconds": result.seconds, "amp": result.amp}
+    return {**reports, "training": result.summary()}
 
 
-def curves_of(result: FitResult) -> dict[str, list[float]]:
+def curves_of(result: Trained) -> dict[str, list[float]]:
     """Return the curves of a training, rounded to what a figure shows."""
     return {
         name: [float(f"{value:.5g}") for value in values] for name, values in result.curves.items()

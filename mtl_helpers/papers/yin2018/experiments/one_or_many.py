@@ -19,14 +19,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mtl_helpers.faces.corpora.pie import PieCorpus, PieSpec, load_pie
-from mtl_helpers.machine import pick_device
 from mtl_helpers.papers.yin2018.experiments import pose_branches, weighting_rules
 from mtl_helpers.papers.yin2018.experiments.choices import (
     CHOSEN,
@@ -36,12 +34,21 @@ from mtl_helpers.papers.yin2018.experiments.choices import (
     SEARCH_SEEDS,
     Choice,
 )
-from mtl_helpers.papers.yin2018.experiments.networks import SIDE_TASKS, identified, some_probes
+from mtl_helpers.papers.yin2018.experiments.networks import (
+    ALL_TASKS,
+    SIDE_TASKS,
+    NetworkConfig,
+    curves_of,
+    identified,
+    network_config,
+    some_probes,
+    train_on,
+)
+from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.runs.record import Record, seed_values
 from mtl_helpers.runs.sweep import on_chosen_data, stored_or_rerun
-from mtl_helpers.training.loop import TrainConfig, fit
 
 if TYPE_CHECKING:
     from mtl_helpers.datasets.schema import FaceCorpus, RealSpec
@@ -49,7 +56,6 @@ if TYPE_CHECKING:
 __all__ = [
     "EXPERIMENT",
     "S_CNN",
-    "OneOrManyConfig",
     "arm_name",
     "choose",
     "compared_runs",
@@ -61,29 +67,6 @@ __all__ = [
 
 S_CNN = weighting_rules.arm_name("fixed", 0.0)
 """The arm with identity alone: without weight, side heads change nothing."""
-
-
-@dataclass(frozen=True)
-class OneOrManyConfig:
-    """One training run: an arm, a seed, the corpus and the training.
-
-    Parameters
-    ----------
-    arm
-        See :func:`arm_name`.
-    seed
-        Of first weights, batches and dropout.
-    phi_s
-        Total weight of the side tasks; 0 where there is none or no main task.
-    corpus, train
-        What was rendered, or which real set was read, and how the network was trained.
-    """
-
-    arm: str
-    seed: int
-    phi_s: float
-    corpus: PieSpec | RealSpec
-    train: TrainConfig
 
 
 def arm_name(tasks: Sequence[str], phi_s: float = 0.0, feature_l2: float = 0.0) -> str:
@@ -129,26 +112,19 @@ def _config(
     tasks: tuple[str, ...],
     phi_s: float = 0.0,
     feature_l2: float = 0.0,
-) -> OneOrManyConfig:
-    side = len(tasks) - 1
-    weights = (1.0, *(phi_s / side,) * side) if side else (1.0,)
-    return OneOrManyConfig(
-        arm=arm_name(tasks, phi_s, feature_l2),
-        seed=seed,
+) -> NetworkConfig:
+    return network_config(
+        preset,
+        arm_name(tasks, phi_s, feature_l2),
+        seed,
         phi_s=phi_s,
         corpus=corpus,
-        train=TrainConfig.from_preset(
-            preset,
-            tasks,
-            weights,
-            feature_l2=feature_l2,
-            seed=seed,
-            amp=False,  # as in networks.py
-        ),
+        tasks=tasks,
+        feature_l2=feature_l2,
     )
 
 
-def configs(preset: Preset, data: RealSpec | None = None) -> list[OneOrManyConfig]:
+def configs(preset: Preset, data: RealSpec | None = None) -> list[NetworkConfig]:
     """Return every run of the experiment, the main comparisons first.
 
     Parameters
@@ -167,7 +143,7 @@ def configs(preset: Preset, data: RealSpec | None = None) -> list[OneOrManyConfi
         side = [task for task in SIDE_TASKS if task in data.tasks]
     config = functools.partial(_config, preset, corpus)
     search = preset.seeds[:SEARCH_SEEDS]
-    runs: list[OneOrManyConfig] = []
+    runs: list[NetworkConfig] = []
     for seed in preset.seeds:
         if data is not None:
             runs.append(config(seed, ("id",)))
@@ -189,7 +165,7 @@ def configs(preset: Preset, data: RealSpec | None = None) -> list[OneOrManyConfi
     return list(dict.fromkeys(runs))
 
 
-def run(config: OneOrManyConfig) -> Outcome:
+def run(config: NetworkConfig) -> Outcome:
     """Train one arm and identify faces of the validation and the test identities.
 
     Settings of real sets without validation identities are reported on test identities alone.
@@ -203,10 +179,8 @@ def run(config: OneOrManyConfig) -> Outcome:
     else:
         known = [split for split in splits if split in corpus.table.galleries]
         probes = {split: corpus.probes(split) for split in known}
-    result = fit(corpus, config.train, device=pick_device(), progress=False)
-    metrics = identified(result, corpus, probes)
-    curves = {name: values.tolist() for name, values in result.curves.items()}
-    return Outcome(metrics=metrics, curves=curves, arrays={})
+    result = train_on(corpus, config)
+    return Outcome(metrics=identified(result, corpus, probes), curves=curves_of(result))
 
 
 def _open(spec: PieSpec | RealSpec, *, progress: bool) -> PieCorpus | FaceCorpus:
@@ -263,7 +237,13 @@ def on(data: RealSpec) -> Experiment:
 
 
 EXPERIMENT = Experiment(
-    paper="yin2018", name="one_or_many", configs=configs, run=run, prepare=prepare, on=on
+    paper="yin2018",
+    name="one_or_many",
+    configs=configs,
+    run=run,
+    prepare=prepare,
+    on=on,
+    modernise=modern_network,
 )
 
 
@@ -307,16 +287,17 @@ def summary(records: Sequence[Record], arms: Mapping[str, str]) -> pd.DataFrame:
     for name, arm in arms.items():
         runs = [record for record in records if record.arm == arm]
         config = runs[0].config
+        tasks = config.get("tasks", ALL_TASKS)
         row: dict[str, float] = {}
-        if "id" in config["train"]["tasks"]:
-            matched = "routing.clean.stochastic" if config.get("branches") else "test.rank1.y_d"
+        if "id" in tasks:
+            matched = "routing.clean.stochastic" if config.get("phi_m") else "test.rank1.y_d"
             rank1 = [record.metric(matched) for record in runs]
             for group in ("left", "frontal", "right"):
                 row[group] = 100 * float(np.mean([r["by_group"][group] for r in rank1]))
             row["all"] = 100 * float(np.mean([r["overall"] for r in rank1]))
             row["spread"] = 100 * float(np.std([r["overall"] for r in rank1], ddof=1))
-        for task, weight in zip(config["train"]["tasks"], config["train"]["weights"], strict=True):
-            if task != "id" and weight > 0:
+        for task in tasks:
+            if task != "id" and (config.get("phi_s") or len(tasks) == 1):
                 values = [r.metric(f"test.side.{task}") for r in runs]
                 row[task] = 100 * float(np.mean(values))
         rows[name] = row | {"seeds": len(runs)}

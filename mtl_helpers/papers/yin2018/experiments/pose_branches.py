@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mtl_helpers.evaluation.identification import POSE_GROUPS, extract
+from mtl_helpers.evaluation.extract import extract
 from mtl_helpers.faces.corpora.pie import PieCorpus
 from mtl_helpers.faces.draw.degrade import blur, sensor_noise
 from mtl_helpers.machine import pick_device
@@ -32,11 +32,13 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     some_probes,
     train,
 )
+from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
+from mtl_helpers.papers.yin2018.identification import POSE_GROUPS
 from mtl_helpers.papers.yin2018.model import PoseDirectedCNN
 from mtl_helpers.papers.yin2018.routing import ROUTINGS, group_probabilities, route, routed_distance
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
-from mtl_helpers.training.batches import stream_seed
+from mtl_helpers.streams import stream_seed
 
 __all__ = [
     "CONDITIONS",
@@ -86,7 +88,7 @@ def run(config: NetworkConfig) -> Outcome:
     probes = some_probes(corpus)
     metrics = identified(result, corpus, {"test": probes}) | {
         "routing": {
-            condition: routing_report(corpus, asked, model, condition, result.amp)
+            condition: routing_report(corpus, asked, model, condition, result.bfloat16)
             for condition in CONDITIONS
             for asked in [probes if condition == "clean" else probes[::2]]
         }
@@ -166,5 +168,10 @@ def routing_report(
 
 
 EXPERIMENT = Experiment(
-    paper="yin2018", name="pose_branches", configs=configs, run=run, prepare=prepare
+    paper="yin2018",
+    name="pose_branches",
+    configs=configs,
+    run=run,
+    prepare=prepare,
+    modernise=modern_network,
 )

@@ -11,8 +11,9 @@ degrees and not a class.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from mtl_helpers.evaluation.identification import POSE_GROUPS, extract
+from mtl_helpers.evaluation.extract import extract
 from mtl_helpers.faces.corpora.pie import PieSpec, load_pie
 from mtl_helpers.faces.corpora.wild import WildSpec, load_wild
 from mtl_helpers.machine import pick_device
+from mtl_helpers.networks import MultiTaskNetwork, seeded_network
+from mtl_helpers.papers.yin2018.experiments.old_records import modern_estimator
+from mtl_helpers.papers.yin2018.identification import POSE_GROUPS
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.runs.query import load_records
 from mtl_helpers.runs.record import Record
-from mtl_helpers.training.loop import TrainConfig, fit
+from mtl_helpers.training.batches import labelled_batches
+from mtl_helpers.training.joint import JointTraining
+from mtl_helpers.training.loop import train
+from mtl_helpers.training.optimizers import SGDConfig
+from mtl_helpers.training.plan import Plan
+from mtl_helpers.training.weighting import FixedWeights
+from mtl_helpers.trunks import CASIANet
 
 __all__ = [
     "EXPERIMENT",
@@ -67,7 +77,7 @@ class PoseEstimatorConfig:
         Of first weights, batches and dropout.
     corpus, wild
         Where it learns, and what it is asked about.
-    train
+    plan, width, optimizer, dropout
         How it learns.
     """
 
@@ -75,7 +85,10 @@ class PoseEstimatorConfig:
     seed: int
     corpus: PieSpec
     wild: WildSpec
-    train: TrainConfig
+    plan: Plan
+    width: float
+    optimizer: SGDConfig = field(default_factory=SGDConfig)
+    dropout: float = 0.4
 
 
 def configs(preset: Preset) -> list[PoseEstimatorConfig]:
@@ -88,9 +101,10 @@ def configs(preset: Preset) -> list[PoseEstimatorConfig]:
             seed=seed,
             corpus=PieSpec.from_preset(preset),
             wild=WildSpec.from_preset(preset),
-            train=TrainConfig.from_preset(
-                preset, ("pos",), (1.0,), **{"steps": steps, "seed": seed, **changes}
-            ),
+            plan=Plan.from_preset(preset, **{"steps": steps, "bfloat16": None, **changes}),
+            width=preset.width,
+            optimizer=SGDConfig(weight_decay=preset.weight_decay),
+            dropout=preset.dropout,
         )
         for seed in preset.seeds[:SEEDS]
     ]
@@ -122,7 +136,7 @@ def expected_yaw(logits: ArrayLike, yaw_degrees: Sequence[int]) -> NDArray[np.fl
 def pose_group(yaw: ArrayLike) -> NDArray[np.str_]:
     """Return the paper's group of each angle: ``"right"``, ``"frontal"`` or ``"left"``.
 
-    The groups hold classes (``mtl_helpers.evaluation.identification.POSE_GROUPS``); an angle
+    The groups hold classes (``mtl_helpers.papers.yin2018.identification.POSE_GROUPS``); an angle
     belongs to the group of its nearest class, so that the border lies at 37.5 degrees.
     """
     edge = (min(POSE_GROUPS["left"]) + max(POSE_GROUPS["frontal"])) / 2
@@ -183,10 +197,16 @@ def run(config: PoseEstimatorConfig) -> Outcome:
     """Train one estimator; measure it on pie's test identities and on all of wild."""
     pie, wild = load_pie(config.corpus, progress=False), load_wild(config.wild, progress=False)
     device = pick_device()
-    result = fit(pie, config.train, device=device, progress=False)
+    trunk = functools.partial(CASIANet, config.width, pie.spec.channels, config.dropout)
+    classes = {"pos": pie.class_counts["pos"]}
+    network = seeded_network(trunk, lambda t: MultiTaskNetwork(t, classes), config.seed)
+    method = JointTraining(network, FixedWeights({"pos": 1.0}), config.optimizer)
+    plan = replace(config.plan, seed=config.seed)
+    batches = labelled_batches(pie, ("pos",), plan)
+    result = train(method, batches, plan, device=device, progress=False)
 
     def estimate(images: NDArray[np.uint8], index: NDArray[np.int64]) -> NDArray[np.float32]:
-        said = extract(result.final, images, index, device=device, amp=result.amp)
+        said = extract(result.final, images, index, device=device, amp=result.bfloat16)
         return expected_yaw(said["pos"].numpy(), pie.yaw_degrees)
 
     test = pie.split("test")
@@ -195,8 +215,7 @@ def run(config: PoseEstimatorConfig) -> Outcome:
     metrics = {
         "pie": _errors(truth, estimate(pie.images, test), pie.yaw_degrees),
         "wild": _errors(wild.yaw.astype(np.float64), yaw, wild.yaw_degrees),
-        "training_seconds": result.seconds,
-        "amp": result.amp,
+        "training": result.summary(),
     }
     curves = {name: values.tolist() for name, values in result.curves.items()}
     # half precision keeps a sixteenth of a degree, far below the error
@@ -210,7 +229,12 @@ def prepare(preset: Preset) -> None:
 
 
 EXPERIMENT = Experiment(
-    paper="yin2018", name="pose_estimator", configs=configs, run=run, prepare=prepare
+    paper="yin2018",
+    name="pose_estimator",
+    configs=configs,
+    run=run,
+    prepare=prepare,
+    modernise=modern_estimator,
 )
 
 

@@ -14,18 +14,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtl_helpers.ledger.claim import compare_arms
+from mtl_helpers.ledger.statistics import paired_difference
 from mtl_helpers.papers.yin2018.experiments import weighting_rules
 from mtl_helpers.papers.yin2018.experiments.networks import (
     RANK1,
     NetworkConfig,
-    SubsetConfig,
     identified,
     network_config,
     prepare,
     some_probes,
     train,
 )
+from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.runs.record import Record, seed_values
@@ -79,7 +79,7 @@ def configs(preset: Preset) -> list[NetworkConfig]:
             seed,
             "fixed",
             phi_s,
-            identities=identities,
+            people=identities,
             steps=steps,
             warmup_steps=min(preset.warmup_steps, steps // 5),
         )
@@ -89,14 +89,19 @@ def configs(preset: Preset) -> list[NetworkConfig]:
     ]
 
 
-def run(config: SubsetConfig) -> Outcome:
+def run(config: NetworkConfig) -> Outcome:
     """Train one network and identify the test identities."""
     result, corpus = train(config)
     return Outcome(metrics=identified(result, corpus, {"test": some_probes(corpus)}))
 
 
 EXPERIMENT = Experiment(
-    paper="yin2018", name="side_task_gains", configs=configs, run=run, prepare=prepare
+    paper="yin2018",
+    name="side_task_gains",
+    configs=configs,
+    run=run,
+    prepare=prepare,
+    modernise=modern_network,
 )
 
 
@@ -126,12 +131,8 @@ def gains(records: Sequence[Record], preset: Preset) -> pd.DataFrame:
     for identities, steps in sorted(sizes(preset)):
         alone = _rank1(records, arm_at(preset, identities, steps, 0.0))
         for phi_s in PHI:
-            gain = compare_arms(
-                records,
-                arm_at(preset, identities, steps, phi_s),
-                arm_at(preset, identities, steps, 0.0),
-                RANK1,
-            )
+            helped = _rank1(records, arm_at(preset, identities, steps, phi_s))
+            gain = paired_difference(helped, alone)
             rows.append(
                 {
                     "identities": identities,

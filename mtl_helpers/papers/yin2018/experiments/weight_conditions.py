@@ -18,6 +18,7 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     prepare,
     train,
 )
+from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
 
@@ -66,11 +67,14 @@ def configs(preset: Preset) -> list[NetworkConfig]:
 def run(config: NetworkConfig) -> Outcome:
     """Train briefly and keep the curves."""
     result, _ = train(config)
-    return Outcome(
-        metrics={"training_seconds": result.seconds, "amp": result.amp}, curves=curves_of(result)
-    )
+    return Outcome(metrics={"training": result.summary()}, curves=curves_of(result))
 
 
 EXPERIMENT = Experiment(
-    paper="yin2018", name="weight_conditions", configs=configs, run=run, prepare=prepare
+    paper="yin2018",
+    name="weight_conditions",
+    configs=configs,
+    run=run,
+    prepare=prepare,
+    modernise=modern_network,
 )

@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_helpers.corpus import GalleryCorpus
-from mtl_helpers.evaluation.identification import (
-    extract,
-    mean_class_accuracy,
-    rank1,
-)
+from mtl_helpers.evaluation.attributes import mean_class_accuracy
+from mtl_helpers.evaluation.extract import extract
+from mtl_helpers.evaluation.identification import rank1
 from mtl_helpers.machine import pick_device
+from mtl_helpers.networks import MultiTaskNetwork
 from mtl_helpers.papers.yin2018.energy import dimension_order, energy, strongest, without
 from mtl_helpers.papers.yin2018.experiments.choices import CHOSEN, PHI_GRID
 from mtl_helpers.papers.yin2018.experiments.networks import (
@@ -37,12 +36,12 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     some_probes,
     train,
 )
-from mtl_helpers.papers.yin2018.model import MultiTaskCNN
+from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
 from mtl_helpers.papers.yin2018.weighting import Rule
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.runs.record import Record
-from mtl_helpers.training.batches import stream_seed
+from mtl_helpers.streams import stream_seed
 from mtl_helpers.training.loop import StepState
 
 __all__ = [
@@ -110,24 +109,28 @@ def configs(preset: Preset) -> list[NetworkConfig]:
 
 def run(config: NetworkConfig) -> Outcome:
     """Train one network, identify the test identities, and look at its energies."""
-    every = max(1, config.train.steps // SNAPSHOTS)
+    every = max(1, config.plan.steps // SNAPSHOTS)
     history: list[dict[str, float]] = []
 
-    def look(step: int, model: MultiTaskCNN) -> None:
+    def look(step: int, model: MultiTaskNetwork) -> None:
         seen: dict[str, float] = {"step": float(step)}
         for task, vector in energies_of(model).items():
             seen |= {f"mean/{task}": vector.mean(), f"std/{task}": vector.std()}
         history.append(seen)
 
     def on_step(state: StepState) -> None:
+        network = state.method.network()
+        assert isinstance(network, MultiTaskNetwork)
         if state.step == 1 or state.step % every == 0:
-            look(state.step, state.model)
+            look(state.step, network)
 
     result, corpus = train(config, on_step)
     asked = {split: some_probes(corpus, split) for split in ("validation", "test")}
     found = energies_of(result.final)
     metrics = identified(result, corpus, asked) | {
-        "dimensions": dimension_report(corpus, asked["test"], result.final, config.seed, result.amp)
+        "dimensions": dimension_report(
+            corpus, asked["test"], result.final, config.seed, result.bfloat16
+        )
     }
     curves: dict[str, Any] = curves_of(result)
     curves["energy"] = {
@@ -144,7 +147,7 @@ def run(config: NetworkConfig) -> Outcome:
     return Outcome(metrics=metrics, curves=curves, arrays=arrays)
 
 
-def energies_of(model: MultiTaskCNN) -> dict[str, NDArray[np.float64]]:
+def energies_of(model: MultiTaskNetwork) -> dict[str, NDArray[np.float64]]:
     """Return the energy vector of each head of a network (Eq. 13)."""
     return {task: energy(weight) for task, weight in model.head_weights().items()}
 
@@ -152,7 +155,7 @@ def energies_of(model: MultiTaskCNN) -> dict[str, NDArray[np.float64]]:
 def dimension_report(
     corpus: GalleryCorpus,
     probes: NDArray[np.int64],
-    model: MultiTaskCNN,
+    model: MultiTaskNetwork,
     seed: int,
     amp: bool,
 ) -> dict[str, Any]:
@@ -223,7 +226,12 @@ def dimension_report(
 
 
 EXPERIMENT = Experiment(
-    paper="yin2018", name="weighting_rules", configs=configs, run=run, prepare=prepare
+    paper="yin2018",
+    name="weighting_rules",
+    configs=configs,
+    run=run,
+    prepare=prepare,
+    modernise=modern_network,
 )
 
 

@@ -13,7 +13,6 @@ import torch
 from stored_runs import store_run
 from synthetic_corpus import SyntheticCorpus
 
-from mtl_helpers.evaluation.identification import POSE_GROUPS
 from mtl_helpers.faces.corpora.pie import PieSpec
 from mtl_helpers.papers.yin2018.experiments import networks
 from mtl_helpers.papers.yin2018.experiments.networks import (
@@ -31,6 +30,7 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     some_probes,
     train,
 )
+from mtl_helpers.papers.yin2018.identification import POSE_GROUPS
 from mtl_helpers.papers.yin2018.model import PoseDirectedCNN
 from mtl_helpers.papers.yin2018.weighting import (
     DynamicWeights,

@@ -1,4 +1,4 @@
-"""The one-or-many experiment and the claims that it tests."""
+"""The one-or-many experiment."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import math
 
 import numpy as np
 import pytest
-from made_up_runs import GROUPS, close, made_up_records, pairs, records_of, values
+from made_up_runs import GROUPS, made_up_records, records_of, values
 
-from mtl_helpers.papers.yin2018 import claims as yin2018_claims
 from mtl_helpers.papers.yin2018.experiments import one_or_many, weighting_rules
 from mtl_helpers.papers.yin2018.experiments.choices import (
     CHOSEN,
@@ -30,7 +29,7 @@ from mtl_helpers.papers.yin2018.experiments.one_or_many import (
     summary,
 )
 from mtl_helpers.presets import PRESETS, get_preset
-from mtl_helpers.registry import CLAIMS, EXPERIMENTS
+from mtl_helpers.registry import EXPERIMENTS
 from mtl_helpers.runs.config import config_dict, config_hash
 from mtl_helpers.runs.query import load_records
 from mtl_helpers.runs.record import results_root, seed_values
@@ -169,7 +168,9 @@ def test_what_is_chosen_at_laptop_is_what_the_stored_runs_choose(stored):
 def test_stored_runs_hold_every_seed_of_the_networks_that_are_compared(stored):
     preset = get_preset("laptop")
     l2 = arm_name(("id",), feature_l2=CHOSEN["laptop"].feature_l2)
-    for arm in (S_CNN, l2, *yin2018_claims.side_arms(stored).values()):
+    phi = CHOSEN["laptop"].phi_s
+    side = [arm_name(("id", task), phi) for task in SIDE_TASKS]
+    for arm in (S_CNN, l2, *side, arm_name(ALL, phi)):
         assert seed_values(stored, arm, "test.rank1.y_d.overall")[0] == preset.seeds
 
 
@@ -241,84 +242,6 @@ def test_the_summary_shows_p_cnn_by_stochastic_routing():
     for group in GROUPS:
         those = values(records, "p-eq8", *routed, "by_group", group)
         assert table.loc["p-CNN", group] == pytest.approx(100 * those.mean())
-
-
-# ---- the claims
-
-
-def test_effects_of_the_claims_are_paired_differences_by_scipy():
-    records = records_of(TOGETHER, seed=5)
-    phi, factor = CHOSEN["laptop"].phi_s, CHOSEN["laptop"].feature_l2
-    side = {f"id+{task}": arm_name(("id", task), phi) for task in SIDE_TASKS}
-    side["id+all"] = arm_name(ALL, phi)
-    l2 = arm_name(("id",), 0, factor)
-
-    def gap(arm, other, *path):
-        return 100 * (values(records, arm, *path) - values(records, other, *path))
-
-    overall, by_group = ("test", "rank1", "y_d", "overall"), ("test", "rank1", "y_d", "by_group")
-    y1 = yin2018_claims.every_side_task_helps(records).effects()
-    y2 = yin2018_claims.gain_is_on_profiles(records).effects()
-    y5 = yin2018_claims.l2_helps_less(records).effects()
-    assert list(y1) == ["id+pos", "id+illum", "id+exp", "id+all"]
-    assert [name.split(" (")[0] for name in y2] == list(y1)
-    assert list(y5) == ["id+L2 minus id", *(f"{name} minus id+L2" for name in side)]
-    close(y5["id+L2 minus id"], gap(l2, S_CNN, *overall))
-    for name, arm in side.items():
-        close(y1[name], gap(arm, S_CNN, *overall))
-        left, frontal, right = (gap(arm, S_CNN, *by_group, group) for group in GROUPS)
-        profile = (left + right) / 2
-        both = {"gain on profiles": profile, "profiles minus frontal": profile - frontal}
-        smaller = min(both, key=lambda what: both[what].mean())
-        close(y2[f"{name} ({smaller})"], both[smaller])
-        close(y5[f"{name} minus id+L2"], gap(arm, l2, *overall))
-
-    y3 = yin2018_claims.pose_then_light_then_expression(records).effects()
-    alone = {task: 100 * values(records, task, "test", "side", task) for task in SIDE_TASKS}
-    close(y3["pose minus illumination"], alone["pos"] - alone["illum"])
-    close(y3["illumination minus expression"], alone["illum"] - alone["exp"])
-
-
-def test_a_smaller_loss_on_profiles_is_no_gain_on_profiles():
-    """Y2 is judged by the gain on profiles where that is the smaller of its two sides."""
-    loss = {"left": 0.1, "frontal": 0.3, "right": 0.1}  # of the networks with side tasks
-
-    def moved(made):
-        lost = loss if "+" in made.arm or made.arm == arm_name(ALL, 1.0) else dict.fromkeys(loss, 0)
-        rates = {group: 0.6 - lost[group] + 0.01 * made.seed for group in GROUPS}
-        return dataclasses.replace(
-            made, metrics={"test": {"rank1": {"y_d": {"by_group": rates, "overall": 0.5}}}}
-        )
-
-    found = yin2018_claims.gain_is_on_profiles([moved(made) for made in records_of(TOGETHER)])
-    assert all(name.endswith("(gain on profiles)") for name in found.effects())
-    assert found.verdict == "does not hold here"
-    for effect in found.effects().values():
-        assert effect.mean == pytest.approx(-10)
-
-
-def test_y14_compares_the_chosen_phi_s_with_both_ends_on_the_seeds_that_both_have():
-    records = records_of(TOGETHER, seed=5)
-    best = arm_name(ALL, CHOSEN["laptop"].phi_s)
-    effects = yin2018_claims.interior_phi_is_best(records).effects()
-    assert list(effects) == ["phi_s = 1 minus none", "phi_s = 1 minus 3"]
-    for effect, end in zip(effects.values(), (S_CNN, arm_name(ALL, PHI_GRID[-1])), strict=True):
-        close(
-            effect,
-            [
-                100 * (a.metric("test.rank1.y_d.overall") - b.metric("test.rank1.y_d.overall"))
-                for a, b in pairs(records, best, end)
-            ],
-        )
-
-
-def test_every_claim_names_a_known_experiment_or_says_why_it_has_none():
-    assert list(CLAIMS) == [f"Y{number}" for number in range(1, 16)]
-    for claim in CLAIMS.values():
-        if claim.experiment is None:
-            assert claim.evaluate is None and claim.untested
-        else:
-            assert claim.experiment in EXPERIMENTS and claim.evaluate is not None
 
 
 def test_the_experiment_is_registered_under_its_own_name():

@@ -9,7 +9,7 @@ import pytest
 import torch
 from synthetic_corpus import SyntheticCorpus
 
-from mtl_helpers.evaluation.identification import extract, identification_report
+from mtl_helpers.evaluation.extract import extract
 from mtl_helpers.papers.yin2018.experiments import networks
 from mtl_helpers.papers.yin2018.experiments.choices import CHOSEN
 from mtl_helpers.papers.yin2018.experiments.networks import (
@@ -25,6 +25,7 @@ from mtl_helpers.papers.yin2018.experiments.pose_branches import (
     configs,
     routing_report,
 )
+from mtl_helpers.papers.yin2018.identification import identification_report
 from mtl_helpers.papers.yin2018.routing import ROUTINGS
 from mtl_helpers.papers.yin2018.weighting import weighting
 from mtl_helpers.presets import PRESETS, get_preset

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from synthetic_corpus import SyntheticCorpus
 
-from mtl_helpers.evaluation.identification import extract, identification_report, rank1
+from mtl_helpers.evaluation.extract import extract
+from mtl_helpers.evaluation.identification import rank1
 from mtl_helpers.papers.yin2018.experiments import networks, weighting_rules
 from mtl_helpers.papers.yin2018.experiments.choices import CHOSEN, PHI_GRID
 from mtl_helpers.papers.yin2018.experiments.networks import (
@@ -31,6 +32,7 @@ from mtl_helpers.papers.yin2018.experiments.weighting_rules import (
     energies_of,
     removal_table,
 )
+from mtl_helpers.papers.yin2018.identification import identification_report
 from mtl_helpers.presets import PRESETS, get_preset
 from mtl_helpers.registry import EXPERIMENTS
 from mtl_helpers.runs.config import config_dict, config_hash

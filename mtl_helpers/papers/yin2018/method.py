@@ -1,0 +1,86 @@
+"""How Yin & Liu (2018) train s-CNN, m-CNN and p-CNN: one update, in the paper's order."""
+
+from __future__ import annotations
+
+import math
+
+from mtl_helpers.losses import UNLABELLED, feature_l2, task_losses
+from mtl_helpers.networks import MultiTaskNetwork
+from mtl_helpers.papers.yin2018.model import BRANCH_TASK, POSE_TASK, PoseDirectedCNN
+from mtl_helpers.training.batches import Batch
+from mtl_helpers.training.joint import JointTraining
+from mtl_helpers.training.method import Terms
+from mtl_helpers.training.optimizers import SGDConfig
+from mtl_helpers.training.weighting import Weighting, named_terms
+
+__all__ = ["YinMethod"]
+
+
+class YinMethod(JointTraining):
+    """Joint training with side tasks (Sec. III-A), learned weights (III-B), branches (III-C).
+
+    Parameters
+    ----------
+    model
+        With one task it is s-CNN, with several m-CNN; a :class:`PoseDirectedCNN` is p-CNN.
+    weighting
+        Eq. 6 is :class:`~mtl_helpers.training.weighting.FixedWeights`; Eqs. 7-8 and 10-11 stand in
+        :mod:`mtl_helpers.papers.yin2018.weighting`.
+    optimizer, weighting_rate, label_smoothing, clip_norm
+        As for :class:`~mtl_helpers.training.joint.JointTraining`.
+    feature_l2
+        Factor of the penalty on x of "id+L2" (Table II); 0 is off.
+
+    Note
+    ----
+    Published: SGD, momentum 0.9, weight decay 5e-4, batch 4, 20 epochs, rate 0.01, no warm-up, no
+    averaging (Sec. IV-A). Some of the released prototxts decay only the fully connected layers.
+    """
+
+    def __init__(
+        self,
+        model: MultiTaskNetwork,
+        weighting: Weighting,
+        optimizer: SGDConfig | None = None,
+        *,
+        weighting_rate: float = 1.0,
+        feature_l2: float = 0.0,
+        label_smoothing: float = 0.0,
+        clip_norm: float = 0.0,
+    ) -> None:
+        super().__init__(
+            model,
+            weighting,
+            optimizer,
+            weighting_rate=weighting_rate,
+            label_smoothing=label_smoothing,
+            clip_norm=clip_norm,
+        )
+        if not (math.isfinite(feature_l2) and feature_l2 >= 0):
+            raise ValueError(f"feature_l2 must be finite and not negative, found {feature_l2}.")
+        self.feature_l2 = feature_l2
+
+    def step(self, batch: Batch, number: int) -> Terms:
+        """Make one update."""
+        labels = dict(batch.targets)
+        with self.autocast():
+            if isinstance(self.model, PoseDirectedCNN):
+                # Eq. 9: the true pose sends each image to its branch, whose label is who it is
+                pose = labels[POSE_TASK]
+                labels[BRANCH_TASK] = labels["id"].where(pose != UNLABELLED, UNLABELLED)
+                out = self.model(batch.images, pose=pose)
+            else:
+                out = self.model(batch.images)
+        losses = task_losses(out.logits, labels, self.label_smoothing)  # (T,), Eqs. 3 and 4
+        total = self.weighting(losses, out.features)  # Eq. 6, or 8, or 11
+        terms = named_terms(self.weighting, losses)
+        if self.feature_l2:
+            penalty = feature_l2(out.features)
+            total = total + self.feature_l2 * penalty
+            terms["loss/feature_l2"] = penalty.detach()
+        self.descend(total, "all")
+        return terms
+
+    def extra_repr(self) -> str:
+        """Show what a resumed run must have in common with its beginning."""
+        return f"{super().extra_repr()}, feature_l2={self.feature_l2}"
