@@ -160,9 +160,7 @@ def network_config(
         corpus=PieSpec.from_preset(preset) if corpus is None else corpus,
         plan=replace(plan, **plan_changes),
         optimizer=replace(sgd, **sgd_changes),
-        width=preset.width,
-        dropout=preset.dropout,
-        **changes,
+        **{"width": preset.width, "dropout": preset.dropout, **changes},
     )
 
 
