@@ -328,7 +328,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _problems(experiment: Experiment, place: str, root: Path, names: Sequence[str]) -> list[str]:
     """Return what is wrong with the records of one folder."""
-    from mtl_helpers.datasets.schema import RealSpec
+    from mtl_helpers.datasets import RealSpec
     from mtl_helpers.runs.query import stored_runs
     from mtl_helpers.runs.record import ResultsError, read_record
 

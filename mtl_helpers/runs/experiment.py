@@ -11,7 +11,7 @@ from mtl_helpers.presets import Preset
 from mtl_helpers.runs.record import Record, results_root
 
 if TYPE_CHECKING:
-    from mtl_helpers.datasets.schema import RealSpec
+    from mtl_helpers.datasets import RealSpec
 
 __all__ = ["Experiment", "Outcome"]
 
