@@ -30,7 +30,7 @@ from mtl_helpers.papers.yin2018.words import TASK_WORDS
 from mtl_helpers.presets import get_preset
 from mtl_helpers.runs.record import Record, ResultsError
 
-__all__ = ["CLAIMS", "SIDE_NETWORKS", "network", "passes_of", "side_dimensions"]
+__all__ = ["CLAIMS", "RANK1", "ROUTED", "SIDE_NETWORKS", "network", "passes_of", "side_dimensions"]
 
 CHAPTER = "../notebooks/02_one_task_or_many.ipynb"
 WEIGHTS_CHAPTER = "../notebooks/03_weights_that_learn_themselves.ipynb"
