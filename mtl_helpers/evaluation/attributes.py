@@ -19,17 +19,9 @@ from mtl_helpers.losses import UNLABELLED
 def mean_class_accuracy(logits: ArrayLike | Tensor, labels: ArrayLike) -> float:
     """Return the mean over classes of the share of each class's images that is recognised.
 
-    Every class counts the same, however many images it has: a guess gives 1 / K. Images without a
-    label (-1) and classes without images are left out.
-
-    Parameters
-    ----------
-    logits, labels
-        (n, K), and (n,) in 0 .. K - 1 or -1.
-
-    Note
-    ----
-    Yin & Liu (2018) say "the mean accuracy over all classes"; we read it as the mean of recalls.
+    (n, K), (n,) -> a number that is 1 / K for a guess, however many images each class has. Images
+    without a label (-1) and classes without images are left out. Yin & Liu (2018) say "the mean
+    accuracy over all classes"; we read it as this mean of recalls.
     """
     scores, truth = _labelled(logits, labels)
     return float(
@@ -44,19 +36,10 @@ def score_tasks(
 ) -> dict[str, dict[str, float]]:
     """Return per task how well its classes are recognised, ready for JSON.
 
-    Parameters
-    ----------
-    logits, labels
-        (n, K_t) and (n,) per task, -1 where there is no label.
-    tasks
-        All that have logits and labels, when None. One without any label is left out.
-
-    Returns
-    -------
-    dict
-        Per task ``"images"`` (with a label), ``"accuracy"``, ``"balanced_accuracy"``
-        (:func:`mean_class_accuracy`), and of two classes that both occur ``"average_precision"``
-        of the second.
+    Logits are (n, K_t), labels (n,) with -1 where there is none; a task without any is left out.
+    Per task: ``"images"`` (with a label), ``"accuracy"``, ``"balanced_accuracy"``
+    (:func:`mean_class_accuracy`), and of two classes that both occur ``"average_precision"`` of the
+    second.
     """
     scores: dict[str, dict[str, float]] = {}
     for task in [name for name in logits if name in labels] if tasks is None else tasks:
@@ -84,18 +67,11 @@ def training_accuracy(
     device: torch.device | str = "cpu",
     amp: bool = False,
 ) -> dict[str, float]:
-    """Return each task's accuracy on pictures that the network was trained on.
+    """Return each task's accuracy on the pictures (n,) that the network was trained on.
 
-    Parameters
-    ----------
-    network, batch, device, amp
-        As for :func:`~mtl_helpers.evaluation.extract.extract`.
-    corpus
-        The one trained on, with the labels that training saw.
-    index
-        (n,) numbers of the training pictures.
-    images
-        How many of them are asked about at most, drawn alike for every network.
+    At most ``images`` of them are asked about, the same for every network. The corpus gives the
+    labels that training saw. Options are those of
+    :func:`~mtl_helpers.evaluation.extract.extract`.
     """
     index = np.unique(np.asarray(index, dtype=np.int64))
     if len(index) > images:

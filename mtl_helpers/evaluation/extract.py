@@ -57,24 +57,11 @@ def extract(
     device: torch.device | str = "cpu",
     amp: bool = False,
 ) -> dict[str, Tensor]:
-    """Return what a network says of the images at ``index``, on the CPU in float32.
+    """Return what a network says of the images at ``index`` (n,), by the names of output_tensors.
 
-    Parameters
-    ----------
-    network
-        Gives any output that :func:`output_tensors` takes. It is moved to the device, and comes
-        back in the mode it was in.
-    images
-        (N, H, W) or (N, H, W, 3), uint8; a memory map will do.
-    index
-        (n,).
-    batch, device, amp
-        Images at a time; where to compute; whether in bfloat16.
-
-    Returns
-    -------
-    dict of str to Tensor
-        (n, ...) each: of a network with task heads ``"x"`` (n, D) and logits (n, K_t) per task.
+    Tensors (n, ...) on the CPU in float32: of a network with task heads ``"x"`` (n, D) and logits
+    (n, K_t) per task. The network is moved to the device, and keeps its mode. Images (N, H, W) or
+    (N, H, W, 3) may be a memory map; ``amp`` computes in bfloat16.
     """
     index, device = np.asarray(index, dtype=np.int64), torch.device(device)
     if not len(index):

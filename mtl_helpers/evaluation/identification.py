@@ -24,10 +24,7 @@ IDENTITY = "id"
 
 
 def nearest_gallery(gallery: Tensor, probes: Tensor, batch: int = 8192) -> Tensor:
-    """Return for each probe the position of the gallery feature with the largest cosine.
-
-    Of several equally near ones the first: (G, D), (P, D) -> (P,).
-    """
+    """Return the place of the first gallery feature of largest cosine: (G, D), (P, D) -> (P,)."""
     require_finite(gallery, "Features of the gallery")
     require_finite(probes, "Features of probes")
     units = F.normalize(gallery.float(), dim=1)  # (G, D)
@@ -41,19 +38,10 @@ def rank1(
     probe_features: ArrayLike | Tensor,
     probe_ids: ArrayLike,
 ) -> NDArray[np.bool_]:
-    """Return which probes are identified: the gallery image of largest cosine is of their identity.
+    """Return which probes have the gallery image of largest cosine from their own identity.
 
-    Parameters
-    ----------
-    gallery_features, gallery_ids
-        (G, D) and (G,).
-    probe_features, probe_ids
-        (P, D) and (P,), of identities that are in the gallery.
-
-    Returns
-    -------
-    ndarray of bool
-        (P,); its mean is the rank-1 identification rate.
+    Features (G, D) and (P, D) -> (P,), whose mean is the rank-1 identification rate. Every probe's
+    identity must be in the gallery.
     """
     gallery, probes = torch.as_tensor(gallery_features), torch.as_tensor(probe_features)
     owners, people = np.asarray(gallery_ids), np.asarray(probe_ids)
@@ -79,18 +67,10 @@ def rank1(
 
 @dataclass(frozen=True)
 class Factor:
-    """What probes are told apart by: the classes of a task, one by one or in levels.
-
-    Parameters
-    ----------
-    task
-        Name of the labels.
-    levels
-        Classes of each level, in the order of a report; when None, each class by its number.
-    """
+    """What probes are told apart by: the classes of a task, one by one or joined to levels."""
 
     task: str
-    levels: Mapping[str, Sequence[int]] | None = None
+    levels: Mapping[str, Sequence[int]] | None = None  # in a report's order; None: every class
 
     def rates(
         self, hits: NDArray[np.bool_], labels: Mapping[str, NDArray[np.int64]]
@@ -109,43 +89,21 @@ class Factor:
 
 @dataclass(frozen=True, eq=False)
 class Identification:
-    """The probes of a split, and which of them each feature identifies.
-
-    Attributes
-    ----------
-    split : str
-    gallery, probes : ndarray
-        (G,) and (P,), numbers of pictures.
-    labels : dict of str to ndarray
-        (P,) each, of the probes.
-    outputs : dict of str to Tensor
-        (P, ...) each: what the network says of the probes.
-    hits : dict of str to ndarray of bool
-        (P,) per feature.
-    """
+    """The probes of a split, and which of them each feature identifies."""
 
     split: str
-    gallery: NDArray[np.int64]
-    probes: NDArray[np.int64]
-    labels: Mapping[str, NDArray[np.int64]]
-    outputs: Mapping[str, Tensor]
-    hits: Mapping[str, NDArray[np.bool_]]
+    gallery: NDArray[np.int64]  # (G,) numbers of pictures
+    probes: NDArray[np.int64]  # (P,)
+    labels: Mapping[str, NDArray[np.int64]]  # (P,) per task, of the probes
+    outputs: Mapping[str, Tensor]  # (P, ...) each: what the network says of the probes
+    hits: Mapping[str, NDArray[np.bool_]]  # (P,) per feature
 
     def report(self, factors: Mapping[str, Factor] | None = None) -> dict[str, Any]:
-        """Return the rates, in 0 .. 1, ready for JSON.
+        """Return rates in 0 .. 1, ready for JSON.
 
-        Parameters
-        ----------
-        factors
-            What the rates are split by, under the name that the report gives it; when None, the
-            classes of every task but the identity, as ``"by_<task>"``.
-
-        Returns
-        -------
-        dict
-            ``"split"``; ``"gallery"`` and ``"probes"``, numbers of pictures; ``"rank1"``, per
-            feature ``"overall"`` and the rates by each factor; ``"side"``, the
-            :func:`~mtl_helpers.evaluation.attributes.mean_class_accuracy` of other tasks.
+        Under ``"rank1"`` stand per feature ``"overall"`` and the rates by each factor, under its
+        name (when None, by the classes of each task, as ``"by_<task>"``); under ``"side"`` the
+        mean class accuracy of every task but the identity; and numbers of pictures.
         """
         if factors is None:
             factors = {f"by_{task}": Factor(task) for task in self.labels if task != IDENTITY}
@@ -172,13 +130,10 @@ class Identification:
         return np.unique(self.labels[IDENTITY])
 
     def by_person(self) -> dict[str, NDArray[np.generic]]:
-        """Return the share of each person's probes that is identified, people ascending.
+        """Return the share of each person's probes that is identified, in order of :attr:`people`.
 
-        Returns
-        -------
-        dict of str to ndarray
-            ``"people/<split>/<feature>"`` (people,) float32; and where people have different
-            numbers of probes, those as ``"people/<split>/probes"`` int32.
+        Arrays ``"people/<split>/<feature>"``, float32; and where people have different numbers of
+        probes, those as ``"people/<split>/probes"``, int32.
         """
         _, person, probes = np.unique(
             self.labels[IDENTITY], return_inverse=True, return_counts=True
@@ -205,19 +160,11 @@ def identify(
     device: torch.device | str = "cpu",
     amp: bool = False,
 ) -> Identification:
-    """Identify the probes of a split, whose people the network was not trained on.
+    """Identify a split's probes (all, or the ones given) by one pass through the network.
 
-    Parameters
-    ----------
-    corpus, split
-        Gives gallery, probes and their labels.
-    network, batch, device, amp
-        As for :func:`~mtl_helpers.evaluation.extract.extract`.
-    probes
-        (P,) some of the split's probes; all when None.
-    features
-        Which of the network's outputs people are compared by, under the name that the result gives
-        it; outputs that the network lacks are left out. When None, identity scores and x.
+    ``features`` names which of its outputs people are compared by, under the name that the result
+    gives each; those that the network lacks are left out. When None: identity scores, and x.
+    Options are those of :func:`~mtl_helpers.evaluation.extract.extract`.
     """
     gallery = np.asarray(corpus.gallery(split), dtype=np.int64)
     asked = np.asarray(corpus.probes(split) if probes is None else probes, dtype=np.int64)
@@ -249,24 +196,17 @@ def identify(
 def coprime_stride(levels: Iterable[int], about: int) -> int:
     """Return the smallest stride, ``about`` or more, that shares no divisor with any of the levels.
 
-    A list that runs through all combinations of factors, whose numbers of levels are given, then
-    meets every level of each factor equally often, and no two factors move in step.
+    It meets every level of each factor equally often, and no two factors move in step.
     """
     counts = [int(level) for level in levels]
     return next(stride for stride in count(about) if all(gcd(stride, n) == 1 for n in counts))
 
 
 def probe_sample(probes: ArrayLike, levels: Iterable[int], about: int = 4) -> NDArray[np.int64]:
-    """Return about every fourth probe, at a stride coprime to the factors' numbers of levels.
+    """Return every n-th probe, n at least ``about`` and coprime to the factors' numbers of levels.
 
-    Parameters
-    ----------
-    probes
-        (P,) in an order that runs through all combinations of the factors, person after person.
-    levels
-        Of each factor that the pictures were made by, e.g. 15 cameras, 6 lights, 6 expressions.
-    about
-        The least stride.
+    ``levels`` are those of all factors that the pictures were made by, e.g. 15 cameras, 6 lights, 6
+    expressions; ``probes`` (P,) run through their combinations, person after person.
     """
     chosen: NDArray[np.int64] = np.asarray(probes, dtype=np.int64)[:: coprime_stride(levels, about)]
     return chosen

@@ -193,20 +193,10 @@ def over_folds(
 def roc(
     scores: ArrayLike, same: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the ROC curve: a corner for every distinct score.
+    """Return the ROC curve of scores (P,) of pairs ``same`` (P,) or not: far, tar, thresholds.
 
-    Parameters
-    ----------
-    scores
-        (P,) similarities.
-    same
-        (P,) whether a pair is of one person; both kinds must occur.
-
-    Returns
-    -------
-    far, tar, thresholds : ndarray
-        (L + 1,) each, from (0, 0) at an infinite threshold to (1, 1) at the lowest score: shares of
-        accepted pairs among different and among same ones.
+    A corner for every distinct score, (L + 1,), from (0, 0) at an infinite threshold to (1, 1) at
+    the lowest score: shares of accepted pairs among different and among same ones.
     """
     values, truth = _check_scores(scores, same, both=True)
     far, tar, thresholds = roc_curve(truth, values, drop_intermediate=False)
@@ -238,19 +228,10 @@ def tar_at_far(
 ) -> float:
     """Return the share of same pairs that is accepted when a share ``far`` of different ones is.
 
-    Ming et al. (2021) call it VAL@FAR.
-
-    Parameters
-    ----------
-    scores, same
-        As for :func:`roc`.
-    far
-        In 0 .. 1, e.g. 0.001.
-    interpolate
-        True: read off the ROC curve drawn with straight lines between its corners. False: the best
-        threshold among the scores whose false accepts do not exceed ``far``. The two differ by at
-        most one corner; where there are fewer than 1 / ``far`` different pairs, the first is a
-        guess between none and one false accept.
+    Ming et al. (2021) call it VAL@FAR. It is read off the ROC curve drawn with straight lines
+    between its corners; without ``interpolate`` it is that of the best threshold among the scores
+    whose false accepts do not exceed ``far``. The two differ by at most one corner; where there are
+    fewer than 1 / ``far`` different pairs, the first is a guess between none and one false accept.
     """
     if not 0 <= far <= 1:
         raise ValueError(f"A false accept rate lies in 0 .. 1, found {far}.")
@@ -291,22 +272,9 @@ def identity_ranks(
     identities that are at least as similar: a tie counts against us, so that equal features
     identify nobody.
 
-    Parameters
-    ----------
-    similarity
-        (P, G), probes by gallery entries.
-    gallery_ids, probe_ids
-        (G,) and (P,); an identity may have several gallery entries.
-
-    Returns
-    -------
-    ndarray
-        (P,), from 1 to the number of identities; 0 for a probe whose identity is not in the
-        gallery.
-
-    Note
-    ----
-    :func:`mtl_helpers.evaluation.identification.rank1` gives a tie to the entry that stands first.
+    Similarities are (P, G); an identity may have several gallery entries. Ranks (P,) run from 1;
+    0 is a probe whose identity is not in the gallery.
+    (:func:`mtl_helpers.evaluation.identification.rank1` gives a tie to the first entry.)
     """
     table = np.asarray(similarity, dtype=np.float64)
     owners, people = np.asarray(gallery_ids), np.asarray(probe_ids)
@@ -406,19 +374,8 @@ def pool_templates(
     before the media are, so that a long video does not outweigh a still (Klare et al., 2015,
     describe templates as sets of media).
 
-    Parameters
-    ----------
-    features
-        (N, D), one per picture or frame.
-    template, media
-        (N,) template of each, and the still or the video that it belongs to.
-
-    Returns
-    -------
-    templates : ndarray
-        (T,) template numbers, ascending.
-    pooled : ndarray
-        (T, D), each of length 1 (or 0, where features cancel out).
+    Features (N, D) of templates (N,) -> template numbers (T,), ascending, and pooled features
+    (T, D), each of length 1 (or 0, where features cancel out).
     """
     units = _units(features)
     owner = np.asarray(template, dtype=np.int64)

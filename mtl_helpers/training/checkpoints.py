@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from mtl_helpers.errors import CourseError
 from mtl_helpers.machine import atomic_file
 
-CHECKPOINT_FORMAT = 2
+CHECKPOINT_FORMAT = 3
 
 
 class CheckpointError(CourseError):
@@ -68,7 +69,7 @@ def read_checkpoint(path: Path, run: Mapping[str, Any]) -> dict[str, Any]:
         )
     expected = json.loads(json.dumps(run))
     differing = [
-        f"{key} {found.get(key)!r} instead of {expected.get(key)!r}"
+        f"{key} {_difference(found.get(key), expected.get(key))}"
         for key in sorted(found.keys() | expected.keys())
         if found.get(key) != expected.get(key)
     ]
@@ -78,3 +79,11 @@ def read_checkpoint(path: Path, run: Mapping[str, Any]) -> dict[str, Any]:
             f"{', '.join(differing)}: {advice}."
         )
     return dict(state)
+
+
+def _difference(found: Any, expected: Any) -> str:
+    """Say how two values differ; of texts with many lines, the first line that does."""
+    if isinstance(found, str) and isinstance(expected, str):
+        lines = zip_longest(found.splitlines(), expected.splitlines(), fillvalue="")
+        found, expected = next((a.strip(), b.strip()) for a, b in lines if a != b)
+    return f"{found!r} instead of {expected!r}"

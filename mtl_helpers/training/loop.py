@@ -77,7 +77,8 @@ class Trained:
         The moving average of its network; None when ``average_decay`` is 0.
     curves : dict of str to ndarray
         ``"step"``, ``"learning_rate"`` and the terms that the method reports, each a mean over
-        the steps since the point before.
+        the steps since the point before. A term ``NAME`` that does not come with every point has
+        its own ``"NAME/step"``.
     seconds : float
         Wall time of the steps, those before an interruption included.
     bfloat16 : bool
@@ -107,13 +108,12 @@ class Trained:
         ``"losses"`` and ``"weights"`` are means over the last tenth of the steps, by name; the
         weights are those by which each loss's gradient was really multiplied.
         """
-        tail = slice(-max(1, len(self.curves["step"]) // 10), None)
 
         def last(prefix: str) -> dict[str, float]:
             return {
-                name.removeprefix(prefix): float(values[tail].mean())
+                name.removeprefix(prefix): float(values[-max(1, len(values) // 10) :].mean())
                 for name, values in self.curves.items()
-                if name.startswith(prefix)
+                if name.startswith(prefix) and not name.endswith("/step")
             }
 
         return {
@@ -152,11 +152,12 @@ def train(
     Raises
     ------
     TrainingError
-        If a loss, or a weight at the end or at a checkpoint, is not finite.
+        If a loss, or a weight at a checkpoint or at the end, is not finite.
     CheckpointError
         If the checkpoint is unreadable or of another run.
     """
     device = torch.device(device)
+    _require_own_parameters(method)
     move(method, device)
     method.train()
     method.use_bfloat16 = bfloat16_pays(device) if plan.bfloat16 is None else plan.bfloat16
@@ -182,10 +183,11 @@ def train(
     def flush() -> None:
         if not pending:
             return
-        names = list(pending[0][2])
-        values = torch.stack([torch.stack(list(terms.values())) for *_, terms in pending])
-        for (step, rate, _), row in zip(pending, values.tolist(), strict=True):
-            terms = dict(zip(names, row, strict=True))
+        # one transfer, though not every step need report the same terms
+        everything = [value for *_, reported in pending for value in reported.values()]
+        values = iter(torch.stack(everything).tolist() if everything else ())
+        for step, rate, reported in pending:
+            terms = {name: next(values) for name in reported}
             _require_finite_losses(terms, step, rate)
             curves.add(step, rate, terms, last=step == plan.steps)
         pending.clear()
@@ -215,7 +217,8 @@ def train(
                 flush()
             if save or done == plan.steps:
                 # the losses of a step are those before its update, which may have spoilt it
-                _require_finite_weights(method, done, rate)
+                for module in (method, average.network if average else None):
+                    _require_finite_weights(module, done, rate)
             if on_step is not None:
                 on_step(StepState(done, method, terms, rate, average.network if average else None))
             if save and checkpoint is not None and place_in_group()[0] == 0:
@@ -227,6 +230,8 @@ def train(
     for network in (method.network(), average.network if average else None):
         if network is not None and plan.statistics_batches:
             _renew_statistics(network, batches, plan, device, bfloat16=method.use_bfloat16)
+            # what large weights make of pictures shows in the statistics first
+            _require_finite_weights(network, plan.steps, plan.rate(plan.steps - 1))
     return Trained(
         method.eval(),
         average.network.eval() if average else None,
@@ -262,19 +267,45 @@ def _state(
 
 def _run_description(method: Method, batches: Batches, plan: Plan) -> dict[str, Any]:
     """Return all that a resumed run must have in common with its beginning."""
-    return {
-        **dataclasses.asdict(plan),
-        "method": repr(method),
-        "optimizers": {
-            name: [type(optimizer).__name__, _plain(optimizer.defaults)]
-            for name, optimizer in method.optimizers.items()
-        },
-        **batches.describe(),
-    }
+    description = {**dataclasses.asdict(plan), "method": repr(method), **batches.describe()}
+    for name, optimizer in method.optimizers.items():
+        common = {key: value for key, value in optimizer.defaults.items() if key != "lr"}
+        description[f"optimizer {name}"] = type(optimizer).__name__
+        description |= {f"{key} of {name}": _plain(value) for key, value in common.items()}
+        description[f"groups of {name}"] = [
+            {
+                "shapes": [list(parameter.shape) for parameter in group["params"]],
+                **{
+                    key: _plain(value)
+                    for key, value in group.items()
+                    if key not in ("params", "lr") and (key not in common or common[key] != value)
+                },
+            }
+            for group in optimizer.param_groups
+        ]
+    return description
 
 
-def _plain(values: Mapping[str, Any]) -> dict[str, str]:
-    return {name: repr(value) for name, value in sorted(values.items())}
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, int | float | str | None) else repr(value)
+
+
+def _require_own_parameters(method: Method) -> None:
+    own = {id(parameter): name for name, parameter in method.named_parameters()}
+    holders: dict[int, str] = {}
+    for holder, optimizer in method.optimizers.items():
+        for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+            if id(parameter) not in own:
+                raise ValueError(
+                    f"Expected parameters of the method in its optimiser {holder!r}, found a "
+                    f"tensor of shape {tuple(parameter.shape)} that is none: assign it, or its "
+                    "module, to an attribute of the method."
+                )
+            if holders.setdefault(id(parameter), holder) != holder:
+                raise ValueError(
+                    f"Expected each parameter in one optimiser, found {own[id(parameter)]} in "
+                    f"{holders[id(parameter)]!r} and {holder!r}."
+                )
 
 
 def _require_finite_losses(terms: Mapping[str, float], step: int, rate: float) -> None:
@@ -287,12 +318,15 @@ def _require_finite_losses(terms: Mapping[str, float], step: int, rate: float) -
             )
 
 
-def _require_finite_weights(method: Method, step: int, rate: float) -> None:
-    for name, value in method.state_dict().items():
-        if value.is_floating_point() and not bool(value.isfinite().all()):
+def _require_finite_weights(module: nn.Module | None, step: int, rate: float) -> None:
+    for name, value in module.state_dict().items() if module else ():
+        # a weight of 1e30 is a number still, but what a layer makes of it is none
+        squares = float(value.float().square().sum()) if value.is_floating_point() else 0.0
+        if not math.isfinite(squares):
             raise TrainingError(
-                f"Expected finite weights, found others in {name} after step {step} (learning rate "
-                f"{rate:.3g}): lower the learning rate or lengthen the warm-up."
+                f"Expected finite weights, found a sum of squares of {squares} in {name} after "
+                f"step {step} (learning rate {rate:.3g}): lower the learning rate or lengthen the "
+                "warm-up."
             )
 
 

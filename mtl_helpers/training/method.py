@@ -28,7 +28,8 @@ class Method(nn.Module):
     ----------
     optimizers : dict of str to Optimizer
         By name; each parameter belongs to one of them at most. A group's ``"scale"`` (1 if
-        absent) multiplies the rate of the plan.
+        absent) multiplies the rate of the plan. Tensors in the state of an optimiser are kept in
+        the type of their parameter.
     clip_norm : float
         Largest norm of the gradient of one :meth:`descend`; 0 is off.
     use_bfloat16 : bool
@@ -66,7 +67,7 @@ class Method(nn.Module):
         groups = (group for optimizer in optimizers for group in optimizer.param_groups)
         named = {id(parameter) for group in groups for parameter in group["params"]}
         # in the order of the modules, whatever the groups: norms are summed in this order
-        own = [parameter for parameter in self.parameters() if id(parameter) in named]
+        own = [p for p in self.parameters() if id(p) in named and p.requires_grad]
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward(inputs=own, retain_graph=retain_graph)

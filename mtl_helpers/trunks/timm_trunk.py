@@ -16,16 +16,8 @@ from mtl_helpers.trunks.protocol import MapTrunk
 class TimmTrunk(MapTrunk):
     """A network of timm up to its last maps, whose mean is x.
 
-    Parameters
-    ----------
-    name
-        As ``timm.list_models()`` has it, e.g. ``"resnet101"``.
-    in_channels, dropout
-        Of the images; share of x that is set to zero in training.
-    pretrained
-        Download timm's weights; by default they are drawn anew.
-    **options
-        For ``timm.create_model``, e.g. ``drop_path_rate``.
+    Weights are drawn anew; ``pretrained`` downloads timm's. Further options go to
+    ``timm.create_model``.
 
     Note
     ----

@@ -8,6 +8,7 @@ import pytest
 from mtl_helpers.corpus import PairList
 from mtl_helpers.evaluation.identification import rank1
 from mtl_helpers.evaluation.verification import (
+    FoldScores,
     best_threshold,
     cmc,
     cosine_matrix,
@@ -167,6 +168,19 @@ def test_one_fold_cannot_choose_its_own_threshold():
     pairs = some_pairs(np.random.default_rng(0), folds=1)
     with pytest.raises(ValueError, match="only one fold"):
         ten_fold_accuracy(np.zeros(120), pairs)
+
+
+def test_where_one_answer_is_always_right_the_threshold_gives_it():
+    scores = np.array([0.2, 0.7, 0.4])
+    assert (scores >= best_threshold(scores, np.ones(3, bool))).all()
+    assert (scores < best_threshold(scores, np.zeros(3, bool))).all()
+    # between neighbouring floats there is no middle, but the two are still told apart
+    close = np.array([1.0, np.nextafter(1.0, 2.0)])
+    assert (close >= best_threshold(close, np.array([False, True]))).tolist() == [False, True]
+
+
+def test_one_fold_has_no_standard_error():
+    assert np.isnan(FoldScores(np.array([0.5])).standard_error)
 
 
 # -- the ROC curve ------------------------------------------------------------------------------
@@ -333,6 +347,15 @@ def test_open_set_rate_by_trying_every_threshold(seed, decimals, fpir):
             ]
             best = max(best, np.mean(hits))
     assert tpir_at_fpir(table, gallery_ids, probe_ids, fpir) == pytest.approx(best)
+
+
+def test_identification_without_probes_or_with_odd_rates_is_refused():
+    with pytest.raises(ValueError, match="no probe to identify"):
+        cmc(np.zeros((0, 2)), np.array([0, 1]), np.array([], dtype=int))
+    with pytest.raises(ValueError, match=r"lies in 0 \.\. 1, found -0\.1"):
+        tpir_at_fpir(np.eye(2), np.array([0, 1]), np.array([0, 5]), -0.1)
+    with pytest.raises(ValueError, match=r"features \(N, D\), found shape \(3,\)"):
+        cosine_matrix(np.ones(3), np.ones((2, 3)))
 
 
 def test_open_set_rate_needs_people_inside_and_outside():

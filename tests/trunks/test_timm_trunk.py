@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import timm
 import torch
@@ -73,6 +76,22 @@ def test_options_go_to_timm():
 def test_networks_without_maps_are_refused(name, message):
     with pytest.raises(ValueError, match=message):
         TimmTrunk(name)
+
+
+def test_a_network_without_stages_is_refused(monkeypatch):
+    monkeypatch.delattr(timm.models.resnet.ResNet, "forward_intermediates")
+    with pytest.raises(ValueError, match="test_resnet gives no features by stage"):
+        TimmTrunk("test_resnet")
+
+
+def test_other_errors_of_a_network_pass_through():
+    with pytest.raises(RuntimeError, match="type"):
+        TimmTrunk("test_resnet", in_channels=1)(torch.zeros(1, 1, 64, 64, dtype=torch.float64))
+
+
+def test_nobody_else_waits_for_timm_to_be_imported():
+    code = "import sys, mtl_helpers.trunks, mtl_helpers.networks; sys.exit('timm' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_images_that_are_too_small_are_refused():

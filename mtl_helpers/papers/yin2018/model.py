@@ -134,3 +134,7 @@ class PoseDirectedCNN(MultiTaskNetwork):
             merged = merged.index_copy(0, rows, branch(dropped[rows]))
         logits[BRANCH_TASK] = merged
         return MultiTaskOutput(x, {task: logits[task] for task in self.losses})
+
+    def extra_repr(self) -> str:
+        """Show the pose groups, which a resumed run must have in common with its beginning."""
+        return f"pose_groups={self.pose_groups}"

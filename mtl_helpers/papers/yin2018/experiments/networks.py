@@ -35,7 +35,7 @@ from mtl_helpers.trunks import CASIANet
 from mtl_helpers.trunks.casia import BLOCK_CHANNELS, scaled
 
 if TYPE_CHECKING:
-    from mtl_helpers.datasets.schema import RealSpec
+    from mtl_helpers.datasets import RealSpec
 
 __all__ = [
     "ALL_TASKS",
@@ -160,9 +160,7 @@ def network_config(
         corpus=PieSpec.from_preset(preset) if corpus is None else corpus,
         plan=replace(plan, **plan_changes),
         optimizer=replace(sgd, **sgd_changes),
-        width=preset.width,
-        dropout=preset.dropout,
-        **changes,
+        **{"width": preset.width, "dropout": preset.dropout, **changes},
     )
 
 

@@ -20,10 +20,10 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     SIDE_TASKS,
     FewerPeople,
     NoisyPoses,
-    SubsetConfig,
     curves_of,
     feature_size,
     groups_of,
+    method_of,
     network_config,
     pose_classes,
     some_probes,
@@ -31,14 +31,11 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
 )
 from mtl_helpers.papers.yin2018.identification import POSE_GROUPS
 from mtl_helpers.papers.yin2018.model import PoseDirectedCNN
-from mtl_helpers.papers.yin2018.weighting import (
-    DynamicWeights,
-    FixedWeights,
-    ReleasedDynamicWeights,
-)
+from mtl_helpers.papers.yin2018.weighting import DynamicWeights, ReleasedDynamicWeights
 from mtl_helpers.presets import PRESETS, get_preset
 from mtl_helpers.runs.record import config_dict, config_hash, load_records, write_record
-from mtl_helpers.training.loop import build_model
+from mtl_helpers.training.optimizers import SGDConfig
+from mtl_helpers.training.weighting import FixedWeights
 
 SMOKE = get_preset("smoke")
 SHORT = {"steps": 3, "warmup_steps": 1, "batch": 8, "statistics_batches": 1}
@@ -65,7 +62,7 @@ def test_a_configuration_comes_back_from_the_disk_as_it_was(tmp_path):
     runs = [
         network_config(SMOKE, "m", 1, "eq8", 0.3, spread=0.3, weighting_rate=0.1),
         network_config(SMOKE, "p", 0, "fixed", 0.1, phi_m=2.0, pose_noise=0.5),
-        network_config(SMOKE, "few", 0, "fixed", 0.1, identities=3),
+        network_config(SMOKE, "few", 0, "fixed", 0.1, people=3),
     ]
     for run in runs:
         write_record("toy", SMOKE, run, metrics={}, seconds=1.0, code={}, root=tmp_path)
@@ -83,7 +80,15 @@ def test_a_configuration_comes_back_from_the_disk_as_it_was(tmp_path):
         ("seed", 1),
         ("rule", "eq8"),
         ("phi_s", 0.2),
-        ("branches", True),
+        ("phi_m", 1.0),
+        ("tasks", ("id", "pos")),
+        ("people", 3),
+        ("feature_l2", 0.1),
+        ("label_smoothing", 0.1),
+        ("clip_norm", 1.0),
+        ("optimizer", SGDConfig(momentum=0.5)),
+        ("dropout", 0.1),
+        ("width", 0.5),
         ("pose_noise", 0.5),
         ("spread", 0.3),
         ("weighting_rate", 0.1),
@@ -93,48 +98,32 @@ def test_every_setting_of_a_network_changes_its_hash(name, value):
     plain = network_config(SMOKE, "m", 0, "fixed", 0.1)
     other = dataclasses.replace(plain, **{name: value})
     assert config_hash(other) != config_hash(plain)
-    assert set(config_dict(plain)) - {"corpus", "train"} == {
-        "arm", "seed", "rule", "phi_s", "branches", "pose_noise", "spread", "weighting_rate",
-    }  # fmt: skip
-
-
-def test_a_network_with_branches_has_a_total_weight_of_its_main_tasks_and_one_without_has_none():
-    plain = network_config(SMOKE, "m", 0, "fixed", 0.1)
-    branched = {phi: network_config(SMOKE, "m", 0, "fixed", 0.1, phi_m=phi) for phi in (1.0, 2.0)}
-    assert not plain.branches and all(run.branches for run in branched.values())
-    assert "phi_m" not in config_dict(plain)
-    assert {phi: config_dict(run)["phi_m"] for phi, run in branched.items()} == {1.0: 1.0, 2.0: 2.0}
-    assert len({config_hash(run) for run in (plain, *branched.values())}) == 3
-
-
-def test_the_number_of_identities_changes_the_hash_and_is_absent_where_all_are_seen():
-    plain = network_config(SMOKE, "m", 0, "fixed", 0.1)
-    fewer = {n: network_config(SMOKE, "m", 0, "fixed", 0.1, identities=n) for n in (3, 6, 12)}
-    assert "identities" not in config_dict(plain)
-    assert all(isinstance(run, SubsetConfig) and not run.branches for run in fewer.values())
-    for n, run in fewer.items():
-        found = config_dict(run)
-        assert found.pop("identities") == n
-        assert found == config_dict(plain)
-    assert len({config_hash(run) for run in (plain, *fewer.values())}) == 4
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
 def test_a_network_has_the_preset_s_sizes_all_tasks_and_float32(preset):
     run = network_config(preset, "m", 7, "fixed", 0.6)
-    assert run.train.tasks == ALL_TASKS == ("id", "pos", "illum", "exp")
-    assert run.train.weights == pytest.approx((1.0, 0.2, 0.2, 0.2))
-    assert run.train.seed == run.seed == 7
-    assert run.train.amp is False
+    assert run.tasks == ALL_TASKS == ("id", "pos", "illum", "exp")
+    assert run.side_tasks == SIDE_TASKS
+    assert run.seed == 7
+    assert run.plan.bfloat16 is False
     assert run.corpus == PieSpec.from_preset(preset)
-    for name in ("steps", "batch", "learning_rate", "warmup_steps", "schedule", "width"):
-        assert getattr(run.train, name) == getattr(preset, name)
+    for name in ("steps", "batch", "learning_rate", "warmup_steps", "schedule"):
+        assert getattr(run.plan, name) == getattr(preset, name)
+    assert (run.width, run.dropout) == (preset.width, preset.dropout)
+    assert run.optimizer == SGDConfig(weight_decay=preset.weight_decay)
 
 
 def test_changes_win_over_the_preset():
-    run = network_config(SMOKE, "m", 0, "fixed", 0.1, **SHORT, amp=True)
-    assert (run.train.steps, run.train.batch, run.train.amp) == (3, 8, True)
-    assert run.train.learning_rate == SMOKE.learning_rate
+    run = network_config(SMOKE, "m", 0, "fixed", 0.1, **SHORT, bfloat16=True, nesterov=True)
+    assert (run.plan.steps, run.plan.batch, run.plan.bfloat16) == (3, 8, True)
+    assert run.plan.learning_rate == SMOKE.learning_rate
+    assert run.optimizer.nesterov and run.optimizer.momentum == 0.9
+
+
+def test_a_field_that_no_network_has_is_refused():
+    with pytest.raises(ValueError, match=r"has no fields \['identities'\]; it has"):
+        network_config(SMOKE, "m", 0, "fixed", 0.1, identities=3)
 
 
 @pytest.mark.parametrize("phi_m", [None, 1.0, 2.0])
@@ -144,15 +133,14 @@ def test_groups_are_the_losses_of_the_network_with_their_total_weights(phi_m, co
     main, side = groups
     assert side == SIDE_TASKS and groups[side] == 0.3
     assert main[0] == "id" and groups[main] == (phi_m or 1.0)
-    parts = pose_classes(corpus.yaw_degrees) if run.branches else None
-    model = build_model(run.train, corpus.class_counts, 1, parts)
-    assert (*main, *side) == model.losses
+    method = method_of(run, corpus.class_counts, 1, corpus.yaw_degrees)
+    assert (*main, *side) == method.model.losses == method.weighting.tasks
 
 
 @pytest.mark.parametrize("width", [0.125, 0.25, 0.3, 1.0])
 def test_feature_size_is_the_length_of_x(width, corpus):
     run = network_config(SMOKE, "m", 0, "fixed", 0.1, width=width)
-    assert feature_size(width) == build_model(run.train, corpus.class_counts, 1).trunk.feature_dim
+    assert feature_size(width) == method_of(run, corpus.class_counts, 1).model.trunk.feature_dim
 
 
 # ---- pose groups
@@ -297,111 +285,131 @@ def test_every_rule_trains_with_and_without_branches(rule, phi_m, rendered):
     assert true is rendered
     assert steps == [1, 2, 3]
     assert isinstance(result.final, PoseDirectedCNN) == (phi_m is not None)
-    weights = {name: result.curves[f"weight/{name}"] for name in result.model.losses}
+    weights = {name: result.curves[f"weight/{name}"] for name in result.method.model.losses}
     side = sum(weights.pop(task) for task in SIDE_TASKS)
     np.testing.assert_allclose(side, 0.3, rtol=1e-5)
     np.testing.assert_allclose(sum(weights.values()), phi_m or 1.0, rtol=1e-5)
-    assert result.amp is False
+    assert result.bfloat16 is False
 
 
-def test_only_a_network_with_branches_trains_with_the_corpus_s_groups(rendered, monkeypatch):
-    seen = intercept_fit(monkeypatch)
+def watched(monkeypatch):
+    """Keep the method and the batches of each training instead of training."""
+    trainings = []
+
+    def note(method, batches, plan, **settings):
+        trainings.append(SimpleNamespace(method=method, batches=batches, plan=plan, **settings))
+
+    monkeypatch.setattr(networks, "train_method", note)
+    return trainings
+
+
+def test_only_a_network_with_branches_has_the_corpus_s_groups(rendered, monkeypatch):
+    trainings = watched(monkeypatch)
     train(network_config(SMOKE, "m", 0, "fixed", 0.3))
     train(network_config(SMOKE, "p", 0, "fixed", 0.3, phi_m=1.0))
-    assert [call.pose_groups for call in seen] == [None, ((0,), (1, 2, 3), (4,))]
+    plain, directed = (training.method.model for training in trainings)
+    assert not isinstance(plain, PoseDirectedCNN)
+    assert directed.pose_groups == ((0,), (1, 2, 3), (4,))
 
 
-def intercept_fit(monkeypatch):
-    """Keep the arguments of each training instead of training."""
-    seen = []
-
-    def fit(corpus, config, **arguments):
-        seen.append(SimpleNamespace(corpus=corpus, config=config, **arguments))
-
-    monkeypatch.setattr(networks, "fit", fit)
-    return seen
+def test_the_plan_has_the_seed_of_the_network(rendered, monkeypatch):
+    trainings = watched(monkeypatch)
+    train(network_config(SMOKE, "m", 3, "fixed", 0.3))
+    assert trainings[0].plan.seed == trainings[0].batches.order.seed == 3
 
 
-def test_wrong_poses_are_trained_on_and_the_true_corpus_is_handed_back(rendered, monkeypatch):
-    seen = intercept_fit(monkeypatch)
+def test_wrong_poses_are_trained_on_and_the_true_corpus_returned(rendered, monkeypatch):
+    trainings = watched(monkeypatch)
     for noise in (0.0, 1.0):
         _, true = train(network_config(SMOKE, "m", 2, "fixed", 0.3, pose_noise=noise))
         assert true is rendered
     index = rendered.split("train")
     truth = rendered.labels(index)["pos"]
-    assert (seen[0].corpus.labels(index)["pos"] == truth).all()
-    assert (seen[1].corpus.labels(index)["pos"] != truth).all()
+    clean, wrong = (training.batches.targets["pos"].numpy() for training in trainings)
+    assert (clean == truth).all() and (wrong != truth).all()
     expected = NoisyPoses(rendered, 1.0, 2).labels(index)["pos"]
-    np.testing.assert_array_equal(seen[1].corpus.labels(index)["pos"], expected)
+    np.testing.assert_array_equal(wrong, expected)
 
 
-def test_a_network_sees_as_many_people_as_it_says_and_the_whole_corpus_is_handed_back(
-    rendered, monkeypatch
-):
-    run = network_config(SMOKE, "m", 0, "fixed", 0.3, identities=2, **SHORT)
+def test_a_network_sees_as_many_people_as_it_says(rendered, monkeypatch):
+    run = network_config(SMOKE, "m", 0, "fixed", 0.3, people=2, **SHORT)
     result, true = train(run)
     assert true is rendered
     assert result.final.heads["id"].out_features == 2
-    seen = intercept_fit(monkeypatch)
+    trainings = watched(monkeypatch)
     train(run)
     train(network_config(SMOKE, "m", 0, "fixed", 0.3, **SHORT))
-    few = seen[0].corpus
-    np.testing.assert_array_equal(few.split("train"), FewerPeople(rendered, 2).split("train"))
-    assert seen[1].corpus is rendered
+    few, every = (training.batches.index for training in trainings)
+    np.testing.assert_array_equal(few, FewerPeople(rendered, 2).split("train"))
+    np.testing.assert_array_equal(every, rendered.split("train"))
 
 
-def test_all_people_asked_for_train_the_network_that_sees_the_whole_corpus(rendered):
+def test_all_people_train_the_network_of_the_whole_corpus(rendered):
     whole, _ = train(network_config(SMOKE, "m", 0, "fixed", 0.3, **SHORT))
-    asked, _ = train(network_config(SMOKE, "m", 0, "fixed", 0.3, identities=6, **SHORT))
-    found = asked.final.state_dict()
+    asked, _ = train(network_config(SMOKE, "m", 0, "fixed", 0.3, people=6, **SHORT))
     for name, value in whole.final.state_dict().items():
-        assert torch.equal(found[name], value), name
+        assert torch.equal(asked.final.state_dict()[name], value), name
 
 
-def test_the_weighting_is_the_rule_s_and_learns_at_its_own_rate(rendered, monkeypatch):
-    seen = intercept_fit(monkeypatch)
-    for rule in ("fixed", "eq8", "released"):
-        train(network_config(SMOKE, "m", 0, rule, 0.3, weighting_rate=0.1))
-    kinds = [type(call.weighting) for call in seen]
+def test_fewer_people_may_have_branches_and_wrong_poses(rendered):
+    run = network_config(SMOKE, "p", 0, "fixed", 0.3, phi_m=1.0, people=2, pose_noise=0.5, **SHORT)
+    result, _ = train(run)
+    assert {branch.out_features for branch in result.final.branches} == {2}
+
+
+def test_the_weighting_is_the_rule_s_and_learns_at_its_own_rate(corpus):
+    def method(rule):
+        run = network_config(SMOKE, "m", 0, rule, 0.3, weighting_rate=0.1)
+        return method_of(run, corpus.class_counts, 1)
+
+    methods = [method(rule) for rule in ("fixed", "eq8", "released")]
+    kinds = [type(each.weighting) for each in methods]
     assert kinds == [FixedWeights, DynamicWeights, ReleasedDynamicWeights]
-    assert [call.weighting_rate for call in seen] == [0.1] * 3
-    assert seen[0].weighting.weights.tolist() == pytest.approx([1.0, 0.1, 0.1, 0.1])
+    assert methods[0].weighting.weights.tolist() == pytest.approx([1.0, 0.1, 0.1, 0.1])
+    for each in methods[1:]:
+        own = {id(parameter) for parameter in each.weighting.parameters()}
+        for group in each.optimizers["all"].param_groups:
+            of_weighting = {id(parameter) in own for parameter in group["params"]}
+            assert of_weighting == {group["scale"] == 0.1}
 
 
-def first_omega(run, monkeypatch):
-    seen = intercept_fit(monkeypatch)
-    train(run)
-    (layer,) = seen[0].weighting.layers.values()
-    return layer.weight.detach().clone()
+def first_omega(run, corpus):
+    (layer,) = method_of(run, corpus.class_counts, 1).weighting.layers.values()
+    return layer.weight.detach()
 
 
-def test_the_first_omega_is_zero_or_has_the_spread_that_was_asked_for(rendered, monkeypatch):
-    plain = first_omega(network_config(SMOKE, "m", 0, "eq8", 0.3), monkeypatch)
-    assert not plain.any()
+def test_the_first_omega_is_zero_or_has_the_spread_asked_for(corpus):
+    assert not first_omega(network_config(SMOKE, "m", 0, "eq8", 0.3), corpus).any()
     wide = network_config(SMOKE, "m", 0, "eq8", 0.3, spread=0.3, width=1.0)
-    found = first_omega(wide, monkeypatch)
-    assert found.shape == (3, 320)
-    assert found.std().item() == pytest.approx(0.3, rel=0.15)  # 960 values: five deviations
-    assert abs(found.mean().item()) < 0.05
+    omega = first_omega(wide, corpus)
+    assert omega.shape == (3, 320)
+    assert omega.std().item() == pytest.approx(0.3, rel=0.15)  # 960 values: five deviations
+    assert abs(omega.mean().item()) < 0.05
 
 
-def test_the_first_omega_depends_on_the_seed_alone(rendered, monkeypatch):
+def test_the_first_omega_depends_on_the_seed_alone(corpus):
     runs = [network_config(SMOKE, "m", seed, "eq8", 0.3, spread=0.3) for seed in (0, 1)]
-    first = first_omega(runs[0], monkeypatch)
+    first = first_omega(runs[0], corpus)
     torch.manual_seed(99)
-    assert torch.equal(first_omega(runs[0], monkeypatch), first)
-    assert not torch.equal(first_omega(runs[1], monkeypatch), first)
+    assert torch.equal(first_omega(runs[0], corpus), first)
+    assert not torch.equal(first_omega(runs[1], corpus), first)
+
+
+def test_tasks_that_the_corpus_does_not_have_are_refused(corpus):
+    run = network_config(SMOKE, "m", 0, tasks=("id", "age"))
+    with pytest.raises(ValueError, match=r"no labels for \['age'\]"):
+        method_of(run, corpus.class_counts, 1)
 
 
 # ---- what is measured
 
 
-def test_every_fourth_probe_of_a_split_is_asked_about(corpus):
+def test_every_seventh_probe_of_a_split_is_asked_about(corpus):
     probes = corpus.probes("test")
     assert some_probes(corpus).tolist() == [
         p for k, p in enumerate(probes) if k % PROBE_STRIDE == 0
     ]
-    assert PROBE_STRIDE == 4
+    assert PROBE_STRIDE == 7
 
 
 def test_curves_keep_five_digits_and_become_plain_numbers():
@@ -416,9 +424,3 @@ def test_the_corpus_of_the_preset_is_prepared(monkeypatch):
     monkeypatch.setattr(networks, "load_pie", lambda spec, **_: asked.append(spec))
     networks.prepare(SMOKE)
     assert asked == [network_config(SMOKE, "m", 0, "fixed", 0.1).corpus]
-
-
-def test_fewer_people_with_branches_or_wrong_poses_are_refused():
-    for other in ({"phi_m": 1.0}, {"pose_noise": 0.5}):
-        with pytest.raises(ValueError, match="m-CNN and true poses only"):
-            network_config(get_preset("smoke"), "a", 0, "fixed", 0.1, identities=4, **other)

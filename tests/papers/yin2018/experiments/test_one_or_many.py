@@ -19,7 +19,7 @@ from mtl_helpers.papers.yin2018.experiments.choices import (
     Choice,
     choice_at,
 )
-from mtl_helpers.papers.yin2018.experiments.networks import SIDE_TASKS, some_probes
+from mtl_helpers.papers.yin2018.experiments.networks import SIDE_TASKS, groups_of, some_probes
 from mtl_helpers.papers.yin2018.experiments.one_or_many import (
     S_CNN,
     arm_name,
@@ -28,6 +28,7 @@ from mtl_helpers.papers.yin2018.experiments.one_or_many import (
     configs,
     summary,
 )
+from mtl_helpers.papers.yin2018.weighting import weighting
 from mtl_helpers.presets import PRESETS, get_preset
 from mtl_helpers.registry import EXPERIMENTS
 from mtl_helpers.runs.record import (
@@ -85,56 +86,55 @@ def test_the_networks_of_another_experiment_bear_its_names_and_are_not_trained_t
     assert arm_name(("id",)) == S_CNN
     for phi in (0.0, *PHI_GRID, CHOSEN[preset.name].phi_s):
         found = theirs[arm_name(ALL, phi) if phi else S_CNN]
-        assert found.rule == "fixed" and not found.branches
-        assert found.train.weights == pytest.approx((1.0, *(phi / 3,) * 3))
+        assert found.rule == "fixed" and found.phi_m is None
+        assert found.tasks == ALL and found.phi_s == phi
     assert not {run.arm for run in configs(preset)} & set(theirs)
 
 
 @PRESET
 def test_the_main_task_weighs_one_and_the_side_tasks_share_phi_s(preset):
     for run in configs(preset):
-        weights = dict(zip(run.train.tasks, run.train.weights, strict=True))
-        assert run.train.seed == run.seed
+        combine = weighting(run.rule, 1, groups_of(run))
+        weights = dict(zip(combine.tasks, combine.weights.tolist(), strict=True))
+        assert tuple(weights) == run.tasks
         if "id" not in weights:
             assert list(weights.values()) == [1.0] and run.phi_s == 0
             continue
         assert weights.pop("id") == 1.0
         assert sum(weights.values()) == pytest.approx(run.phi_s)
         assert len(set(weights.values())) <= 1
-        assert bool(run.train.feature_l2) == run.arm.startswith("id+L2")
+        assert bool(run.feature_l2) == run.arm.startswith("id+L2")
 
 
 @PRESET
-def test_runs_with_the_same_seed_differ_in_tasks_and_weights_only_across_experiments_too(preset):
-    free = {"tasks", "weights", "feature_l2"}
+def test_runs_with_the_same_seed_differ_in_tasks_and_weights(preset):
+    """Across experiments too."""
+    free = {"arm", "tasks", "phi_s", "feature_l2"}
     others = [run for run in weighting_rules.configs(preset) if run.rule == "fixed"]
     first = {run.seed: run for run in others if run.arm == S_CNN}
     for run in [*configs(preset), *others]:
-        assert run.corpus == first[run.seed].corpus
-        assert run.train.amp is False
-        ours, theirs = config_dict(run.train), config_dict(first[run.seed].train)
+        assert run.plan.bfloat16 is False
+        ours, theirs = config_dict(run), config_dict(first[run.seed])
         assert {k: v for k, v in ours.items() if k not in free} == {
             k: v for k, v in theirs.items() if k not in free
         }
 
 
 @pytest.mark.parametrize("tasks", [("id", "pos"), ("exp",)])
-def test_a_run_identifies_every_fourth_probe_of_people_that_it_was_not_trained_on(
-    tasks, tiny_pie, monkeypatch
-):
+def test_a_run_identifies_some_probes_of_people_that_are_new_to_it(tasks, tiny_pie, monkeypatch):
     monkeypatch.setattr(one_or_many, "load_pie", lambda spec, **_: tiny_pie)
     monkeypatch.setenv("MTL_DEVICE", "cpu")
     preset = dataclasses.replace(get_preset("smoke"), steps=2, warmup_steps=1, batch=8)
-    config = next(run for run in configs(preset) if run.train.tasks == tasks)
+    config = next(run for run in configs(preset) if run.tasks == tasks)
     outcome = one_or_many.EXPERIMENT.run(config)
-    assert set(outcome.metrics) == {"validation", "test", "training_seconds", "amp"}
+    assert set(outcome.metrics) == {"validation", "test", "training"}
     for split in ("validation", "test"):
         report = outcome.metrics[split]
         assert report["probes"] == len(some_probes(tiny_pie, split))
-        assert report["probes"] == math.ceil(len(tiny_pie.probes(split)) / 4)
+        assert report["probes"] == math.ceil(len(tiny_pie.probes(split)) / 7)
         assert ("y_d" in report["rank1"]) == ("id" in tasks)
         assert set(report["side"]) == set(tasks) - {"id"}
-    assert outcome.metrics["amp"] is False and not outcome.arrays
+    assert outcome.metrics["training"]["bfloat16"] is False and not outcome.arrays
     assert {f"loss/{task}" for task in tasks} <= set(outcome.curves)
 
 

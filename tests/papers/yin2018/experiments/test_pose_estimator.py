@@ -74,10 +74,9 @@ def test_there_is_one_short_run_a_seed():
     for preset in PRESETS.values():
         runs = configs(preset)
         seeds = list(preset.seeds[:SEEDS])
-        assert [run.seed for run in runs] == [run.train.seed for run in runs] == seeds
+        assert [run.seed for run in runs] == seeds
         for run in runs:
-            assert run.train.tasks == ("pos",)
-            assert run.train.steps <= 600 and run.train.batch >= 32
+            assert run.plan.steps <= 600 and run.plan.batch >= 32
             assert run.wild == WildSpec.from_preset(preset)
 
 

@@ -34,7 +34,7 @@ SHORT, LONG = 500, 1500  # and updates
 def without(config, *names):
     """A configuration as a dictionary that lacks some fields, also of the training."""
     found = config_dict(config)
-    found["train"] = {k: v for k, v in found["train"].items() if k not in names}
+    found["plan"] = {k: v for k, v in found["plan"].items() if k not in names}
     return {k: v for k, v in found.items() if k not in names}
 
 
@@ -50,7 +50,7 @@ def test_every_run_has_a_name_of_its_own_and_every_cell_each_phi_s_and_every_see
     runs = configs(preset)
     keys = [(run.arm, run.seed) for run in runs]
     assert len(set(keys)) == len(keys) == len({config_hash(run) for run in runs})
-    cells = [(run.identities, run.train.steps, run.phi_s, run.seed) for run in runs]
+    cells = [(run.people, run.plan.steps, run.phi_s, run.seed) for run in runs]
     full = (preset.train_identities, preset.steps)
     expected = [
         (*cell, phi_s, seed)
@@ -61,41 +61,39 @@ def test_every_run_has_a_name_of_its_own_and_every_cell_each_phi_s_and_every_see
     ]
     assert sorted(cells) == sorted(expected)
     for run in runs:
-        assert run.arm == arm_at(preset, run.identities, run.train.steps, run.phi_s)
+        assert run.arm == arm_at(preset, run.people, run.plan.steps, run.phi_s)
 
 
 @PRESET
 def test_within_a_cell_runs_with_the_same_seed_differ_in_weights_only(preset):
     runs = configs(preset)
     for run in runs:
-        assert run.train.weights == pytest.approx((1.0, *(run.phi_s / 3,) * 3))
-        assert run.train.seed == run.seed
         alone = next(
             other
             for other in runs
-            if (other.identities, other.train.steps, other.seed, other.phi_s)
-            == (run.identities, run.train.steps, run.seed, 0.0)
+            if (other.people, other.plan.steps, other.seed, other.phi_s)
+            == (run.people, run.plan.steps, run.seed, 0.0)
         )
-        assert without(run, "arm", "phi_s", "weights") == without(alone, "arm", "phi_s", "weights")
+        assert without(run, "arm", "phi_s") == without(alone, "arm", "phi_s")
 
 
 @PRESET
 def test_cells_differ_from_the_full_one_in_people_and_length_only(preset):
     """The full one is made of networks that another experiment trains, with every seed."""
     full = {(run.arm, run.seed): run for run in weighting_rules.configs(preset)}
-    size = ("arm", "identities", "steps", "warmup_steps")
+    size = ("arm", "people", "steps", "warmup_steps")
     for run in configs(preset):
         whole = full[arm_at(preset, preset.train_identities, preset.steps, run.phi_s), run.seed]
         assert whole.rule == "fixed" and whole.phi_s == run.phi_s
         assert without(run, *size) == without(whole, *size)
-        assert (whole.train.steps, whole.corpus.train_identities) == sizes(preset)[-1][::-1]
-        assert 1 <= run.identities <= preset.train_identities and run.train.steps <= preset.steps
+        assert (whole.plan.steps, whole.corpus.train_identities) == sizes(preset)[-1][::-1]
+        assert 1 <= run.people <= preset.train_identities and run.plan.steps <= preset.steps
 
 
 @PRESET
 def test_the_warm_up_takes_no_more_than_a_fifth_of_a_short_training(preset):
     for run in configs(preset):
-        assert run.train.warmup_steps == min(preset.warmup_steps, run.train.steps // 5)
+        assert run.plan.warmup_steps == min(preset.warmup_steps, run.plan.steps // 5)
 
 
 @PRESET
@@ -105,7 +103,7 @@ def test_no_arm_bears_the_name_of_one_of_the_full_cell_s_experiment(preset):
 
 
 @pytest.mark.parametrize("cell", range(3))
-def test_a_run_trains_on_its_people_and_identifies_every_fourth_probe(cell, monkeypatch):
+def test_a_run_trains_on_its_people_and_identifies_some_probes(cell, monkeypatch):
     tiny = dataclasses.replace(
         get_preset("smoke"), steps=6, warmup_steps=1, batch=8, seeds=(0,), average_decay=0.0
     )
@@ -121,15 +119,15 @@ def test_a_run_trains_on_its_people_and_identifies_every_fourth_probe(cell, monk
     monkeypatch.setattr(side_task_gains, "train", train)
     size = sizes(tiny)[cell]
     config = next(
-        run for run in configs(tiny) if (run.identities, run.train.steps) == size and run.phi_s
+        run for run in configs(tiny) if (run.people, run.plan.steps) == size and run.phi_s
     )
     outcome = EXPERIMENT.run(config)
-    assert set(outcome.metrics) == {"test", "training_seconds", "amp"}
-    assert outcome.metrics["amp"] is False
-    assert outcome.metrics["test"]["probes"] == 29  # every fourth of 116
+    assert set(outcome.metrics) == {"test", "training"}
+    assert outcome.metrics["training"]["bfloat16"] is False
+    assert outcome.metrics["test"]["probes"] == 17  # every seventh of 116
     assert 0 <= outcome.metrics["test"]["rank1"]["y_d"]["overall"] <= 1
-    assert made[0].final.heads["id"].out_features == config.identities
-    assert made[0].curves["step"][-1] == config.train.steps
+    assert made[0].final.heads["id"].out_features == config.people
+    assert made[0].curves["step"][-1] == config.plan.steps
     assert not outcome.arrays
 
 

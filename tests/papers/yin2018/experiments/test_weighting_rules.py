@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from synthetic_corpus import SyntheticCorpus
+from untrained_networks import untrained
 
 from mtl_helpers.evaluation.extract import extract
 from mtl_helpers.evaluation.identification import rank1
@@ -17,6 +18,7 @@ from mtl_helpers.papers.yin2018.experiments.choices import CHOSEN, PHI_GRID
 from mtl_helpers.papers.yin2018.experiments.networks import (
     ALL_TASKS,
     SIDE_TASKS,
+    groups_of,
     network_config,
     some_probes,
 )
@@ -33,10 +35,10 @@ from mtl_helpers.papers.yin2018.experiments.weighting_rules import (
     removal_table,
 )
 from mtl_helpers.papers.yin2018.identification import identification_report
+from mtl_helpers.papers.yin2018.weighting import weighting
 from mtl_helpers.presets import PRESETS, get_preset
 from mtl_helpers.registry import EXPERIMENTS
 from mtl_helpers.runs.record import Record, config_dict, config_hash
-from mtl_helpers.training.loop import TrainConfig, build_model
 
 PRESET = pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
 SMOKE = get_preset("smoke")
@@ -49,8 +51,7 @@ def corpus():
 
 @pytest.fixture(scope="module")
 def model(corpus):
-    config = TrainConfig(tasks=ALL_TASKS, weights=(1.0, 0.1, 0.1, 0.1), width=0.125)
-    return build_model(config, corpus.class_counts, 1)
+    return untrained(corpus, ALL_TASKS)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,8 @@ def test_under_the_released_rule_every_side_loss_weighs_as_under_fixed_weights(p
     assert phi["released"] == pytest.approx(phi["fixed"] / 3)
     # the released layer trains each task at its full phi_s, fixed weights at a third of theirs
     fixed = next(run for run in configs(preset) if run.rule == "fixed")
-    assert fixed.train.weights[1:] == pytest.approx([phi["released"]] * 3)
+    combine = weighting("fixed", 1, groups_of(fixed))
+    assert combine.weights[1:].tolist() == pytest.approx([phi["released"]] * 3)
 
 
 @PRESET
@@ -107,29 +109,27 @@ def test_fixed_weights_are_trained_at_none_and_at_every_phi_s_of_the_search_and_
 def test_side_tasks_without_weight_stand_for_the_single_task_network(preset):
     runs = [run for run in configs(preset) if run.arm == "fixed-phi0"]
     assert [run.seed for run in runs] == list(preset.seeds)
-    assert all(run.train.weights == (1.0, 0.0, 0.0, 0.0) and run.phi_s == 0 for run in runs)
+    assert all(run.rule == "fixed" and run.phi_s == 0 for run in runs)
+    assert all(run.tasks == ALL_TASKS for run in runs)
 
 
 @PRESET
 def test_runs_with_the_same_seed_differ_in_rule_and_weights_only(preset):
     runs = configs(preset)
-    free, free_train = {"arm", "rule", "phi_s", "train"}, {"weights"}
+    free = {"arm", "rule", "phi_s"}
     for run in runs:
         first = next(other for other in runs if other.seed == run.seed)
         ours, theirs = config_dict(run), config_dict(first)
         assert {k: v for k, v in ours.items() if k not in free} == {
             k: v for k, v in theirs.items() if k not in free
         }
-        assert {k: v for k, v in ours["train"].items() if k not in free_train} == {
-            k: v for k, v in theirs["train"].items() if k not in free_train
-        }
 
 
 @PRESET
 def test_every_network_computes_in_float32_without_branches_and_with_true_poses(preset):
     for run in configs(preset):
-        assert run.train.amp is False
-        assert not run.branches and run.pose_noise == run.spread == 0
+        assert run.plan.bfloat16 is False
+        assert run.phi_m is None and run.pose_noise == run.spread == 0
         assert run.weighting_rate == 1
 
 
@@ -280,16 +280,16 @@ def short_run(corpus, monkeypatch):
     monkeypatch.setattr(networks, "load_pie", lambda spec, **_: corpus)
     monkeypatch.setenv("MTL_DEVICE", "cpu")
     seen = {}
-    fit = networks.fit
+    train_method = networks.train_method
 
     def watched(*arguments, on_step, **more):
         def both(state):
-            seen[state.step] = energies_of(state.model)
+            seen[state.step] = energies_of(state.method.network())
             on_step(state)
 
-        return fit(*arguments, on_step=both, **more)
+        return train_method(*arguments, on_step=both, **more)
 
-    monkeypatch.setattr(networks, "fit", watched)
+    monkeypatch.setattr(networks, "train_method", watched)
 
     def make(seed, steps):
         config = network_config(
@@ -315,10 +315,8 @@ def test_a_run_looks_at_the_energies_first_and_then_at_even_steps(short_run):
 
 def test_a_run_stores_what_the_chapters_read(short_run):
     outcome, _ = short_run(0, 2)
-    assert set(outcome.metrics) == {
-        "validation", "test", "dimensions", "training_seconds", "amp",
-    }  # fmt: skip
-    assert outcome.metrics["test"]["probes"] == 29  # every fourth of 116
+    assert set(outcome.metrics) == {"validation", "test", "dimensions", "training"}
+    assert outcome.metrics["test"]["probes"] == 17  # every seventh of 116
     assert {f"weight/{task}" for task in ALL_TASKS} <= set(outcome.curves)
     for task in ALL_TASKS:
         weight = outcome.arrays[f"weight/{task}"].astype(np.float64)

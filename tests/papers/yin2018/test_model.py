@@ -4,98 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from mtl_helpers.losses import UNLABELLED, feature_l2, task_losses
-from mtl_helpers.papers.yin2018.model import MultiTaskCNN, PoseDirectedCNN, count_parameters
+from mtl_helpers.losses import UNLABELLED, task_losses
+from mtl_helpers.networks import MultiTaskNetwork, count_parameters, seeded_network
+from mtl_helpers.papers.yin2018.model import PoseDirectedCNN
 from mtl_helpers.trunks import CASIANet
 
 CLASSES = {"id": 7, "pos": 5, "illum": 3, "exp": 2}
-
-
-def make(classes=CLASSES, **changes):
-    torch.manual_seed(0)
-    return MultiTaskCNN(CASIANet(width=0.125, **changes), classes)
-
-
-def test_shapes_and_order_of_tasks():
-    out = make()(torch.randn(4, 1, 32, 32))
-    assert out.features.shape == (4, 40)
-    assert {task: y.shape for task, y in out.logits.items()} == {
-        task: (4, count) for task, count in CLASSES.items()
-    }
-    assert list(out.logits) == list(CLASSES) == list(make().tasks)
-
-
-def test_logits_are_the_heads_applied_to_x():
-    model = make().eval()
-    out = model(torch.randn(4, 1, 32, 32))
-    for task, weight in model.head_weights().items():
-        by_loop = torch.stack(
-            [
-                torch.stack([(w * x).sum() for w in weight]) + model.heads[task].bias
-                for x in out.features
-            ]
-        )
-        assert torch.allclose(out.logits[task], by_loop, atol=1e-5)
-
-
-def test_one_task_is_a_single_task_network():
-    one, all_tasks = make({"id": 7}), make()
-    extra = sum(40 * count + count for task, count in CLASSES.items() if task != "id")
-    assert count_parameters(all_tasks) - count_parameters(one) == extra
-    one.load_state_dict({k: v for k, v in all_tasks.state_dict().items() if k in one.state_dict()})
-    images = torch.randn(4, 1, 32, 32)
-    assert torch.equal(one.eval()(images).logits["id"], all_tasks.eval()(images).logits["id"])
-
-
-def test_gradients_reach_every_parameter():
-    model = make()
-    labels = {task: torch.arange(6) % count for task, count in CLASSES.items()}
-    out = model(torch.randn(6, 1, 32, 32))
-    task_losses(out.logits, labels).sum().backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
-
-
-@pytest.mark.parametrize("task", list(CLASSES))
-def test_each_task_reaches_the_trunk_and_its_own_head_only(task):
-    model = make()
-    out = model(torch.randn(6, 1, 32, 32))
-    task_losses({task: out.logits[task]}, {task: torch.arange(6) % CLASSES[task]}).sum().backward()
-    assert all(p.grad is not None for p in model.trunk.parameters())
-    assert {name for name, head in model.heads.items() if head.weight.grad is not None} == {task}
-
-
-def test_dropout_acts_on_the_logits_in_training_and_never_on_x():
-    model = make(dropout=0.5)
-    # Batch normalisation in evaluation mode, so that dropout is all that training changes.
-    model.eval()
-    images = torch.randn(4, 1, 32, 32)
-    still = model(images)
-    assert torch.equal(model(images).logits["id"], still.logits["id"])
-    model.trunk.dropout.train()
-    first, second = model(images), model(images)
-    assert torch.equal(first.features, still.features)
-    assert not torch.equal(first.logits["id"], second.logits["id"])
-
-
-def test_the_feature_penalty_reaches_the_trunk():
-    model = make({"id": 7})
-    feature_l2(model(torch.randn(4, 1, 32, 32)).features).backward()
-    assert model.trunk.blocks[0].conv1.weight.grad.abs().sum() > 0
-    assert model.heads["id"].weight.grad is None
-
-
-def test_bad_arguments_are_refused():
-    with pytest.raises(ValueError, match="at least one task"):
-        make({})
-    with pytest.raises(ValueError, match="Task 'pos' needs at least two classes"):
-        make({"id": 7, "pos": 1})
-    with pytest.raises(TypeError, match="must be an nn.Module, found str"):
-        MultiTaskCNN("trunk", CLASSES)
-
-
-# ---- branches for groups of poses
-
 THREE = ((0, 1), (2,), (3, 4))
 # one, two, three and five groups of five poses
 PARTITIONS = [((0, 1, 2, 3, 4),), ((4, 0), (1, 2, 3)), THREE, ((3,), (1,), (0,), (4,), (2,))]
@@ -181,7 +95,7 @@ def test_merging_by_a_sum_would_add_the_biases_of_the_other_groups(groups):
 def test_one_group_is_m_cnn_with_a_second_identity_head():
     directed = make_directed(((0, 1, 2, 3, 4),))
     torch.manual_seed(1)
-    twin = MultiTaskCNN(
+    twin = MultiTaskNetwork(
         CASIANet(width=0.125, dropout=0.0), {"id": 7, "id_pose": 7, "pos": 5, "illum": 3, "exp": 2}
     )
     weights = directed.state_dict()
@@ -287,8 +201,9 @@ def test_one_side_task_and_a_class_that_never_occurs():
 
 
 def test_branches_add_a_head_of_identities_each():
+    plain = MultiTaskNetwork(CASIANet(width=0.125), CLASSES)
     extra = [
-        count_parameters(make_directed(groups)) - count_parameters(make()) for groups in PARTITIONS
+        count_parameters(make_directed(groups)) - count_parameters(plain) for groups in PARTITIONS
     ]
     assert extra == [(40 * 7 + 7) * len(groups) for groups in PARTITIONS]
 
@@ -312,3 +227,16 @@ def test_bad_groups_of_poses_are_refused(groups):
 def test_branches_need_identities_and_poses(classes, missing):
     with pytest.raises(ValueError, match=rf"needs the tasks \['{missing}'\] too"):
         make_directed(classes=classes)
+
+
+def test_p_cnn_starts_from_the_trunk_and_heads_of_m_cnn():
+    def first_weights(build):
+        return seeded_network(lambda: CASIANet(width=0.05), build, 0).state_dict()
+
+    plain = first_weights(lambda trunk: MultiTaskNetwork(trunk, CLASSES))
+    directed = first_weights(lambda trunk: PoseDirectedCNN(trunk, CLASSES, THREE))
+    assert all(torch.equal(directed[name], plain[name]) for name in plain)
+    branches = [directed[f"branches.{number}.weight"] for number in range(3)]
+    assert not torch.equal(branches[0], branches[1])
+    coarse = first_weights(lambda trunk: PoseDirectedCNN(trunk, CLASSES, PARTITIONS[0]))
+    assert torch.equal(coarse["branches.0.weight"], branches[0])
