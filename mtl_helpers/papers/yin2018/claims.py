@@ -8,7 +8,6 @@ training data, so that all but the first fifth of it sees pictures that it knows
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from itertools import combinations
@@ -28,7 +27,8 @@ from mtl_helpers.papers.yin2018.experiments.weighting_rules import PAPER_PHI, SI
 from mtl_helpers.papers.yin2018.model import BRANCH_TASK
 from mtl_helpers.papers.yin2018.words import TASK_WORDS
 from mtl_helpers.presets import get_preset
-from mtl_helpers.runs.record import Record, ResultsError
+from mtl_helpers.runs.query import select
+from mtl_helpers.runs.record import Record
 
 __all__ = ["CLAIMS", "RANK1", "ROUTED", "SIDE_NETWORKS", "network", "passes_of", "side_dimensions"]
 
@@ -65,17 +65,7 @@ def network(records: Runs, **fields: Any) -> list[Record]:
     if "phi_s" not in wanted:
         phi_s = choice_at(records[0].preset).phi_s
         wanted["phi_s"] = phi_s / len(SIDE_TASKS) if wanted["rule"] == "released" else phi_s
-    runs = [run for run in records if all(_has(run, *field) for field in wanted.items())]
-    if not runs:
-        raise ResultsError(f"There are no stored runs of the network {wanted}; run the sweep.")
-    return sorted(runs, key=lambda run: run.seed)
-
-
-def _has(run: Record, name: str, wanted: Any) -> bool:
-    value = run.config[name]
-    if isinstance(wanted, float) and isinstance(value, (int, float)):
-        return math.isclose(value, wanted)
-    return bool(value == (list(wanted) if isinstance(wanted, tuple) else wanted))
+    return select(records, **wanted)
 
 
 def s_cnn(records: Runs) -> list[Record]:

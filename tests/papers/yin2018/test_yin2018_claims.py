@@ -92,7 +92,7 @@ def test_a_network_is_asked_for_by_field(fields, arm):
 
 
 def test_a_network_that_nobody_trained_is_named():
-    with pytest.raises(ResultsError, match="no stored runs of the network .*'phi_s': 0.7"):
+    with pytest.raises(ResultsError, match="no stored run with .*phi_s=0.7"):
         yin2018_claims.network(made_up_records("weighting_rules"), phi_s=0.7)
 
 
