@@ -285,7 +285,7 @@ def _stale(path: Path) -> str:
 
 def _asked(record: Record) -> tuple[Experiment, Preset]:
     """Return the experiment and the preset behind a record, on the real set that it names."""
-    from mtl_helpers.datasets.schema import RealSpec
+    from mtl_helpers.datasets import RealSpec
     from mtl_helpers.registry import EXPERIMENTS
 
     experiment = EXPERIMENTS[record.experiment]

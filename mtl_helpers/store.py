@@ -17,7 +17,10 @@ What can go wrong, and what holds:
   whole check costs about half a second a gigabyte, less than a sample of a slower hash would save.
   CRC-32 finds every error burst up to 32 bits; it is no protection against forgery.
 - **Another specification.** The directory name holds the version and a hash of the specification,
-  and the manifest repeats both; a directory of another specification is refused.
+  and the manifest repeats both; a directory of another specification is refused. Whoever builds a
+  store may take over what its :class:`Relatives` already hold.
+- **Left-overs.** An unfinished build that can never be gone on with (a later version is built, or
+  nobody touched it for a month) is removed by the next build of the same name.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -37,10 +41,10 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -52,7 +56,16 @@ from tqdm.auto import tqdm
 from mtl_helpers.errors import CourseError
 from mtl_helpers.machine import usable_cores, write_atomic
 
-__all__ = ["CacheError", "Field", "Layout", "Store", "default_root", "fingerprint", "load_store"]
+__all__ = [
+    "CacheError",
+    "Field",
+    "Layout",
+    "Relatives",
+    "Store",
+    "default_root",
+    "fingerprint",
+    "load_store",
+]
 
 MakePart = Callable[[int], Mapping[str, np.ndarray]]
 DiskUsage = Callable[[Path], Any]
@@ -62,6 +75,8 @@ _MANIFEST = "manifest.json"
 _JOURNAL = "journal"
 # Room left for the manifest, the file system's own blocks and whoever else writes meanwhile.
 _DISK_MARGIN = 64 * 2**20
+# An unfinished build that nobody touched for so long is not gone on with.
+_ABANDONED_S = 30 * 24 * 3600
 
 
 class CacheError(CourseError):
@@ -206,7 +221,6 @@ class Store:
         self.directory = directory
         self.layout = layout
         self._checksums = _read_manifest(directory, layout)
-        self.arrays: dict[str, np.ndarray] = {}
         for field in layout.fields:
             path = directory / f"{field.name}.npy"
             size = path.stat().st_size if path.exists() else 0
@@ -215,15 +229,7 @@ class Store:
                     f"{path} should have {layout.file_bytes(field):,} bytes but has {size:,}; "
                     f"{_remedy(directory)}"
                 )
-            mapped = np.memmap(
-                path,
-                dtype=field.dtype,
-                mode="r",
-                offset=len(layout.header(field)),
-                shape=(layout.parts, *field.shape),
-            )
-            # A plain view: fancy indexing of np.memmap itself is slower and returns np.memmap.
-            self.arrays[field.name] = mapped.view(np.ndarray)
+        self.arrays = _mapped(directory, layout)
         if verify:
             self.verify()
 
@@ -272,6 +278,7 @@ def load_store(
     progress: bool = True,
     verify: bool = True,
     repair: bool = False,
+    check: Callable[[Mapping[str, np.ndarray]], None] | None = None,
     disk_usage: DiskUsage = shutil.disk_usage,
     say: Callable[[str], None] | None = None,
 ) -> Store:
@@ -296,6 +303,9 @@ def load_store(
         Whether to check all checksums of a store that is already there.
     repair
         Whether to mend a damaged store by making its damaged parts anew, instead of raising.
+    check
+        Called with the arrays when every part of a build is there; if it raises, the store is not
+        finished, and its parts are kept.
     disk_usage
         Stand-in for :func:`shutil.disk_usage`.
     say
@@ -329,7 +339,8 @@ def load_store(
         store = opened(verify)
         if store is not None:
             return store
-        _build(root, layout, make_part, processes, progress, disk_usage, say)
+        _build(root, layout, make_part, processes, progress, check, disk_usage, say)
+        _discard_leftovers(root, layout, say)
     return Store(directory, layout, verify=False)
 
 
@@ -343,6 +354,133 @@ def _silence(message: str) -> None:
 
 def _remedy(directory: Path) -> str:
     return f"delete {directory} and run again to build it anew, or load it with repair=True."
+
+
+def _mapped(directory: Path, layout: Layout) -> dict[str, np.ndarray]:
+    """Map every field, read-only."""
+    arrays = {}
+    for field in layout.fields:
+        mapped = np.memmap(
+            directory / f"{field.name}.npy",
+            dtype=field.dtype,
+            mode="r",
+            offset=len(layout.header(field)),
+            shape=(layout.parts, *field.shape),
+        )
+        # A plain view: fancy indexing of np.memmap itself is slower and returns np.memmap.
+        arrays[field.name] = mapped.view(np.ndarray)
+    return arrays
+
+
+# -- relatives and left-overs -----------------------------------------------------------------
+
+
+class Relatives(Sequence[tuple[Mapping[str, np.ndarray], Sequence[int]]]):
+    """Other stores of the same name, version and fields, whole or unfinished.
+
+    Each is given as its arrays and the numbers of the parts whose bytes are what was written.
+    Damaged ones, and those that another process is building now, are left out.
+
+    Parameters
+    ----------
+    layout
+        Of the store that is to be built.
+    root
+        Directory of all stores; :func:`default_root` if absent.
+    """
+
+    def __init__(self, layout: Layout, root: Path | None = None) -> None:
+        root = default_root() if root is None else Path(root)
+        self._found: list[tuple[Mapping[str, np.ndarray], Sequence[int]]] = []
+        self._unfinished: dict[int, Path] = {}
+        family = f"{layout.name}-v{layout.version}-*"
+        for directory in sorted(root.glob(family)):
+            if directory.name != layout.directory_name:
+                self._add_finished(directory, layout)
+        for building in sorted(root.glob(f".{family}.building")):
+            if building.name != f".{layout.directory_name}.building":
+                self._add_unfinished(building, layout)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[Mapping[str, np.ndarray], Sequence[int]]: ...
+
+    @overload
+    def __getitem__(
+        self, index: slice
+    ) -> Sequence[tuple[Mapping[str, np.ndarray], Sequence[int]]]: ...
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return arrays and sound parts of a store."""
+        return self._found[index]
+
+    def __len__(self) -> int:
+        """Return the number of stores."""
+        return len(self._found)
+
+    def discard_unfinished(self, index: int) -> None:
+        """Remove a store if it is an unfinished one that nobody is building."""
+        building = self._unfinished.get(index)
+        if building is not None:
+            with _idle(building) as idle:
+                if idle:
+                    shutil.rmtree(building, ignore_errors=True)
+
+    def _add_finished(self, directory: Path, layout: Layout) -> None:
+        try:
+            body = json.loads((directory / _MANIFEST).read_text(encoding="utf-8"))
+            own = replace(layout, spec=body["spec"], parts=body["parts"])
+            if own.directory_name == directory.name:
+                self._found.append((Store(directory, own).arrays, range(own.parts)))
+        except (CacheError, OSError, ValueError, KeyError, TypeError):
+            pass
+
+    def _add_unfinished(self, building: Path, layout: Layout) -> None:
+        with _idle(building) as idle:
+            if not idle:
+                return
+            try:
+                first = np.load(building / f"{layout.fields[0].name}.npy", mmap_mode="r")
+                own = replace(layout, spec={}, parts=len(first))
+                sizes = [(building / f"{f.name}.npy").stat().st_size for f in own.fields]
+                if sizes == [own.file_bytes(f) for f in own.fields]:
+                    parts = sorted(_sound_parts(building, own))
+                    self._unfinished[len(self._found)] = building
+                    self._found.append((_mapped(building, own), parts))
+            except (OSError, ValueError, EOFError):
+                pass
+
+
+@contextmanager
+def _idle(building: Path) -> Iterator[bool]:
+    """Hold the lock of an unfinished build; False if another process builds it now."""
+    lock = FileLock(building.parent / f"{building.name.removesuffix('.building')}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except (Timeout, OSError):
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def _discard_leftovers(root: Path, layout: Layout, say: Callable[[str], None]) -> None:
+    """Remove unfinished builds of this name that nobody will go on with."""
+    pattern = re.compile(rf"\.{re.escape(layout.name)}-v(\d+)-[0-9a-f]{{16}}\.building")
+    for building in root.glob(".*.building"):
+        match = pattern.fullmatch(building.name)
+        if not match or building.name == f".{layout.directory_name}.building":
+            continue
+        newest = max(
+            (path.stat().st_mtime for path in building.iterdir()), default=building.stat().st_mtime
+        )
+        if int(match[1]) >= layout.version and time.time() - newest < _ABANDONED_S:
+            continue
+        with _idle(building) as idle:
+            if idle:
+                shutil.rmtree(building, ignore_errors=True)
+                say(f"Removed {building}, which an interrupted build had left.")
 
 
 # -- manifest ---------------------------------------------------------------------------------
@@ -440,6 +578,7 @@ def _build(
     make_part: MakePart,
     processes: int | None,
     progress: bool,
+    check: Callable[[Mapping[str, np.ndarray]], None] | None,
     disk_usage: DiskUsage,
     say: Callable[[str], None],
 ) -> None:
@@ -472,6 +611,8 @@ def _build(
             for part, checksums in _run(write, pending, processes):
                 finished[part] = checksums
                 bar.update()
+        if check is not None:
+            check(_mapped(building, layout))
         columns = {
             field.name: [finished[part][field.name] for part in range(layout.parts)]
             for field in layout.fields

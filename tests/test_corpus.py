@@ -7,7 +7,7 @@ import pytest
 from synthetic_corpus import SyntheticCorpus
 
 from mtl_helpers.corpus import GalleryCorpus, LandmarkCorpus, PairCorpus, PairList
-from mtl_helpers.datasets.schema import FaceCorpus
+from mtl_helpers.datasets import FaceCorpus
 from mtl_helpers.faces.corpora.attributes import AttributesCorpus
 from mtl_helpers.faces.corpora.caricature import CaricatureCorpus
 from mtl_helpers.faces.corpora.pie import PieCorpus

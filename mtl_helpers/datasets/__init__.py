@@ -22,12 +22,17 @@ from mtl_helpers.datasets import (
     multipie,
     webcaricature,
 )
-from mtl_helpers.datasets.files import DatasetError
-from mtl_helpers.datasets.schema import Adapter, FaceCorpus, RealSpec, SampleTable
+from mtl_helpers.datasets.adapter import Adapter, RealSpec
+from mtl_helpers.datasets.decode import load_faces
+from mtl_helpers.datasets.faces import FaceCorpus
+from mtl_helpers.datasets.source import DatasetError
+from mtl_helpers.datasets.table import SampleTable
 
 __all__ = [
     "DATASETS",
     "DatasetError",
+    "FaceCorpus",
+    "RealSpec",
     "chosen_data",
     "data_root",
     "get_adapter",
@@ -52,13 +57,7 @@ DATASETS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ADAPTERS}
 
 
 def get_adapter(name: str) -> Adapter:
-    """Return the adapter of a set.
-
-    Raises
-    ------
-    ValueError
-        If there is none of that name.
-    """
+    """Return the adapter of a set."""
     try:
         return DATASETS[name]
     except KeyError:
@@ -67,25 +66,14 @@ def get_adapter(name: str) -> Adapter:
 
 
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:
-    """Return the folder of the chosen set.
-
-    Parameters
-    ----------
-    root
-        The folder; ``MTL_DATA_ROOT`` if absent.
-
-    Raises
-    ------
-    DatasetError
-        If neither is given.
-    """
-    found = root or os.environ.get("MTL_DATA_ROOT")
-    if not found:
+    """Return the folder of the chosen set: ``root``, or ``MTL_DATA_ROOT`` if absent."""
+    folder = root or os.environ.get("MTL_DATA_ROOT")
+    if not folder:
         raise DatasetError(
             "A real set was asked for, but not where it lies: give --root or set MTL_DATA_ROOT to "
             "its folder."
         )
-    return Path(found).expanduser().absolute()
+    return Path(folder).expanduser().absolute()
 
 
 def real_spec(
@@ -98,7 +86,7 @@ def real_spec(
 ) -> RealSpec:
     """Return what identifies a real set in configurations and records.
 
-    The set's lists are parsed for it, its pictures are not decoded.
+    The set's lists are parsed and its files are hashed for it; its pictures are not decoded.
 
     Parameters
     ----------
@@ -110,13 +98,6 @@ def real_spec(
         One of the adapter's settings; the usual one if absent.
     root
         The set's folder; ``MTL_DATA_ROOT`` if absent.
-
-    Raises
-    ------
-    DatasetError
-        If the set is missing or malformed.
-    ValueError
-        If there is no such set or setting.
     """
     adapter = get_adapter(name)
     setting = adapter.settings[0] if setting is None else setting
@@ -140,19 +121,8 @@ def open_real(
 ) -> FaceCorpus:
     """Open the set of a specification, decoding it into the cache if need be.
 
-    Parameters
-    ----------
-    spec
-        From :func:`real_spec`.
-    root
-        The set's folder; ``MTL_DATA_ROOT`` if absent.
-    progress
-        Whether to show a bar while decoding.
-
-    Raises
-    ------
-    DatasetError
-        If the folder holds other pictures or lists than the specification was made from.
+    A folder that holds other pictures or lists than the specification was made from is refused.
+    ``root`` is the set's folder, ``MTL_DATA_ROOT`` if absent.
     """
     adapter, place = get_adapter(spec.name), data_root(root)
     table = _index(spec.name, place, spec.setting)
@@ -162,23 +132,13 @@ def open_real(
             f"{spec.fingerprint}), found {table.fingerprint}: pictures or lists have changed; "
             "restore them or start the sweep anew."
         )
-    return adapter.open(table, place, spec.side, spec.channels, progress=progress)
+    return load_faces(table, place, spec.side, spec.channels, progress=progress)
 
 
 def chosen_data(side: int, channels: int) -> RealSpec | None:
     """Return the set that the environment chooses, or None: then the course renders its own.
 
-    Parameters
-    ----------
-    side, channels
-        Of the pictures to decode, as the preset says.
-
-    Raises
-    ------
-    DatasetError
-        If ``MTL_DATA`` is set and the set is missing or malformed.
-    ValueError
-        If ``MTL_DATA`` names no set.
+    ``side`` and ``channels`` are those of the pictures to decode, as the preset says.
     """
     name = os.environ.get("MTL_DATA")
     if not name:
@@ -188,5 +148,5 @@ def chosen_data(side: int, channels: int) -> RealSpec | None:
 
 @functools.lru_cache(maxsize=4)
 def _index(name: str, root: Path, setting: str) -> SampleTable:
-    # Parsed once a process: every run of a sweep asks for it, and a large set takes seconds.
+    # Parsed once per process: every run of a sweep asks for it, and a large set takes seconds.
     return get_adapter(name).index(root, setting)

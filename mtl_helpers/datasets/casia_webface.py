@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mtl_helpers.datasets.files import Source, Tree
-from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
+from mtl_helpers.datasets.adapter import Adapter
+from mtl_helpers.datasets.source import Source
+from mtl_helpers.datasets.table import SampleTable, number_identities
+from mtl_helpers.datasets.tree import Tree
 
 __all__ = ["ADAPTER"]
 
@@ -34,17 +36,23 @@ _HELD_OUT = 0.05
 
 
 def _read(tree: Tree, setting: str) -> SampleTable:
-    sizes: dict[str, int] = {}
-    for person in tree.subfolders():
-        found = tree.scan(person, deep=False)
-        if not found:
+    top = ""
+    folders = tree.subfolders()
+    # a copy that was unpacked into a folder of its own
+    while len(folders) == 1 and not tree.scan(f"{top}{folders[0]}", deep=False):
+        top = f"{top}{folders[0]}/"
+        folders = tree.subfolders(top)
+    files: list[str] = []
+    for person in folders:
+        pictures = tree.scan(f"{top}{person}", deep=False)
+        if not pictures:
             raise tree.error(
-                f"Expected pictures in the folder {person} of {tree.root}, found none."
+                f"Expected pictures in the folder {top}{person} of {tree.root}, found none."
             )
-        sizes |= found
-    if not sizes:
+        files += pictures
+    if not files:
         raise tree.error(f"Expected a folder for each person in {tree.root}, found none.")
-    people = [name.split("/")[0] for name in sizes]
+    people = [name.split("/")[-2] for name in files]
     names = sorted(set(people))
     held_out = max(1, round(_HELD_OUT * len(names))) if setting == "tune" else 0
     if held_out >= len(names):
@@ -59,8 +67,7 @@ def _read(tree: Tree, setting: str) -> SampleTable:
         galleries["validation"] = np.sort(first[len(train) :]).astype(np.int64)
     return SampleTable(
         source=tree.source,
-        files=tuple(sizes),
-        sizes=np.array(list(sizes.values()), dtype=np.int64),
+        files=tuple(files),
         identity=identity,
         identities=identities,
         splits=splits,

@@ -35,8 +35,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_helpers.corpus import MODALITIES, PairList
-from mtl_helpers.datasets.files import Line, Source, Tree
-from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
+from mtl_helpers.datasets.adapter import Adapter
+from mtl_helpers.datasets.lists import Line
+from mtl_helpers.datasets.source import Source, folded
+from mtl_helpers.datasets.table import PictureNames, SampleTable, number_identities
+from mtl_helpers.datasets.tree import Tree
 
 __all__ = ["ADAPTER", "PAIR_LISTS", "pairs"]
 
@@ -47,6 +50,7 @@ SOURCE = Source(
     licence="For research only, not for profit (the authors' readme).",
     layout="CaVI_Dataset/{Caricature,Real}/NAME/*.jpg and train-test-files/"
     "{complete_identity_list,validation,testing_1}.txt",
+    marks=("CaVI_Dataset", "train-test-files"),
 )
 
 _FOLDERS = {"photo": "Real", "caricature": "Caricature"}
@@ -65,22 +69,20 @@ def _read(tree: Tree, setting: str) -> SampleTable:
     people = _people(tree)
     tree.folder(_IMAGES, "folder of pictures")
     files: list[str] = []
-    sizes: list[int] = []
     names: list[str] = []
     modality: list[int] = []
     strangers: set[str] = set()
     for place, kind in enumerate(MODALITIES):
         folder = f"{_IMAGES}/{_FOLDERS[kind]}"
-        for path, size in tree.scan(folder).items():
+        for path in tree.scan(folder):
             inner = path.removeprefix(f"{folder}/").split("/")
             if len(inner) != 2:
                 raise tree.error(f"Expected pictures as {folder}/NAME/FILE, found {path}.")
-            name = people.get(inner[0].casefold())
+            name = people.get(folded(inner[0]))
             if name is None:
                 strangers.add(inner[0])
                 continue
             files.append(path)
-            sizes.append(size)
             names.append(name)
             modality.append(place)
     if len(set(modality)) < len(MODALITIES):
@@ -96,18 +98,18 @@ def _read(tree: Tree, setting: str) -> SampleTable:
         )
 
     # a later list wins: a picture of both is tested on and not chosen with
-    position = {name.casefold(): number for number, name in enumerate(files)}
+    by_name = PictureNames(files)
     part = np.zeros(len(files), dtype=np.int64)
     for number, list_name in enumerate(PAIR_LISTS.values(), start=1):
         for line, first, second, _ in _pair_lines(tree, list_name, people):
             for path in (_path(line, first, "caricature"), _path(line, second, "photo")):
-                if path in position:
-                    part[position[path]] = number
+                found = by_name.find(path)
+                if found is not None:
+                    part[found] = number
     identity, identities = number_identities(names)
     return SampleTable(
         source=tree.source,
         files=tuple(files),
-        sizes=np.array(sizes, dtype=np.int64),
         identity=identity,
         identities=identities,
         labels={"modality": np.array(modality, dtype=np.int64)},
@@ -126,9 +128,9 @@ def _people(tree: Tree) -> dict[str, str]:
         name = line.path(line.text)
         if "/" in name:
             raise line.error("the name of a person")
-        if name.casefold() in people:
+        if folded(name) in people:
             raise line.error("each person once")
-        people[name.casefold()] = name
+        people[folded(name)] = name
     return people
 
 
@@ -142,22 +144,22 @@ def _pair_lines(
         one, first, other, second, flag = line.fields(5, expected)
         same = bool(line.integer(flag, "the last field", 0, 1))
         for person in (one, other):
-            if person.casefold() not in people:
+            if folded(person) not in people:
                 raise line.error(f"people of {_IDENTITIES}")
-        if same != (one.casefold() == other.casefold()):
+        if same != (folded(one) == folded(other)):
             raise line.error("1 for one name and 0 for two")
         for person, path in ((one, first), (other, second)):
             folder = line.path(path).split("/")[-2:-1]
-            if [part.casefold() for part in folder] != [person.casefold()]:
+            if [folded(part) for part in folder] != [folded(person)]:
                 raise line.error("paths into the folders of the two names")
         found.append((line, first, second, same))
     return found
 
 
 def _path(line: Line, path: str, kind: str) -> str:
-    """Return a path of a list below the root, without case."""
-    cleaned = line.path(f"{_IMAGES}/{path}").casefold()
-    if not cleaned.startswith(f"{_IMAGES}/{_FOLDERS[kind]}/".casefold()):
+    """Return a path of a list below the root."""
+    cleaned = line.path(f"{_IMAGES}/{path}")
+    if not folded(cleaned).startswith(folded(f"{_IMAGES}/{_FOLDERS[kind]}/")):
         raise line.error(f"the {kind} in a folder below {_FOLDERS[kind]}")
     return cleaned
 
@@ -191,13 +193,6 @@ def pairs(
     PairList
         Its numbers are those of the corpus.
 
-    Raises
-    ------
-    DatasetError
-        If something is missing or malformed.
-    ValueError
-        If there is no such list, or ``folds`` is less than 1.
-
     Note
     ----
     Ming et al. (2021) give one accuracy and take the threshold from training data: choose it with
@@ -211,11 +206,11 @@ def pairs(
     if folds < 1:
         raise ValueError(f"Pairs go into at least one fold, found folds={folds}.")
     tree = Tree(root, SOURCE)
-    position = {name.casefold(): place for name, place in ADAPTER.index(root).position.items()}
+    names = ADAPTER.parse(root).names
     found: list[tuple[int, int, bool]] = []
     for line, first, second, same in _pair_lines(tree, PAIR_LISTS[split], _people(tree)):
         places = [
-            position.get(path)
+            names.find(path)
             for path in (_path(line, first, "caricature"), _path(line, second, "photo"))
         ]
         if None not in places:

@@ -16,22 +16,21 @@ face is cut out as the central square of 178 pixels. By the list's own landmarks
 
 The official partition has 162,770 pictures to train on, 19,867 to validate and 19,962 to test.
 Taherkhani et al. (2021) report the accuracy of each attribute and their mean on it:
-:func:`attribute_scores`, which adds what accuracy hides.
+:func:`mtl_helpers.evaluation.attributes.score_tasks`, which adds what accuracy hides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import average_precision_score
+from numpy.typing import NDArray
 
-from mtl_helpers.datasets.files import Line, Source, Tree
-from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
+from mtl_helpers.datasets.adapter import Adapter
+from mtl_helpers.datasets.lists import Line, Place
+from mtl_helpers.datasets.source import Source
+from mtl_helpers.datasets.table import PictureNames, SampleTable, number_identities
+from mtl_helpers.datasets.tree import Tree
 
-__all__ = ["ADAPTER", "ATTRIBUTES", "LANDMARKS", "AttributeScores", "attribute_scores"]
+__all__ = ["ADAPTER", "ANSWERS", "ATTRIBUTES", "LANDMARKS"]
 
 SOURCE = Source(
     name="celeba",
@@ -41,6 +40,7 @@ SOURCE = Source(
     layout="Img/img_align_celeba/000001.jpg, Anno/{list_attr_celeba,identity_CelebA,"
     "list_landmarks_align_celeba}.txt and Eval/list_eval_partition.txt, or all of these without "
     "Img, Anno and Eval",
+    marks=("Img", "img_align_celeba", "Anno", "list_attr_celeba.txt"),
 )
 
 ATTRIBUTES = (
@@ -98,12 +98,9 @@ _CLASSES = {"-1": 0, "1": 1}
 
 
 def _read(tree: Tree, setting: str) -> SampleTable:
-    folder = _where(tree, "img_align_celeba", "Img", is_folder=True)
-    sizes = {
-        path.removeprefix(f"{folder}/"): size
-        for path, size in tree.scan(folder, deep=False).items()
-    }
-    files, values = _attributes(tree, sizes, folder)
+    folder = tree.first_folder("Img/img_align_celeba", "img_align_celeba")
+    present = tree.scan(folder, deep=False)
+    files, places, values = _attributes(tree, PictureNames(present), folder)
 
     partition_list = _where(tree, "list_eval_partition.txt", "Eval")
     part = np.zeros(len(files), dtype=np.int64)
@@ -118,8 +115,10 @@ def _read(tree: Tree, setting: str) -> SampleTable:
     landmark_list = _where(tree, "list_landmarks_align_celeba.txt", "Anno")
     lines = _counted(tree.lines(landmark_list))[1:]
     points = np.zeros((len(files), 2 * len(LANDMARKS)), dtype=np.float32)
+    landmark_places: list[Place] = [tree.place(landmark_list)] * len(files)
     for place, line, fields in _rows(tree, landmark_list, files, 2 * len(LANDMARKS), lines):
-        points[place] = [line.number_of(text, "a coordinate") for text in fields]
+        points[place] = [line.finite(text, "a coordinate") for text in fields]
+        landmark_places[place] = line.place
 
     groups = [{people[n] for n in np.flatnonzero(part == number)} for number in range(3)]
     identity, identities = number_identities(
@@ -127,37 +126,36 @@ def _read(tree: Tree, setting: str) -> SampleTable:
     )
     return SampleTable(
         source=tree.source,
-        files=tuple(f"{folder}/{name}" for name in files),
-        sizes=np.array([sizes[name] for name in files], dtype=np.int64),
+        files=tuple(present[place] for place in places),
         identity=identity,
         identities=identities,
         labels={name: values[:, column] for column, name in enumerate(ATTRIBUTES)},
         class_names=dict.fromkeys(ATTRIBUTES, ANSWERS),
         splits={name: np.flatnonzero(part == number) for number, name in enumerate(_SPLITS)},
         landmarks=points.reshape(-1, len(LANDMARKS), 2),
+        landmark_places=landmark_places,
     )
 
 
-def _where(tree: Tree, name: str, folder: str, *, is_folder: bool = False) -> str:
-    """Return where a file or folder lies: in its official folder, or beside the others."""
-    # one popular archive has the folder of pictures within a folder of the same name
-    places = [f"{folder}/{name}/{name}", f"{name}/{name}"] if is_folder else []
-    for place in (*places, f"{folder}/{name}", name):
-        path = tree.path(place)
-        if path.is_dir() if is_folder else path.is_file():
+def _where(tree: Tree, name: str, folder: str) -> str:
+    """Return where a list lies: in its official folder, or beside the others."""
+    for place in (f"{folder}/{name}", name):
+        if tree.path(place).is_file():
             return place
     raise tree.error(f"Expected {folder}/{name} or {name} in {tree.root}, found neither.")
 
 
 def _attributes(
-    tree: Tree, sizes: Mapping[str, int], folder: str
-) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the names of the pictures and their attributes (N, 40) in our order."""
+    tree: Tree, present: PictureNames, folder: str
+) -> tuple[list[str], list[int], NDArray[np.int64]]:
+    """Return the listed pictures' names, their places among those that are there, and their
+    attributes (N, 40) in our order."""
     lines = _counted(tree.lines(_where(tree, "list_attr_celeba.txt", "Anno")))
     header = lines[0].text.split()
     if sorted(header) != sorted(ATTRIBUTES):
         raise lines[0].error(f"the names of the {len(ATTRIBUTES)} attributes")
     names: list[str] = []
+    places: list[int] = []
     seen: set[str] = set()
     values = np.empty((len(lines) - 1, len(ATTRIBUTES)), dtype=np.int64)
     for number, line in enumerate(lines[1:]):
@@ -168,15 +166,17 @@ def _attributes(
             values[number] = [_CLASSES[mark] for mark in marks]
         except KeyError:
             raise line.error("-1 or 1 for each attribute") from None
-        if name not in sizes:
+        place = present.find(f"{folder}/{line.path(name)}")
+        if place is None:
             _check_name(line, name)
             raise line.error(f"a picture that lies in {folder}")
         if name in seen:
             raise line.error("each picture once")
         seen.add(name)
         names.append(name)
+        places.append(place)
     order = [header.index(name) for name in ATTRIBUTES]
-    return names, values[:, order]
+    return names, places, values[:, order]
 
 
 def _counted(lines: list[Line]) -> list[Line]:
@@ -223,93 +223,3 @@ def _rows(
 
 
 ADAPTER = Adapter(source=SOURCE, read=_read)
-
-
-# -- scores ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class AttributeScores:
-    """How well attributes were predicted; NaN where a score is undefined.
-
-    Attributes
-    ----------
-    accuracy : ndarray
-        (A,) share of right answers.
-    balanced : ndarray
-        (A,) mean of the shares of right answers among the yes and among the no; 0.5 for a constant
-        answer, however rare the attribute.
-    average_precision : ndarray
-        (A,) area under precision over recall of the yes; the share of yes for a guess.
-    share : ndarray
-        (A,) share of yes among the labelled.
-    """
-
-    accuracy: NDArray[np.float64]
-    balanced: NDArray[np.float64]
-    average_precision: NDArray[np.float64]
-    share: NDArray[np.float64]
-
-    @property
-    def means(self) -> dict[str, float]:
-        """Means over the attributes on which a score is defined; NaN if it is on none."""
-        scores = {
-            "accuracy": self.accuracy,
-            "balanced": self.balanced,
-            "average_precision": self.average_precision,
-        }
-        return {
-            name: float(values[np.isfinite(values)].mean()) if np.isfinite(values).any() else np.nan
-            for name, values in scores.items()
-        }
-
-
-def attribute_scores(margins: ArrayLike, labels: ArrayLike) -> AttributeScores:
-    """Score the predictions of binary attributes.
-
-    Parameters
-    ----------
-    margins
-        (N, A) evidence for yes; above 0 is read as yes (a difference of logits, or a probability
-        minus one half).
-    labels
-        (N, A): 1 yes, 0 no, -1 unlabelled and left out.
-
-    Returns
-    -------
-    AttributeScores
-        A number an attribute. Balanced accuracy and average precision are NaN for an attribute
-        that has only one of yes and no, accuracy for one without labels.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, a margin is not finite, or a label is none of 1, 0, -1.
-
-    Note
-    ----
-    The tables of Taherkhani et al. (2021) give accuracy alone. Always saying no to ``Bald`` is
-    right for about 98 of 100 pictures of CelebA.
-    """
-    evidence, truth = np.asarray(margins, dtype=np.float64), np.asarray(labels)
-    if evidence.ndim != 2 or evidence.shape != truth.shape:
-        raise ValueError(
-            f"Expected margins and labels of one shape (N, A), found {evidence.shape} and "
-            f"{truth.shape}."
-        )
-    if not np.isfinite(evidence).all():
-        raise ValueError("Margins must be finite, found NaN or infinity.")
-    if not np.isin(truth, (-1, 0, 1)).all():
-        raise ValueError("Labels are 1, 0 or -1 (unlabelled), found others.")
-    scores = np.full((4, evidence.shape[1]), np.nan)
-    for column in range(evidence.shape[1]):
-        known = truth[:, column] >= 0
-        margin, yes = evidence[known, column], truth[known, column] == 1
-        if not len(yes):
-            continue
-        right = (margin > 0) == yes
-        scores[[0, 3], column] = right.mean(), yes.mean()
-        if yes.any() and not yes.all():
-            scores[1, column] = (right[yes].mean() + right[~yes].mean()) / 2
-            scores[2, column] = average_precision_score(yes, margin)
-    return AttributeScores(*scores)

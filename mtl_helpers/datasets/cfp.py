@@ -21,17 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_helpers.corpus import PairList
-from mtl_helpers.datasets.files import Line, Source, Tree
-from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
-from mtl_helpers.evaluation.verification import (
-    FoldScores,
-    equal_error_rate,
-    over_folds,
-    roc_auc,
-    ten_fold_accuracy,
-)
+from mtl_helpers.datasets.adapter import Adapter
+from mtl_helpers.datasets.lists import Line
+from mtl_helpers.datasets.source import Source
+from mtl_helpers.datasets.table import SampleTable, number_identities
+from mtl_helpers.datasets.tree import Tree
 
-__all__ = ["ADAPTER", "pairs", "verification_rates"]
+__all__ = ["ADAPTER", "pairs"]
 
 SOURCE = Source(
     name="cfp",
@@ -40,6 +36,7 @@ SOURCE = Source(
     licence="For research; the photographs belong to others.",
     layout="Data/Images/001/frontal/01.jpg and .../profile/01.jpg, Protocol/Pair_list_F.txt, "
     "Protocol/Pair_list_P.txt and Protocol/Split/FF/01/same.txt and diff.txt",
+    marks=("Data", "Protocol"),
 )
 
 VIEWS = ("frontal", "profile")
@@ -49,38 +46,39 @@ PAIRS = 350
 
 _IMAGES = "Data/Images"
 _MARGIN = 1.5
-_NAME = re.compile(rf"{_IMAGES}/(\d{{3}})/(frontal|profile)/\d{{2}}\.jpg", re.IGNORECASE)
+_NAME = re.compile(rf"{_IMAGES}/(\d{{3}})/(frontal|profile)/\d{{2}}\.\w+", re.IGNORECASE)
 
 
 def _read(tree: Tree, setting: str) -> SampleTable:
-    sizes = tree.scan(_IMAGES)
-    if not sizes:
+    files = tree.scan(_IMAGES)
+    if not files:
         raise tree.error(f"Expected pictures below {_IMAGES}, found none.")
     people, views = [], []
-    for name in sizes:
+    for name in files:
         match = _NAME.fullmatch(name)
         if not match:
             raise tree.error(f"Expected names such as {_IMAGES}/001/frontal/01.jpg, found {name}.")
         people.append(match[1])
         views.append(VIEWS.index(match[2].lower()))
     identity, identities = number_identities(people)
-    landmarks = _landmarks(tree, list(sizes))
+    landmarks = _landmarks(tree, files)
     boxes = None
+    places = [tree.place(_fiducials(name)) for name in files]
     if landmarks is not None:
         low, high = np.nanmin(landmarks, axis=1), np.nanmax(landmarks, axis=1)  # (N, 2)
         middle, half = (low + high) / 2, _MARGIN * np.maximum(high - low, 1.0) / 2
         boxes = np.concatenate([middle - half, middle + half], axis=1).astype(np.float64)
     return SampleTable(
         source=tree.source,
-        files=tuple(sizes),
-        sizes=np.array(list(sizes.values()), dtype=np.int64),
+        files=tuple(files),
         identity=identity,
         identities=identities,
         labels={"view": np.array(views, dtype=np.int64)},
         class_names={"view": VIEWS},
-        splits={"all": np.arange(len(sizes))},
+        splits={"all": np.arange(len(files))},
         landmarks=landmarks,
         boxes=boxes,
+        landmark_places=places if landmarks is not None else (),
     )
 
 
@@ -88,19 +86,23 @@ def _landmarks(tree: Tree, files: list[str]) -> NDArray[np.float32] | None:
     """Read the landmarks (N, M, 2), M the largest number of a picture; None without the folder."""
     if not tree.path("Data/Fiducials").is_dir():
         return None
-    found: list[NDArray[np.float32]] = []
+    lists: list[NDArray[np.float32]] = []
     for name in files:
         points = []
-        stem = posixpath.splitext(name)[0].replace(_IMAGES, "Data/Fiducials", 1)
-        for line in tree.lines(f"{stem}.txt", "list of landmarks"):
+        for line in tree.lines(_fiducials(name), "list of landmarks"):
             x, y = line.fields(2, "x,y", ",")
-            points.append((line.number_of(x, "x"), line.number_of(y, "y")))
-        found.append(np.array(points, dtype=np.float32))
-    most = max(len(points) for points in found)
+            points.append((line.finite(x, "x"), line.finite(y, "y")))
+        lists.append(np.array(points, dtype=np.float32))
+    most = max(len(points) for points in lists)
     landmarks = np.full((len(files), most, 2), np.nan, dtype=np.float32)
-    for place, values in enumerate(found):
-        landmarks[place, : len(values)] = values
+    for number, values in enumerate(lists):
+        landmarks[number, : len(values)] = values
     return landmarks
+
+
+def _fiducials(name: str) -> str:
+    """Return the list of a picture's landmarks."""
+    return posixpath.splitext(name)[0].replace(_IMAGES, "Data/Fiducials", 1) + ".txt"
 
 
 ADAPTER = Adapter(source=SOURCE, read=_read)
@@ -115,19 +117,11 @@ def pairs(root: str | os.PathLike[str], protocol: Literal["FF", "FP"]) -> PairLi
         The set's folder.
     protocol
         ``"FF"``: frontal with frontal; ``"FP"``: frontal with profile.
-
-    Raises
-    ------
-    DatasetError
-        If a list is missing, malformed, or not of 350 lines, names a picture that is not there, or
-        calls a pair of two people the same.
-    ValueError
-        If there is no such protocol.
     """
     if protocol not in ("FF", "FP"):
         raise ValueError(f"CFP has the protocols 'FF' and 'FP', not {protocol!r}.")
     tree = Tree(root, SOURCE)
-    table = ADAPTER.index(root)
+    table = ADAPTER.parse(root)
     frontal = _list(tree, "F", table)
     other = frontal if protocol == "FF" else _list(tree, "P", table)
     rows: list[tuple[int, int]] = []
@@ -166,11 +160,12 @@ def _list(tree: Tree, kind: str, table: SampleTable) -> dict[int, int]:
         if path.startswith(".."):
             path = posixpath.normpath(posixpath.join("Protocol", path))
         path = line.path(path)
-        if path not in table.position:
+        place = table.names.find(path)
+        if place is None:
             raise line.error(f"a picture of the set (there is no {path})")
         if number in found:
             raise line.error("each number once")
-        found[number] = table.position[path]
+        found[number] = place
     return found
 
 
@@ -179,25 +174,3 @@ def _entry(line: Line, text: str, pictures: dict[int, int]) -> int:
     if number not in pictures:
         raise line.error(f"numbers out of the list of pictures (it has no {number})")
     return pictures[number]
-
-
-def verification_rates(scores: NDArray[np.floating], pairs: PairList) -> dict[str, FoldScores]:
-    """Return what CFP's authors report: accuracy, EER and AUC, fold by fold.
-
-    Parameters
-    ----------
-    scores
-        (P,) similarities.
-    pairs
-        From :func:`pairs`.
-
-    Returns
-    -------
-    dict
-        ``"accuracy"`` (threshold from the nine other folds), ``"EER"`` and ``"AUC"``, 0 .. 1.
-    """
-    return {
-        "accuracy": ten_fold_accuracy(scores, pairs),
-        "EER": over_folds(scores, pairs, equal_error_rate),
-        "AUC": over_folds(scores, pairs, roc_auc),
-    }

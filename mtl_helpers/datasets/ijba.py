@@ -13,31 +13,24 @@ template.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from mtl_helpers.datasets.files import Row, Source, Tree
-from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
-from mtl_helpers.evaluation.verification import (
-    cosine_matrix,
-    identity_ranks,
-    pool_templates,
-    tar_at_far,
-    tpir_at_fpir,
-)
+from mtl_helpers.datasets.adapter import Adapter
+from mtl_helpers.datasets.lists import Place, Row
+from mtl_helpers.datasets.source import Source
+from mtl_helpers.datasets.table import SampleTable, number_identities
+from mtl_helpers.datasets.tree import Tree
 
 __all__ = [
     "ADAPTER",
     "Comparisons",
     "Search",
     "TemplateSet",
-    "identification_rates",
     "search",
     "verification",
-    "verification_rates",
 ]
 
 SOURCE = Source(
@@ -48,6 +41,7 @@ SOURCE = Source(
     layout="images/img/1.jpg and images/frame/1_00001.png, "
     "IJB-A_11_sets/split1/{train_1,verify_metadata_1,verify_comparisons_1}.csv and "
     "IJB-A_1N_sets/split1/{train_1,search_gallery_1,search_probe_1}.csv",
+    marks=("IJB-A_11_sets", "IJB-A_1N_sets"),
 )
 
 SPLITS = tuple(f"split{number}" for number in range(1, 11))
@@ -106,17 +100,6 @@ class TemplateSet:
         """Return the number of templates."""
         return len(self.ids)
 
-    def pool(self, features: ArrayLike) -> NDArray[np.float64]:
-        """Return a feature (T, D) for each template, media first.
-
-        Parameters
-        ----------
-        features
-            (N, D), a row for each face of the table.
-        """
-        rows = np.asarray(features)[self.sample]  # (R, D)
-        return pool_templates(rows, self.template, self.media)[1]
-
 
 @dataclass(frozen=True, eq=False)
 class Comparisons:
@@ -171,7 +154,7 @@ def _read_list(tree: Tree, kind: str, name: str, split: str, base: str) -> _List
             raise row.line.error(
                 f"one person in a template ({template} is of subject {owner[template]} before)"
             )
-        box = [row.optional_number(column) for column in _COLUMNS[4:]]
+        box = [row.optional(column) for column in _COLUMNS[4:]]
         whole = bool(np.isfinite(box).all())
         if whole and min(box[2:]) <= 0:
             raise row.line.error("a FACE_WIDTH and FACE_HEIGHT above 0")
@@ -179,7 +162,7 @@ def _read_list(tree: Tree, kind: str, name: str, split: str, base: str) -> _List
         found.faces.append(_Face(row.line.path(base + row.cells["FILE"]), subject, corners))
         found.rows.append(row)
         found.points.append(
-            [row.optional_number(c) if c in row.cells else np.nan for pair in _POINTS for c in pair]
+            [row.optional(c) if c in row.cells else np.nan for pair in _POINTS for c in pair]
         )
     return found
 
@@ -215,8 +198,8 @@ def _read(tree: Tree, split: str) -> SampleTable:
     lists = _read_lists(tree, split)
     number = _number(lists)
     faces = list(number)
-    sizes: dict[str, int] = {}
     landmarks = np.full((len(faces), len(_POINTS), 2), np.nan, dtype=np.float32)
+    origins: list[Place] = [tree.place("")] * len(faces)
     splits = {}
     for name, found in lists.items():
         places = [number[face] for face in found.faces]
@@ -225,9 +208,9 @@ def _read(tree: Tree, split: str) -> SampleTable:
             places, found.faces, found.rows, found.points, strict=True
         ):
             landmarks[place] = np.reshape(points, (len(_POINTS), 2))
-            if face.file not in sizes:
-                line = row.line
-                sizes[face.file] = tree.size(face.file, f"{line.file}, line {line.number}")
+            if not tree.path(face.file).is_file():
+                raise row.line.place.refuse(f"the file {face.file} in {tree.root}", "none")
+            origins[place] = row.line.place
     if "train" not in splits:
         splits["train"] = splits["search_train"]
     train = {faces[place].subject for place in splits["train"]}
@@ -248,12 +231,13 @@ def _read(tree: Tree, split: str) -> SampleTable:
     return SampleTable(
         source=tree.source,
         files=tuple(face.file for face in faces),
-        sizes=np.array([sizes[face.file] for face in faces], dtype=np.int64),
         identity=identity,
         identities=identities,
         splits=splits,
         landmarks=landmarks,
         boxes=np.array([nowhere if face.box is None else face.box for face in faces]),
+        box_places=origins,
+        landmark_places=origins,
     )
 
 
@@ -285,7 +269,7 @@ def verification(root: str | os.PathLike[str], split: str = "split1") -> Compari
     DatasetError
         If a list is missing or malformed, or compares a template that ``verify_metadata`` lacks.
     """
-    table, tree = ADAPTER.index(root, split), Tree(root, SOURCE)
+    table, tree = ADAPTER.parse(root, split), Tree(root, SOURCE)
     lists = _read_lists(tree, split)
     if "verify" not in lists:
         raise tree.error(f"Expected the folder IJB-A_11_sets in {tree.root}, found none.")
@@ -319,7 +303,7 @@ def search(root: str | os.PathLike[str], split: str = "split1") -> Search:
     DatasetError
         If a list is missing or malformed.
     """
-    table, tree = ADAPTER.index(root, split), Tree(root, SOURCE)
+    table, tree = ADAPTER.parse(root, split), Tree(root, SOURCE)
     lists = _read_lists(tree, split)
     if "gallery" not in lists:
         raise tree.error(f"Expected the folder IJB-A_1N_sets in {tree.root}, found none.")
@@ -327,56 +311,3 @@ def search(root: str | os.PathLike[str], split: str = "split1") -> Search:
     return Search(
         _templates(lists["gallery"], number, table), _templates(lists["probe"], number, table)
     )
-
-
-def verification_rates(
-    features: ArrayLike, comparisons: Comparisons, fars: Sequence[float] = (0.01, 0.001)
-) -> dict[str, float]:
-    """Return TAR at each FAR of a split's 1:1 comparisons, by cosine of pooled features.
-
-    Parameters
-    ----------
-    features
-        (N, D), a row for each face of the split's table.
-    comparisons
-        From :func:`verification`.
-    fars
-        False accept rates.
-
-    Returns
-    -------
-    dict
-        ``"TAR@FAR=0.01"`` and so on, in 0 .. 1. IJB-A's figures are means over the ten splits.
-    """
-    pooled = comparisons.templates.pool(features)  # (T, D)
-    scores = np.einsum("cd,cd->c", pooled[comparisons.first], pooled[comparisons.second])
-    return {f"TAR@FAR={far:g}": tar_at_far(scores, comparisons.same, far) for far in fars}
-
-
-def identification_rates(
-    features: ArrayLike, protocol: Search, fpirs: Sequence[float] = (0.01, 0.1)
-) -> dict[str, float]:
-    """Return the identification rates of a split, by cosine of pooled features.
-
-    Parameters
-    ----------
-    features
-        (N, D), a row for each face of the split's table.
-    protocol
-        From :func:`search`.
-    fpirs
-        Rates of false alarms.
-
-    Returns
-    -------
-    dict
-        ``"rank-1"``, ``"rank-5"`` and ``"rank-10"`` over the probes whose person is in the gallery
-        (closed set), and ``"TPIR@FPIR=0.01"`` and so on over all (open set), in 0 .. 1.
-    """
-    similarity = cosine_matrix(protocol.probe.pool(features), protocol.gallery.pool(features))
-    people = protocol.gallery.subject, protocol.probe.subject
-    ranks = identity_ranks(similarity, *people)
-    inside = ranks[ranks > 0]
-    rates = {f"rank-{k}": float(np.mean(inside <= k)) for k in (1, 5, 10)}
-    rates |= {f"TPIR@FPIR={f:g}": tpir_at_fpir(similarity, *people, f) for f in fpirs}
-    return rates

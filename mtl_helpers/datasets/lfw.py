@@ -20,8 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_helpers.corpus import PairList
-from mtl_helpers.datasets.files import Line, Source, Tree
-from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
+from mtl_helpers.datasets.adapter import Adapter
+from mtl_helpers.datasets.lists import Line
+from mtl_helpers.datasets.source import Source
+from mtl_helpers.datasets.table import SampleTable, number_identities
+from mtl_helpers.datasets.tree import Tree
 
 __all__ = ["ADAPTER", "pairs"]
 
@@ -32,6 +35,7 @@ SOURCE = Source(
     "(sklearn.datasets.fetch_lfw_pairs), which keeps it in scikit_learn_data/lfw_home",
     licence="Collected for research; the photographs belong to others.",
     layout="lfw_funneled/NAME/NAME_0001.jpg (or lfw, lfw-deepfunneled), pairs.txt and people.txt",
+    marks=("lfw_funneled", "lfw-deepfunneled", "lfw", "pairs.txt"),
 )
 
 _FOLDERS = ("lfw_funneled", "lfw-deepfunneled", "lfw")
@@ -46,17 +50,13 @@ _LISTS = {
 
 
 def _read(tree: Tree, setting: str) -> SampleTable:
-    folder = next((name for name in _FOLDERS if tree.path(name).is_dir()), None)
-    if folder is None:
-        raise tree.error(
-            f"Expected the pictures in {tree.root} in a folder {' or '.join(_FOLDERS)}, found none."
-        )
-    sizes: dict[str, int] = {}
+    folder = tree.first_folder(*_FOLDERS)
+    files: list[str] = []
     for person in tree.subfolders(folder):
-        sizes |= tree.scan(f"{folder}/{person}", (".jpg",), deep=False)
-    if not sizes:
+        files += tree.scan(f"{folder}/{person}", deep=False)
+    if not files:
         raise tree.error(f"Expected a folder for each person in {folder}, found none.")
-    people = [name.split("/")[1] for name in sizes]
+    people = [name.split("/")[-2] for name in files]
     count = _counts(people)
     groups: dict[str, list[str]] = {}
     if setting == "view1":
@@ -72,8 +72,7 @@ def _read(tree: Tree, setting: str) -> SampleTable:
         splits["all"] = np.arange(len(people))
     return SampleTable(
         source=tree.source,
-        files=tuple(sizes),
-        sizes=np.array(list(sizes.values()), dtype=np.int64),
+        files=tuple(files),
         identity=identity,
         identities=identities,
         splits=splits,
@@ -146,16 +145,10 @@ def pairs(root: str | os.PathLike[str], view: View = "view2") -> PairList:
         ``"view2"``: ten folds of 300 same and 300 different pairs, to report on with
         :func:`mtl_helpers.evaluation.verification.ten_fold_accuracy`; ``"dev-train"`` and
         ``"dev-test"``: View 1, one fold each.
-
-    Raises
-    ------
-    DatasetError
-        If a list is missing, malformed, too short or too long, or names a picture that is not
-        there.
     """
     tree = Tree(root, SOURCE)
-    table = ADAPTER.index(root)
-    folder = table.files[0].split("/")[0]
+    table = ADAPTER.parse(root)
+    folder = table.files[0].rsplit("/", 2)[0]
     name = _LISTS[view]
     lines = tree.lines(name, "list of pairs")
     head = _split(lines[0])
@@ -201,7 +194,8 @@ def _pair(line: Line, same: bool, folder: str, table: SampleTable) -> NDArray[np
         path = line.path(
             f"{folder}/{name}/{name}_{line.integer(text, 'a picture', 1, 9999):04d}.jpg"
         )
-        if path not in table.position:
+        place = table.names.find(path)
+        if place is None:
             raise line.error(f"pictures of the set (there is no {path})")
-        numbers.append(table.position[path])
+        numbers.append(place)
     return np.array(numbers, dtype=np.int64)

@@ -29,9 +29,11 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
+from mtl_helpers.datasets.adapter import Adapter
 from mtl_helpers.datasets.celeba import ANSWERS, ATTRIBUTES
-from mtl_helpers.datasets.files import Source, Tree
-from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
+from mtl_helpers.datasets.source import Source
+from mtl_helpers.datasets.table import PictureNames, SampleTable, number_identities
+from mtl_helpers.datasets.tree import Tree
 
 __all__ = ["ADAPTER"]
 
@@ -42,6 +44,7 @@ SOURCE = Source(
     licence="As CelebA's, as far as we know: non-commercial research only, not to be passed on.",
     layout="lfw/NAME/NAME_0001.jpg (or lfw_funneled, lfw-deepfunneled), lfw_att_40.mat and "
     "indices_train_test.mat",
+    marks=("lfw_att_40.mat", "indices_train_test.mat"),
 )
 
 _FOLDERS = ("lfw", "lfw_funneled", "lfw-deepfunneled")
@@ -51,12 +54,7 @@ _MIDDLE = 0.75
 
 
 def _read(tree: Tree, setting: str) -> SampleTable:
-    folder = next((name for name in _FOLDERS if tree.path(name).is_dir()), None)
-    if folder is None:
-        raise tree.error(
-            f"Expected the pictures in a folder {', '.join(_FOLDERS[:-1])} or {_FOLDERS[-1]} of "
-            f"{tree.root}, found none."
-        )
+    pictures = tree.first_folder(*_FOLDERS)
     content = _read_mat(tree, _ATTRIBUTES, ("AttrName", "label", "name"))
     header = _texts(tree, _ATTRIBUTES, "AttrName", content["AttrName"])
     if sorted(header) != sorted(ATTRIBUTES):
@@ -74,25 +72,24 @@ def _read(tree: Tree, setting: str) -> SampleTable:
     if not np.isin(labels, (0, 1)).all():
         raise tree.error(f"Expected 0 or 1 in label of {_ATTRIBUTES}, found other values.")
 
-    files, people, position = [], [], {}
-    for number, name in enumerate(names):
-        where = f"name {number + 1} of {_ATTRIBUTES}"
-        path = tree.inside(f"{folder}/{tree.inside(name, where)}", where)
-        parts = path.split("/")
-        if len(parts) != 3 or path in position:
+    present = tree.scan(pictures)
+    by_name = PictureNames(present)
+    files, people, taken = [], [], set()
+    for number, name in enumerate(names, start=1):
+        where = f"name {number} of {_ATTRIBUTES}"
+        inner = tree.inside(name, where)
+        place = by_name.find(f"{pictures}/{inner}")
+        if inner.count("/") != 1 or place in taken:
             raise tree.error(
                 f"Expected NAME\\NAME_0001.jpg, each once, as {where}, found {name!r}."
             )
-        position[path] = number
-        files.append(path)
-        people.append(parts[1])
-    sizes = tree.scan(folder)
-    for number, path in enumerate(files):
-        if path not in sizes:
+        if place is None:
             raise tree.error(
-                f"Expected the picture {path}, which is name {number + 1} of {_ATTRIBUTES}, found "
-                "none."
+                f"Expected the picture {pictures}/{inner}, which is {where}, found none."
             )
+        taken.add(place)
+        files.append(present[place])
+        people.append(inner.split("/")[0])
 
     splits = _splits(tree, len(files))
     groups = {name: {people[n] for n in numbers} for name, numbers in splits.items()}
@@ -102,7 +99,6 @@ def _read(tree: Tree, setting: str) -> SampleTable:
     return SampleTable(
         source=tree.source,
         files=tuple(files),
-        sizes=np.array([sizes[path] for path in files], dtype=np.int64),
         identity=identity,
         identities=identities,
         labels={name: labels[:, header.index(name)] for name in ATTRIBUTES},

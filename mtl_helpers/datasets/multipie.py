@@ -17,8 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_helpers.datasets.files import Source, Tree
-from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
+from mtl_helpers.datasets.adapter import Adapter
+from mtl_helpers.datasets.source import Source
+from mtl_helpers.datasets.table import SampleTable, number_identities
+from mtl_helpers.datasets.tree import Tree
 from mtl_helpers.faces.model.expression import EXPRESSIONS
 from mtl_helpers.faces.scene.cameras import PIE_CAMERAS
 from mtl_helpers.faces.scene.lights import (
@@ -38,6 +40,7 @@ SOURCE = Source(
     licence="Sold by Carnegie Mellon University for research; pictures may not be passed on.",
     layout="session01/multiview/001/01/05_1/001_01_01_051_07.png (subject, recording, camera, "
     "then subject_session_recording_camera_shot)",
+    marks=("session01", "session02", "session03", "session04"),
 )
 
 SESSION_EXPRESSIONS: Mapping[int, tuple[str, ...]] = {
@@ -115,13 +118,12 @@ The paper gives counts of subjects (200/137, 100/149, 150/99); that training sub
 with the lowest numbers is the custom of the papers that it compares with, and that the one light of
 setting I is the frontal flash is our reading."""
 
-_NAME = re.compile(r"(\d{3})_(\d{2})_(\d{2})_(\d{3})_(\d{2})\.png", re.IGNORECASE)
+_NAME = re.compile(r"(\d{3})_(\d{2})_(\d{2})_(\d{3})_(\d{2})\.\w+")
 
 
 @dataclass(frozen=True)
 class _Picture:
     name: str
-    size: int
     subject: str
     session: int
     recording: int
@@ -183,7 +185,6 @@ def _read(tree: Tree, name: str) -> SampleTable:
     return SampleTable(
         source=tree.source,
         files=tuple(picture.name for picture in pictures),
-        sizes=np.array([picture.size for picture in pictures], dtype=np.int64),
         identity=identity,
         identities=identities,
         labels={
@@ -247,11 +248,9 @@ def _session(tree: Tree, session: int, setting: Setting) -> list[_Picture]:
                 if camera not in setting.cameras:
                     continue
                 expected = f"{subject}_{session:02d}_{recording}_{camera.replace('_', '')}"
-                for name, size in tree.scan(folder, (".png",), deep=False).items():
+                for name in tree.scan(folder, deep=False):
                     shot = _shot(tree, name, expected)
-                    pictures.append(
-                        _Picture(name, size, subject, session, int(recording), camera, shot)
-                    )
+                    pictures.append(_Picture(name, subject, session, int(recording), camera, shot))
     if not pictures:
         raise tree.error(f"Expected pictures below {top}, found none.")
     return pictures

@@ -12,26 +12,27 @@ what it wrote itself.
 
 from __future__ import annotations
 
+import errno
 import os
-import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.datasets import (
-    fetch_lfw_pairs,
-    fetch_lfw_people,
-    fetch_olivetti_faces,
-    get_data_home,
-)
+from sklearn.datasets import fetch_lfw_pairs, fetch_lfw_people, fetch_olivetti_faces
 
 from mtl_helpers.corpus import PairList
-from mtl_helpers.datasets.files import DatasetError, Source
-from mtl_helpers.datasets.schema import FaceCorpus, SampleTable, load_faces, number_identities
+from mtl_helpers.datasets.contents import digest_of
+from mtl_helpers.datasets.decode import load_faces
+from mtl_helpers.datasets.faces import FaceCorpus
+from mtl_helpers.datasets.pictures import decode
+from mtl_helpers.datasets.source import DatasetError, Source
+from mtl_helpers.datasets.table import SampleTable, number_identities
 
 __all__ = ["lfw_pairs", "lfw_people", "olivetti"]
 
@@ -54,6 +55,9 @@ OLIVETTI_SOURCE = Source(
 # The middle of LFW's 250 pixels, about as wide in inter-ocular distances as a rendered face.
 _SLICE = slice(56, 194)
 _LFW_FOLDS = 10
+# Pictures in LFW's archive, as its authors count them.
+_LFW_PICTURES = 13_233
+_LFW_FOLDER = Path("lfw_home", "lfw_funneled")
 
 # Of the people in alphabetical order, every fifth tests and of the others every eighth validates.
 _TEST_EVERY, _VALIDATION_EVERY = 5, 8
@@ -78,20 +82,15 @@ def olivetti(
     data_home
         That folder; scikit-learn's default if absent.
     cache
-        As for :func:`mtl_helpers.datasets.schema.load_faces`.
+        As for :func:`mtl_helpers.datasets.decode.load_faces`.
 
     Returns
     -------
     FaceCorpus
         400 pictures with ``id``; 28 people train, 4 validate and 8 test. A person's first picture
         is the gallery. The pictures are called ``person 07/03.png``.
-
-    Raises
-    ------
-    DatasetError
-        If the set cannot be fetched, or is not as documented.
     """
-    bunch = _fetch(OLIVETTI_SOURCE, fetch_olivetti_faces, download, data_home)
+    bunch = _fetch(OLIVETTI_SOURCE, fetch_olivetti_faces, download, _home(data_home))
     images, target = _unit_images(OLIVETTI_SOURCE, bunch.images, 3), np.asarray(bunch.target)
     people = [f"person {int(number):02d}" for number in target]
     return _corpus(OLIVETTI_SOURCE, images, people, side, channels, cache)
@@ -121,20 +120,20 @@ def lfw_people(
     -------
     FaceCorpus
         Pictures with ``id``, in three splits by person; a person's first picture is the gallery.
-
-    Raises
-    ------
-    DatasetError
-        If the set cannot be fetched, or is not as documented.
     """
+    options = _lfw_options(side, channels)
+    home = _home(data_home)
+    _check_whole(home)
     bunch = _fetch(
         LFW_SOURCE,
         fetch_lfw_people,
         download,
-        data_home,
+        home,
         min_faces_per_person=min_pictures,
-        **_lfw_options(side, channels),
+        **options,
     )
+    _check_whole(home)
+    _check_people(home, bunch, min_pictures)
     images = _unit_images(LFW_SOURCE, bunch.images, 3 if channels == 1 else 4)
     people = [str(bunch.target_names[number]) for number in bunch.target]
     return _corpus(LFW_SOURCE, images, people, side, channels, cache)
@@ -164,20 +163,12 @@ def lfw_pairs(
     pairs : PairList
         P pairs; pair p is of the pictures 2 p and 2 p + 1. scikit-learn does not say who is on
         them, so there is no corpus with identities.
-
-    Raises
-    ------
-    DatasetError
-        If the set cannot be fetched, or is not as documented.
     """
-    bunch = _fetch(
-        LFW_SOURCE,
-        fetch_lfw_pairs,
-        download,
-        data_home,
-        subset="10_folds",
-        **_lfw_options(side, channels),
-    )
+    options = _lfw_options(side, channels)
+    home = _home(data_home)
+    _check_whole(home)
+    bunch = _fetch(LFW_SOURCE, fetch_lfw_pairs, download, home, subset="10_folds", **options)
+    _check_whole(home)
     stacked = _unit_images(LFW_SOURCE, bunch.pairs, 4 if channels == 1 else 5)
     images = stacked.reshape(-1, *stacked.shape[2:])  # (P, 2, ...) -> (2 P, ...)
     same, count = np.asarray(bunch.target) == 1, len(stacked)
@@ -210,25 +201,94 @@ def _lfw_options(side: int, channels: int) -> dict[str, Any]:
     return {"slice_": (_SLICE, _SLICE), "resize": ratio, "color": channels == 3}
 
 
+def _home(data_home: str | os.PathLike[str] | None) -> Path:
+    """Return scikit-learn's folder without making it, as its own function would."""
+    usual = os.environ.get("SCIKIT_LEARN_DATA", Path("~", "scikit_learn_data"))
+    return Path(usual if data_home is None else data_home).expanduser()
+
+
 def _fetch(
-    source: Source,
-    fetch: Callable[..., Any],
-    download: bool,
-    data_home: str | os.PathLike[str] | None,
-    **options: Any,
+    source: Source, fetch: Callable[..., Any], download: bool, home: Path, **options: Any
 ) -> Any:
-    home = None if data_home is None else str(data_home)
     try:
-        return fetch(data_home=home, download_if_missing=download, **options)
-    # no network, a server's refusal, a wrong hash, a full disk, a broken transfer or copy
-    except (OSError, HTTPException, EOFError) as error:
-        asked = "be fetched or read" if download else "be found, and download=False forbids a fetch"
+        return fetch(data_home=str(home), download_if_missing=download, **options)
+    except Exception as error:  # whatever a reader of a damaged file meets
+        if isinstance(error, ValueError) and "restrictive" in str(error):
+            raise  # nobody has so many pictures: an argument, and no damage
         raise DatasetError(
-            f"Expected {source.title} to {asked} by scikit-learn in {get_data_home(home)}, found: "
-            f"{error}. Connect this machine to the network and call again, or copy the folder "
-            "scikit_learn_data from a machine where the call has worked; see the page on real "
-            "data."
+            f"Expected {source.title} to be {'fetched or read' if download else 'found'} by "
+            f"scikit-learn in {home}, {_what_was_met(error, source, home, download)}"
         ) from error
+
+
+def _what_was_met(error: Exception, source: Source, home: Path, download: bool) -> str:
+    """Say what happened and what helps, by the kind of the error."""
+    kind = type(error).__name__
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return (
+            f"found that {error.filename or home} cannot be written or read ({error.strerror}); "
+            "give data_home= or set SCIKIT_LEARN_DATA to a folder that you may write."
+        )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "found its disk full; free some space, or give data_home= on another disk."
+    if isinstance(error, URLError | HTTPException | ConnectionError | TimeoutError):
+        return (
+            f"found: {error}. Connect this machine to the network and call again, or copy the "
+            "folder scikit_learn_data from a machine where the call has worked; see the page on "
+            "real data."
+        )
+    damaged = _damaged(error, source, home)
+    if not download and damaged is None:
+        return (
+            f"found: {error}; download=False forbids a fetch. Call without it on a machine with a "
+            "network, or copy the folder scikit_learn_data from one where that has worked."
+        )
+    if damaged is None:
+        return f"found {kind}: {error}; delete what lies there of the set and call again."
+    return f"found {damaged} damaged ({kind}: {error}); delete that file and call again."
+
+
+def _damaged(error: Exception, source: Source, home: Path) -> Path | None:
+    """Return the file that an error is about: the one it names, or one that does not decode."""
+    named = getattr(error, "filename", None)
+    if named and Path(named).is_file():
+        return Path(named)
+    if source is OLIVETTI_SOURCE:
+        return next(iter(sorted(home.glob("olivetti*.pk*"))), None)
+    for path in sorted((home / _LFW_FOLDER).glob("*/*.jpg")):
+        try:
+            decode(path, 1)
+        except Exception:
+            return path
+    return None
+
+
+def _check_whole(home: Path) -> None:
+    """Refuse LFW's folder where an unpacking broke off: scikit-learn takes it as it is."""
+    folder = home / _LFW_FOLDER
+    if not folder.is_dir():
+        return
+    count = sum(1 for _ in folder.glob("*/*.jpg"))
+    if count != _LFW_PICTURES:
+        raise DatasetError(
+            f"Expected {_LFW_PICTURES:,} pictures in {folder}, found {count:,}: the archive was "
+            f"not unpacked to its end, or files were lost; delete {folder.parent} and call again."
+        )
+
+
+def _check_people(home: Path, bunch: Any, min_pictures: int) -> None:
+    """Refuse what scikit-learn kept of an earlier, smaller folder."""
+    folder = home / _LFW_FOLDER
+    if not folder.is_dir():
+        return
+    counts = Counter(path.parent.name for path in folder.glob("*/*.jpg"))
+    people = [count for count in counts.values() if count >= min_pictures]
+    if (len(bunch.target_names), len(bunch.target)) != (len(people), sum(people)):
+        raise DatasetError(
+            f"Expected {len(people)} people with {sum(people):,} pictures, as lie in {folder}, "
+            f"found {len(bunch.target_names)} with {len(bunch.target):,} in what scikit-learn "
+            f"kept of an earlier call; delete {folder.parent / 'joblib'} and call again."
+        )
 
 
 def _unit_images(source: Source, images: Any, axes: int) -> NDArray[np.uint8]:
@@ -279,8 +339,8 @@ def _corpus(
     table = SampleTable(
         source=source,
         files=tuple(f"{name}/{n:02d}.png" for name, n in zip(people, place, strict=True)),
-        # there are no files: the checksum of the pixels tells an exchanged picture
-        sizes=np.array([zlib.crc32(image.tobytes()) for image in images]),
+        # there are no files: a hash of the pixels tells an exchanged picture
+        contents=np.array([digest_of(image.tobytes()) for image in images], dtype=np.uint64),
         identity=identity,
         identities=identities,
         splits=splits,

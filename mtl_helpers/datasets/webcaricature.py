@@ -39,28 +39,21 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mtl_helpers.corpus import MODALITIES, PairList
-from mtl_helpers.datasets.files import Line, Source, Tree
-from mtl_helpers.datasets.schema import Adapter, SampleTable, number_identities
-from mtl_helpers.evaluation.verification import (
-    FoldScores,
-    cosine_matrix,
-    over_folds,
-    rank_k,
-    roc_auc,
-    tar_at_far,
-)
+from mtl_helpers.datasets.adapter import Adapter
+from mtl_helpers.datasets.lists import Line
+from mtl_helpers.datasets.source import Source, folded
+from mtl_helpers.datasets.table import SampleTable, number_identities
+from mtl_helpers.datasets.tree import Tree
 
 __all__ = [
     "ADAPTER",
     "FOLDS",
     "LANDMARKS",
-    "identification_rates",
     "restricted_pairs",
     "unrestricted_pairs",
-    "verification_rates",
 ]
 
 SOURCE = Source(
@@ -70,6 +63,7 @@ SOURCE = Source(
     licence="Academic research only; not to be passed on.",
     layout="OriginalImages/NAME/{C00001,P00001}.jpg, FacialPoints/NAME/C00001.txt and "
     "EvaluationProtocols/{FaceVerification,FaceIdentification}/",
+    marks=("OriginalImages", "FacialPoints", "EvaluationProtocols"),
 )
 
 FOLDS = 10
@@ -126,17 +120,16 @@ class _Pictures:
 
     tree: Tree
     files: tuple[str, ...]
-    sizes: tuple[int, ...]
     people: tuple[str, ...]
     landmarks: NDArray[np.float32]  # (N, 17, 2)
 
     @classmethod
     def of(cls, tree: Tree) -> _Pictures:
-        found = tree.scan(_IMAGES)
-        if not found:
+        files = tree.scan(_IMAGES)
+        if not files:
             raise tree.error(f"Expected pictures in {_IMAGES}, found none.")
         people, points = [], []
-        for path in found:
+        for path in files:
             parts = path.split("/")
             stem = parts[-1].rpartition(".")[0]
             if len(parts) != 3 or not _PICTURE.fullmatch(stem):
@@ -145,7 +138,7 @@ class _Pictures:
                 )
             people.append(parts[1])
             points.append(_landmarks(tree, f"{_POINTS}/{parts[1]}/{stem}.txt"))
-        return cls(tree, tuple(found), tuple(found.values()), tuple(people), np.stack(points))
+        return cls(tree, tuple(files), tuple(people), np.stack(points))
 
     @cached_property
     def modality(self) -> NDArray[np.int64]:
@@ -174,7 +167,7 @@ def _landmarks(tree: Tree, name: str) -> NDArray[np.float32]:
     points = []
     for line in lines:
         x, y = line.fields(2, "the x and the y of a landmark")
-        points.append((line.number_of(x, "x"), line.number_of(y, "y")))
+        points.append((line.finite(x, "x"), line.finite(y, "y")))
     return np.array(points, dtype=np.float32)
 
 
@@ -182,22 +175,22 @@ class _Finder:
     """Finds pictures by the names of the lists, whatever their case."""
 
     def __init__(self, files: Sequence[str], people: Sequence[str]) -> None:
-        self.spelling = {name.casefold(): name for name in people}
+        self.spelling = {folded(name): name for name in people}
         self.position = {
-            (person.casefold(), path.rpartition("/")[2].rpartition(".")[0]): number
+            (folded(person), path.rpartition("/")[2].rpartition(".")[0]): number
             for number, (path, person) in enumerate(zip(files, people, strict=True))
         }
 
     def person(self, line: Line, name: str) -> str:
         """Return a person's name as the folder has it."""
         line.path(f"{_IMAGES}/{name}")
-        if name.casefold() not in self.spelling:
+        if folded(name) not in self.spelling:
             raise line.error(f"a person with a folder in {_IMAGES}")
-        return self.spelling[name.casefold()]
+        return self.spelling[folded(name)]
 
     def picture(self, line: Line, name: str, picture: str) -> int:
         """Return the number of a picture."""
-        key = (self.person(line, name).casefold(), picture)
+        key = (folded(self.person(line, name)), picture)
         if key not in self.position:
             raise line.error(f"a picture that lies in {_IMAGES}/{self.spelling[key[0]]}")
         return self.position[key]
@@ -327,7 +320,6 @@ def _read(tree: Tree, setting: str) -> SampleTable:
     return SampleTable(
         source=tree.source,
         files=pictures.files,
-        sizes=np.array(pictures.sizes, dtype=np.int64),
         identity=identity,
         identities=identities,
         labels={"modality": pictures.modality},
@@ -337,6 +329,10 @@ def _read(tree: Tree, setting: str) -> SampleTable:
         probes=probes,
         landmarks=pictures.landmarks,
         boxes=pictures.boxes(),
+        landmark_places=[
+            tree.place(f"{_POINTS}/{path.removeprefix(f'{_IMAGES}/').rpartition('.')[0]}.txt")
+            for path in pictures.files
+        ],
     )
 
 
@@ -474,71 +470,3 @@ def unrestricted_pairs(root: str | os.PathLike[str], view: View = "folds") -> Pa
 def _pair_list(rows: Sequence[tuple[int, int, bool, int]] | NDArray[np.int64]) -> PairList:
     first, second, same, fold = np.array(rows, dtype=np.int64).T
     return PairList(first=first, second=second, same=same.astype(bool), fold=fold)
-
-
-def verification_rates(scores: ArrayLike, pairs: PairList) -> dict[str, FoldScores]:
-    """Return what the benchmark reports of verification, fold by fold.
-
-    Parameters
-    ----------
-    scores
-        (P,) similarities.
-    pairs
-        From :func:`restricted_pairs` or :func:`unrestricted_pairs`.
-
-    Returns
-    -------
-    dict
-        ``"VAL@FAR=0.1%"``, ``"VAL@FAR=1%"`` and ``"AUC"``, in 0 .. 1.
-
-    Note
-    ----
-    The benchmark's plus-minus is the standard deviation over folds, not the standard error.
-    """
-    return {
-        "VAL@FAR=0.1%": over_folds(scores, pairs, lambda s, same: tar_at_far(s, same, 0.001)),
-        "VAL@FAR=1%": over_folds(scores, pairs, lambda s, same: tar_at_far(s, same, 0.01)),
-        "AUC": over_folds(scores, pairs, roc_auc),
-    }
-
-
-def identification_rates(
-    features: ArrayLike, table: SampleTable, direction: Direction
-) -> dict[str, float]:
-    """Return rank-1 and rank-10 of one fold.
-
-    Parameters
-    ----------
-    features
-        (N, D), a row for each picture of the table.
-    table
-        Of an identification setting.
-    direction
-        ``"c2p"``: caricatures are looked for among photographs; ``"p2c"``: the other way.
-
-    Returns
-    -------
-    dict
-        ``"rank-1"`` and ``"rank-10"``, in 0 .. 1.
-
-    Raises
-    ------
-    ValueError
-        If the table has no such gallery, or the features do not fit.
-
-    Note
-    ----
-    Ming et al. (2021) rank by the l2 distance of embeddings; with features of length 1, as theirs
-    are, that is the order of the cosine, which is taken here. Their released code cuts the array of
-    the ten nearest wrongly (``[i::n]`` for probe i), so its rank-10 is not that of this function.
-    """
-    values = np.asarray(features)
-    if direction not in table.galleries:
-        known = ", ".join(table.galleries) or "none"
-        raise ValueError(f"The table has no gallery {direction!r}; it has: {known}.")
-    if len(values) != len(table):
-        raise ValueError(f"Expected {len(table)} features, found {len(values)}.")
-    gallery, asked = table.galleries[direction], table.probes[direction]
-    similarity = cosine_matrix(values[asked], values[gallery])  # (P, G)
-    ids = table.identity[gallery], table.identity[asked]
-    return {f"rank-{k}": float(rank_k(similarity, *ids, k).mean()) for k in (1, 10)}

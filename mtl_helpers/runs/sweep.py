@@ -40,7 +40,7 @@ from mtl_helpers.runs.record import (
 )
 
 if TYPE_CHECKING:
-    from mtl_helpers.datasets.schema import RealSpec
+    from mtl_helpers.datasets import RealSpec
 
 __all__ = [
     "Experiment",

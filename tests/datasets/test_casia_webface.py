@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fixture_trees import casia_tree
+from fixture_sets.casia_webface import casia_tree
 
 from mtl_helpers.datasets import DatasetError, get_adapter
 

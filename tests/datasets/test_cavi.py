@@ -6,12 +6,12 @@ import shutil
 
 import numpy as np
 import pytest
-from fixture_trees_more import CAVI_PEOPLE, build_cavi, cavi_pair, colour_of, truncate
+from fixture_sets.cavi import CAVI_PEOPLE, build_cavi, cavi_pair
+from fixture_sets.files import colour_of, truncate
 
 from mtl_helpers.corpus import MODALITIES
 from mtl_helpers.datasets import DATASETS, DatasetError
 from mtl_helpers.datasets.cavi import ADAPTER, pairs
-from mtl_helpers.datasets.schema import sample_of
 from mtl_helpers.evaluation.verification import ten_fold_accuracy
 
 LIST = "train-test-files/testing_1.txt"
@@ -65,9 +65,10 @@ def test_the_corpus_holds_the_pictures_that_it_says(root, tmp_path):
     assert corpus.images.shape == (60, 24, 24, 3)
     assert corpus.class_counts == {"id": 5, "modality": 2}
     for number in (0, 17, 43, 59):
-        sample = sample_of(corpus, number)
-        patch = sample.image[10:14, 10:14].reshape(-1, 3).mean(axis=0)
-        np.testing.assert_allclose(patch, colour_of(sample.name.rpartition("/")[2]), atol=12)
+        patch = corpus.images[number][10:14, 10:14].reshape(-1, 3).mean(axis=0)
+        np.testing.assert_allclose(
+            patch, colour_of(corpus.name_of(number).rpartition("/")[2]), atol=12
+        )
 
 
 def test_pairs_are_of_a_caricature_and_a_photo_as_the_list_says(root):

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fixture_trees_more import (
-    ATTRIBUTES,
-    build_celeba,
-    celeba_values,
-    colour_of,
-    truncate,
-)
+from fixture_sets.celeba import build_celeba, celeba_values
+from fixture_sets.files import colour_of, truncate
 
 from mtl_helpers.datasets import DATASETS, DatasetError
 from mtl_helpers.datasets import celeba as module
-from mtl_helpers.datasets.celeba import ADAPTER, attribute_scores
-from mtl_helpers.datasets.schema import sample_of
+from mtl_helpers.datasets.celeba import ADAPTER, ATTRIBUTES
 
 LISTS = {
     "attributes": "Anno/list_attr_celeba.txt",
@@ -92,17 +86,16 @@ def test_splits_are_the_partition_and_its_people_are_disjoint(root):
 def test_the_crop_is_the_central_square(root, tmp_path):
     corpus = ADAPTER.corpus(root, 178, 3, cache=tmp_path / "cache", progress=False)
     assert corpus.class_counts == {"id": 4} | dict.fromkeys(ATTRIBUTES, 2)
-    sample = sample_of(corpus, 7)
     # 178 of 218 rows: 20 are cut off at the top
     np.testing.assert_allclose(
-        sample.landmarks,
+        corpus.landmarks(7),
         [[69, 111 - 20], [106, 113 - 20], [77, 142 - 20], [73, 152 - 20], [108, 154 - 20]],
     )
-    assert sample.visible.all()
+    assert corpus.visible(7).all()
     # the fixture's patch begins in row 54
     patch = colour_of("000008.jpg")
-    np.testing.assert_allclose(sample.image[40, 89], patch, atol=8)
-    assert np.abs(sample.image[28, 89].astype(int) - patch).max() > 8
+    np.testing.assert_allclose(corpus.images[7][40, 89], patch, atol=8)
+    assert np.abs(corpus.images[7][28, 89].astype(int) - patch).max() > 8
 
 
 def test_every_label_is_there_for_training(root, tmp_path):
@@ -191,63 +184,3 @@ def test_pictures_that_lead_out_of_the_root_are_refused(root, tmp_path):
     pictures.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(DatasetError, match="leaves the root"):
         ADAPTER.index(root)
-
-
-# -- scores ---------------------------------------------------------------------------------------
-
-
-def test_scores_by_hand():
-    margins = np.array([[2.0, -1], [1, -2], [-1, -3], [0.5, -4]])
-    labels = np.array([[1, 0], [0, 0], [0, 1], [-1, 0]])
-    scores = attribute_scores(margins, labels)
-    # first attribute: right on the first and third of three; yes 1/1, no 1/2
-    # second: always no, right on three of four; yes 0/1, no 3/3
-    np.testing.assert_allclose(scores.accuracy, [2 / 3, 3 / 4])
-    np.testing.assert_allclose(scores.balanced, [(1 + 1 / 2) / 2, 1 / 2])
-    # the yes ranks first of three, and third of four
-    np.testing.assert_allclose(scores.average_precision, [1, 1 / 3])
-    np.testing.assert_allclose(scores.share, [1 / 3, 1 / 4])
-    assert scores.means["accuracy"] == pytest.approx((2 / 3 + 3 / 4) / 2)
-
-
-def test_average_precision_is_the_mean_precision_at_each_yes():
-    rng = np.random.default_rng(0)
-    margins, labels = rng.normal(size=(60, 3)), rng.integers(-1, 2, (60, 3))
-    scores = attribute_scores(margins, labels)
-    for column in range(3):
-        known = labels[:, column] >= 0
-        order = np.argsort(-margins[known, column])
-        yes = labels[known, column][order] == 1
-        precision = np.cumsum(yes) / np.arange(1, len(yes) + 1)
-        assert scores.average_precision[column] == pytest.approx(precision[yes].mean())
-
-
-def test_always_saying_no_is_accurate_but_not_balanced():
-    labels = (np.arange(100) < 2).astype(int)[:, None]
-    scores = attribute_scores(np.full((100, 1), -1.0), labels)
-    assert scores.accuracy[0] == 0.98
-    assert scores.balanced[0] == 0.5
-    assert scores.average_precision[0] == pytest.approx(0.02)
-
-
-def test_what_is_undefined_is_nan_and_leaves_the_means_alone():
-    labels = np.array([[1, -1, 0], [1, -1, 1]])
-    scores = attribute_scores(np.array([[1.0, 1, -1], [-1, 1, 1]]), labels)
-    assert np.isnan(scores.balanced).tolist() == [True, True, False]
-    assert np.isnan(scores.accuracy).tolist() == [False, True, False]
-    assert scores.means == {"accuracy": 0.75, "balanced": 1.0, "average_precision": 1.0}
-    nothing = attribute_scores(np.ones((1, 1)), np.array([[-1]]))
-    assert np.isnan(list(nothing.means.values())).all()
-
-
-@pytest.mark.parametrize(
-    ("margins", "labels", "message"),
-    [
-        (np.ones((2, 3)), np.ones((3, 2)), "one shape"),
-        (np.full((1, 1), np.nan), np.ones((1, 1)), "finite"),
-        (np.ones((1, 1)), np.full((1, 1), 2), "1, 0 or -1"),
-    ],
-)
-def test_scores_refuse_what_they_cannot_count(margins, labels, message):
-    with pytest.raises(ValueError, match=message):
-        attribute_scores(margins, labels)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixture_trees import CFP_FRONTAL, CFP_PEOPLE, CFP_PROFILE, cfp_tree, write_lines
+from fixture_sets.cfp import CFP_FRONTAL, CFP_PEOPLE, CFP_PROFILE, cfp_tree
+from fixture_sets.files import write_lines
 
 from mtl_helpers.datasets import DatasetError, cfp, get_adapter
+from mtl_helpers.evaluation.protocols import cfp_rates
 from mtl_helpers.evaluation.verification import cosine_scores
 
 ADAPTER = get_adapter("cfp")
@@ -70,7 +72,7 @@ def test_frontal_meets_profile_in_fp_only(whole: Path):
 def test_features_that_know_the_person_score_everything(whole: Path):
     table, pairs = ADAPTER.index(whole), cfp.pairs(whole, "FP")
     known = np.eye(len(table.identities))[table.identity]
-    found = cfp.verification_rates(cosine_scores(known, pairs), pairs)
+    found = cfp_rates(cosine_scores(known, pairs), pairs)
     assert {name: rate.mean for name, rate in found.items()} == {
         "accuracy": 1.0,
         "EER": 0.0,
@@ -81,9 +83,9 @@ def test_features_that_know_the_person_score_everything(whole: Path):
 
 def test_landmarks_place_the_cut_and_are_not_needed(whole: Path, tmp_path: Path):
     table = ADAPTER.index(whole)
-    points = table.landmarks[table.position["Data/Images/003/frontal/02.jpg"]]
+    points = table.landmarks[table.names.find("Data/Images/003/frontal/02.jpg")]
     assert points.tolist() == [[12.5, 10], [30, 11], [20, 26.25]]
-    profile = table.position["Data/Images/003/profile/02.jpg"]
+    profile = table.names.find("Data/Images/003/profile/02.jpg")
     assert np.isnan(table.landmarks[profile, 2]).all()
     left, top, right, bottom = table.boxes[0]
     assert (left + right) / 2 == pytest.approx((12.5 + 30) / 2)
@@ -172,3 +174,14 @@ def test_pictures_with_other_names_are_named(tmp_path: Path):
         ADAPTER.index(root)
     with pytest.raises(ValueError, match="not 'PF'"):
         cfp.pairs(root, "PF")
+
+
+def test_a_far_landmark_is_named_with_its_list_and_line(tmp_path: Path):
+    root = cfp_tree(tmp_path / "cfp")
+    write_lines(root / "Data/Fiducials/002/frontal/01.txt", ["12.5,10", "", "30,11", "20,4000"])
+    with pytest.raises(
+        DatasetError,
+        match=r"Data/Fiducials/002/frontal/01.txt, line 4: expected a landmark on "
+        r"Data/Images/002/frontal/01.jpg, which has 48 x 40 pixels, found x = 20 and y = 4000",
+    ):
+        ADAPTER.corpus(root, 12, 1, cache=tmp_path / "cache", progress=False)

@@ -8,9 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixture_trees import ijba_tree, write_lines, write_table
+from fixture_sets.files import write_lines, write_table
+from fixture_sets.ijba import ijba_tree
 
 from mtl_helpers.datasets import DatasetError, get_adapter, ijba
+from mtl_helpers.evaluation.protocols import (
+    ijba_identification_rates,
+    ijba_verification_rates,
+    template_features,
+)
 from mtl_helpers.evaluation.verification import cosine_matrix, pool_templates, rank_k, tar_at_far
 
 ADAPTER = get_adapter("ijba")
@@ -126,7 +132,7 @@ def test_verification_pools_the_rows_of_the_metadata(root: Path):
         ]
         scores.append(np.dot(*(mean / np.linalg.norm(mean) for mean in means)))
     expected = {f"TAR@FAR={far:g}": tar_at_far(scores, found.same, far) for far in (0.01, 0.3)}
-    assert ijba.verification_rates(features, found, (0.01, 0.3)) == pytest.approx(expected)
+    assert ijba_verification_rates(features, found, (0.01, 0.3)) == pytest.approx(expected)
 
 
 def test_search_asks_for_people_who_are_not_in_the_gallery_too(root: Path):
@@ -135,10 +141,10 @@ def test_search_asks_for_people_who_are_not_in_the_gallery_too(root: Path):
     assert [table.identities[i] for i in found.probe.subject] == ["3", "4", "9", "9"]
     features = some_features(table)
     gallery = pool_templates(features[found.gallery.sample], [1, 5])[1]
-    probe = found.probe.pool(features)
+    probe = template_features(features, found.probe)
     inside = [0, 1]
     hits = rank_k(cosine_matrix(probe[inside], gallery), [3, 4], [3, 4])
-    rates = ijba.identification_rates(features, found)
+    rates = ijba_identification_rates(features, found)
     assert rates["rank-1"] == hits.mean() and rates["rank-5"] == 1.0
     assert list(rates) == ["rank-1", "rank-5", "rank-10", "TPIR@FPIR=0.01", "TPIR@FPIR=0.1"]
 
@@ -146,8 +152,8 @@ def test_search_asks_for_people_who_are_not_in_the_gallery_too(root: Path):
 def test_features_that_know_the_person_score_everything(root: Path):
     table = ADAPTER.index(root)
     known = np.eye(len(table.identities))[table.identity]
-    assert set(ijba.verification_rates(known, ijba.verification(root)).values()) == {1.0}
-    rates = ijba.identification_rates(known, ijba.search(root))
+    assert set(ijba_verification_rates(known, ijba.verification(root)).values()) == {1.0}
+    rates = ijba_identification_rates(known, ijba.search(root))
     assert set(rates.values()) == {1.0}
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixture_trees import LFW_PEOPLE, lfw_tree, write_lines
+from fixture_sets.files import write_lines
+from fixture_sets.lfw import LFW_PEOPLE, lfw_tree
 
 from mtl_helpers.datasets import DatasetError, get_adapter, lfw
 from mtl_helpers.evaluation.verification import cosine_scores, ten_fold_accuracy

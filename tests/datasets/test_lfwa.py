@@ -5,23 +5,21 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
-from fixture_trees_more import (
-    ATTRIBUTES,
+from fixture_sets.files import colour_of, truncate
+from fixture_sets.lfwa import (
     LFWA_PEOPLE,
     LFWA_TEST,
     LFWA_TRAIN,
     build_lfwa,
-    colour_of,
     lfwa_names,
     lfwa_values,
-    truncate,
     write_mat_hdf5,
     write_mat_old,
 )
 
 from mtl_helpers.datasets import DATASETS, DatasetError
+from mtl_helpers.datasets.celeba import ATTRIBUTES
 from mtl_helpers.datasets.lfwa import ADAPTER
-from mtl_helpers.datasets.schema import sample_of
 
 
 @pytest.fixture
@@ -71,11 +69,10 @@ def test_people_are_folders_and_those_who_train_come_first(root):
 def test_the_middle_of_a_picture_is_taken(root, tmp_path):
     corpus = ADAPTER.corpus(root, 188, 3, cache=tmp_path / "cache", progress=False)
     assert corpus.class_counts == {"id": 2} | dict.fromkeys(ATTRIBUTES, 2)
-    sample = sample_of(corpus, 5)
-    patch = colour_of(sample.name.rpartition("/")[2])
+    patch = colour_of(corpus.name_of(5).rpartition("/")[2])
     # the fixture's patch is 62 to 188 of 250; the middle 188 pixels begin at 31
-    np.testing.assert_allclose(sample.image[40, 40], patch, atol=8)
-    assert np.abs(sample.image[25, 94].astype(int) - patch).max() > 8
+    np.testing.assert_allclose(corpus.images[5][40, 40], patch, atol=8)
+    assert np.abs(corpus.images[5][25, 94].astype(int) - patch).max() > 8
 
 
 def test_columns_are_found_by_their_names(root):
@@ -103,7 +100,7 @@ def test_a_missing_root_says_where_the_set_comes_from(tmp_path):
 
 def test_a_root_of_another_layout_is_refused(root):
     (root / "lfw").rename(root / "faces")
-    with pytest.raises(DatasetError, match="lfw, lfw_funneled or lfw-deepfunneled"):
+    with pytest.raises(DatasetError, match="lfw or lfw_funneled or lfw-deepfunneled"):
         ADAPTER.index(root)
 
 

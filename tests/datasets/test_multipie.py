@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fixture_trees import litter, multipie_tree, picture, truncate
+from fixture_sets.files import litter, picture, truncate
+from fixture_sets.multipie import multipie_tree
 
 from mtl_helpers import __main__ as cli
 from mtl_helpers.datasets import DatasetError, get_adapter, real_spec

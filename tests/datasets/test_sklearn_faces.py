@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from mtl_helpers.datasets import DatasetError, sklearn_faces
-from mtl_helpers.datasets.schema import sample_of
 from mtl_helpers.datasets.sklearn_faces import lfw_pairs, lfw_people, olivetti
 
 
@@ -103,12 +102,11 @@ def test_people_keep_their_pictures_and_names(fetched, tmp_path):
     assert fetched[0]["min_faces_per_person"] == 10
     bunch = sklearn_faces.fetch_lfw_people(**fetched[0])
     for number in (0, 20, 60, len(corpus) - 1):
-        sample = sample_of(corpus, number)
-        name, _, place = sample.name.partition("/")
-        assert corpus.table.identities[sample.identity] == name
+        name, _, place = corpus.name_of(number).partition("/")
+        assert corpus.table.identities[corpus.table.identity[number]] == name
         own = np.flatnonzero(bunch.target_names[bunch.target] == name)
         original = bunch.images[own[int(place.removesuffix(".png"))]]
-        np.testing.assert_array_equal(sample.image, np.round(original * 255))
+        np.testing.assert_array_equal(corpus.images[number], np.round(original * 255))
 
 
 def test_pairs_lie_in_ten_folds_of_one_size(fetched):

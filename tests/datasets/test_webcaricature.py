@@ -6,16 +6,19 @@ import shutil
 
 import numpy as np
 import pytest
-from fixture_trees_more import WEB_PEOPLE, build_webcaricature, truncate, web_landmarks
+from fixture_sets.files import truncate
+from fixture_sets.webcaricature import WEB_PEOPLE, build_webcaricature, web_landmarks
 
 from mtl_helpers.datasets import DATASETS, DatasetError
 from mtl_helpers.datasets.webcaricature import (
     ADAPTER,
     FOLDS,
-    identification_rates,
     restricted_pairs,
     unrestricted_pairs,
-    verification_rates,
+)
+from mtl_helpers.evaluation.protocols import (
+    webcaricature_identification_rates,
+    webcaricature_verification_rates,
 )
 
 PEOPLE = list(WEB_PEOPLE)
@@ -166,9 +169,12 @@ def test_unrestricted_pairs_of_view_1_are_all_of_its_people(root):
 def test_rates_are_one_for_features_that_name_the_person(root):
     table = ADAPTER.index(root)
     features = np.eye(len(table.identities))[table.identity]
-    assert identification_rates(features, table, "c2p") == {"rank-1": 1.0, "rank-10": 1.0}
+    assert webcaricature_identification_rates(features, table, "c2p") == {
+        "rank-1": 1.0,
+        "rank-10": 1.0,
+    }
     pairs = unrestricted_pairs(root)
-    rates = verification_rates(
+    rates = webcaricature_verification_rates(
         np.einsum("pd,pd->p", features[pairs.first], features[pairs.second]), pairs
     )
     assert set(rates) == {"VAL@FAR=0.1%", "VAL@FAR=1%", "AUC"}
@@ -186,7 +192,7 @@ def test_rank_1_counts_the_probes_whose_nearest_is_right(root):
         # the order of the l2 distance of units, as the paper measures
         nearest = min(gallery, key=lambda g: np.linalg.norm(units[probe] - units[g]))
         hits += table.identity[nearest] == table.identity[probe]
-    rates = identification_rates(features, table, "p2c")
+    rates = webcaricature_identification_rates(features, table, "p2c")
     assert rates["rank-1"] == hits / len(probes)
     assert rates["rank-10"] == 1.0  # three people in the gallery
 
@@ -194,9 +200,11 @@ def test_rank_1_counts_the_probes_whose_nearest_is_right(root):
 def test_rates_ask_for_a_gallery_and_for_all_features(root):
     table = ADAPTER.index(root)
     with pytest.raises(ValueError, match="Expected 31 features, found 30"):
-        identification_rates(np.ones((30, 2)), table, "c2p")
+        webcaricature_identification_rates(np.ones((30, 2)), table, "c2p")
     with pytest.raises(ValueError, match="no gallery 'c2p'"):
-        identification_rates(np.ones((31, 2)), ADAPTER.index(root, "unrestricted-1"), "c2p")
+        webcaricature_identification_rates(
+            np.ones((31, 2)), ADAPTER.index(root, "unrestricted-1"), "c2p"
+        )
 
 
 def test_names_of_lists_may_differ_in_case_and_be_broken_by_tabs(root):

@@ -6,27 +6,16 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
-import fixture_trees
-import fixture_trees_more
 import numpy as np
 import pytest
+from fixture_sets import CASES
 
 from mtl_helpers.datasets import DATASETS
 from mtl_helpers.evaluation.verification import cosine_scores
 
 PAGE = (Path(__file__).parents[2] / "book" / "real-data.md").read_text(encoding="utf-8")
 
-TREES = {
-    "multipie": fixture_trees.multipie_tree,
-    "casia_webface": fixture_trees.casia_tree,
-    "lfw": fixture_trees.lfw_tree,
-    "cfp": fixture_trees.cfp_tree,
-    "ijba": fixture_trees.ijba_tree,
-    "cavi": fixture_trees_more.build_cavi,
-    "webcaricature": fixture_trees_more.build_webcaricature,
-    "celeba": fixture_trees_more.build_celeba,
-    "lfwa": fixture_trees_more.build_lfwa,
-}
+TREES = {name: case.build for name, case in CASES.items()}
 TITLES = {"casia_webface": "CASIA-WebFace"}
 
 
@@ -102,7 +91,7 @@ def test_the_code_of_a_section_runs(name, tmp_path):
 def test_the_first_code_of_the_page_runs(tmp_path, capsys):
     code = blocks(PAGE.partition("(real-colab)=")[0], "python")
     assert len(code) == 1
-    run(code[0], fixture_trees_more.build_cavi(tmp_path))
+    run(code[0], TREES["cavi"](tmp_path))
     assert "CaVI_Dataset" in capsys.readouterr().out
 
 
@@ -137,14 +126,14 @@ def test_the_recipe_for_colab_runs(monkeypatch, capsys):
     )
     seen = []
     monkeypatch.setattr(
-        training, "fit", lambda *given: seen.append(given) or SimpleNamespace(final=None)
+        training, "train", lambda *given: seen.append(given) or SimpleNamespace(final=None)
     )
     monkeypatch.setattr(evaluation, "extract", features_of)
     recipe = PAGE.partition("(real-colab)=")[2].partition("(real-multipie)=")[0]
     run("".join(blocks(recipe, "python")), Path())
-    corpus, config = seen[0]
-    assert len(corpus) == 200
-    assert config.tasks == ("id",)
+    method, batches, plan = seen[0]
+    assert method.model.losses == ("id",)
+    assert batches.order.count < 200 and plan.steps == 600
     assert re.search(r"0\.\d{3} \+- 0\.\d{3}$", capsys.readouterr().out.strip())
 
 

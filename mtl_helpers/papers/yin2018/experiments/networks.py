@@ -39,7 +39,7 @@ from mtl_helpers.trunks import CASIANet
 from mtl_helpers.trunks.casia import BLOCK_CHANNELS, scaled
 
 if TYPE_CHECKING:
-    from mtl_helpers.datasets.schema import RealSpec
+    from mtl_helpers.datasets import RealSpec
 
 __all__ = [
     "ALL_TASKS",

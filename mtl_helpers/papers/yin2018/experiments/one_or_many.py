@@ -48,7 +48,7 @@ from mtl_helpers.runs.record import Record, seed_values
 from mtl_helpers.runs.sweep import Experiment, Outcome, on_chosen_data, stored_or_rerun
 
 if TYPE_CHECKING:
-    from mtl_helpers.datasets.schema import FaceCorpus, RealSpec
+    from mtl_helpers.datasets import FaceCorpus, RealSpec
 
 __all__ = [
     "EXPERIMENT",
