@@ -210,14 +210,8 @@ class FaceRenderer:
     ) -> Hits:
         """Find the nearest triangle at every sample of every camera's picture.
 
-        Parameters
-        ----------
-        cameras, looks
-            One look per camera; hair stands off the scalp and so changes the outline.
-        side
-            Pixels a side.
-        supersample
-            Samples a pixel in each direction.
+        There is one look per camera: hair stands off the scalp and so changes the outline. A pixel
+        has ``supersample`` samples in each direction.
         """
         figure, array, launch = self._figure, self.device.array, self.device.launch
         size, views = side * supersample, len(cameras)
@@ -305,22 +299,10 @@ class FaceRenderer:
     def shade(
         self, hits: Hits, skin: Skin, directions: NDArray[np.float64], lit: wp.array
     ) -> wp.array:
-        """Fill one linear buffer per light.
+        """Fill one linear buffer per light, for the flashes that `bake` was asked about.
 
-        Parameters
-        ----------
-        hits
-            From `trace`.
-        skin
-            The identity's colours.
-        directions, lit
-            The flashes and what `bake` returned for them.
-
-        Returns
-        -------
-        wp.array
-            Linear RGB radiance under unit lights, shape (C, side * side, 1 + L): the room's light
-            first, then the flashes.
+        Gives linear RGB radiance under unit lights, shape (C, side * side, 1 + L): the room's light
+        first, then the flashes.
         """
         self._figure.tint(skin)
         pixels = hits.sight.side**2
@@ -358,23 +340,9 @@ class FaceRenderer:
     ) -> NDArray[np.uint8]:
         """Sum the lights of each shot, apply the tone curve, round to bytes.
 
-        Parameters
-        ----------
-        linear
-            From `shade`.
-        shots
-            The shots.
-        buffers
-            For each shot, which buffer of ``linear`` holds its flash; 0 for none.
-        channels
-            1 for grey (luminance, before the tone curve), 3 for RGB.
-        noise, noise_seeds
-            Standard deviation in grey levels, and a seed for each picture, shape (C, S).
-
-        Returns
-        -------
-        ndarray
-            uint8, shape (C, S, side * side, channels).
+        For each shot ``buffers`` names the buffer of ``linear``, which `shade` filled, with its
+        flash; 0 is none. Noise is in grey levels, with a seed per picture, (C, S). The pictures are
+        uint8, of shape (C, S, side * side, channels); grey is the luminance before the tone curve.
         """
         views, pixels, _ = linear.shape
         if noise_seeds is None:
@@ -403,15 +371,8 @@ class FaceRenderer:
     ) -> NDArray[np.bool_]:
         """Whether each vertex of the head is seen by each camera, shape (C, N), by ray casting.
 
-        Parameters
-        ----------
-        vertex_ids
-            Vertices of the head, shape (N,).
-        cameras
-            C cameras.
-        hits
-            What `trace` returned for them: a vertex that hair, a hat or a dark lens covers in its
-            picture is then not seen.
+        With the ``hits`` that `trace` returned for the cameras, a vertex that hair, a hat or a dark
+        lens covers in its picture is not seen.
         """
         figure, array = self._figure, self.device.array
         ids = array(np.asarray(vertex_ids, dtype=np.int32), int)
