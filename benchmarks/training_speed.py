@@ -1,7 +1,7 @@
 """How fast the training loop is beside a bare PyTorch loop, and beside the machine's peak.
 
 Both loops train the same network with the same optimiser. The bare one goes over normalised float
-batches that lie in memory and does nothing else; :func:`mtl_helpers.training.loop.fit` gathers
+batches that lie in memory and does nothing else; :func:`mtl_helpers.training.loop.train` gathers
 uint8 images from a memory-mapped file, normalises them, follows a schedule, averages weights, and
 checks and notes the losses. They take turns in short rounds, so that whatever else the machine does
 falls on both, and so does a large matrix product, whose rate is the peak.
@@ -26,18 +26,19 @@ from torch import Tensor, nn
 
 from mtl_helpers.losses import task_losses
 from mtl_helpers.machine import pick_device
+from mtl_helpers.networks import MultiTaskNetwork
 from mtl_helpers.presets import Preset, get_preset
-from mtl_helpers.training.loop import (
-    TrainConfig,
-    amp_pays,
-    build_model,
-    fit,
-    make_optimizer,
-    to_input,
-)
+from mtl_helpers.training.batches import labelled_batches, to_input
+from mtl_helpers.training.joint import JointTraining
+from mtl_helpers.training.loop import train
+from mtl_helpers.training.optimizers import SGDConfig, sgd
+from mtl_helpers.training.plan import Plan, bfloat16_pays
+from mtl_helpers.training.weighting import FixedWeights
+from mtl_helpers.trunks import CASIANet
 
 WANTED_RATIO = 0.95
 CLASSES = {"id": 300, "pos": 13, "illum": 6, "exp": 6}
+WEIGHTS = {"id": 1.0, "pos": 0.1, "illum": 0.1, "exp": 0.1}
 
 
 class NoiseCorpus:
@@ -98,18 +99,23 @@ def timed(work: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
+def make_network(preset: Preset) -> MultiTaskNetwork:
+    return MultiTaskNetwork(CASIANet(preset.width, preset.channels, preset.dropout), CLASSES)
+
+
 class BareLoop:
     """Forward, backward and update over batches that are ready."""
 
-    def __init__(self, corpus: NoiseCorpus, config: TrainConfig, device: torch.device) -> None:
-        channels = 1 if corpus.images.ndim == 3 else 3
-        self.config = config
-        self.model = build_model(config, CLASSES, channels).to(device).train()
-        self.optimizer = make_optimizer(self.model, config)
-        self.weights = torch.tensor(config.weights, device=device)
+    def __init__(
+        self, corpus: NoiseCorpus, preset: Preset, plan: Plan, device: torch.device
+    ) -> None:
+        self.plan = plan
+        self.model = make_network(preset).to(device).train()
+        self.optimizer = sgd(SGDConfig(), {self.model: 1.0})
+        self.weights = torch.tensor(list(WEIGHTS.values()), device=device)
         self.batches = []
-        for start in range(0, 20 * config.batch, config.batch):
-            chosen = np.arange(start, start + config.batch)
+        for start in range(0, 20 * plan.batch, plan.batch):
+            chosen = np.arange(start, start + plan.batch)
             images = to_input(torch.from_numpy(np.array(corpus.images[chosen])).to(device))
             labels = {k: torch.from_numpy(v).to(device) for k, v in corpus.labels(chosen).items()}
             self.batches.append((images, labels))
@@ -118,7 +124,7 @@ class BareLoop:
         device_type = self.batches[0][0].device.type
         for step in range(steps):
             images, labels = self.batches[step % len(self.batches)]
-            with torch.autocast(device_type, torch.bfloat16, enabled=bool(self.config.amp)):
+            with torch.autocast(device_type, torch.bfloat16, enabled=bool(self.plan.bfloat16)):
                 out = self.model(images)
             loss = (self.weights * task_losses(out.logits, labels)).sum()
             self.optimizer.zero_grad(set_to_none=True)
@@ -136,28 +142,32 @@ def matrix_rate(size: int, dtype: torch.dtype, device: torch.device) -> float:
 
 def measure(preset: Preset, rounds: int, steps: int, device: torch.device) -> dict[str, object]:
     """Return medians over the rounds, for float32 and, where it pays, bfloat16."""
-    plain = replace(
-        TrainConfig.from_preset(preset, tuple(CLASSES), (1.0, 0.1, 0.1, 0.1)),
+    plan = Plan.from_preset(
+        preset,
         steps=steps,
         warmup_steps=0,
         statistics_batches=0,
         average_decay=preset.average_decay or 0.99,
     )
-    arithmetics = {"float32": False} | ({"bfloat16": True} if amp_pays(device) else {})
+    arithmetics = {"float32": False} | ({"bfloat16": True} if bfloat16_pays(device) else {})
     with tempfile.TemporaryDirectory() as folder:
         corpus = NoiseCorpus(Path(folder), max(20 * preset.batch, 20_000), preset)
-        configs = {name: replace(plain, amp=amp) for name, amp in arithmetics.items()}
-        bare = {name: BareLoop(corpus, config, device) for name, config in configs.items()}
+        plans = {name: replace(plan, bfloat16=kind) for name, kind in arithmetics.items()}
+        bare = {name: BareLoop(corpus, preset, each, device) for name, each in plans.items()}
+        batches = labelled_batches(corpus, tuple(CLASSES), plan)
+
+        def ours(chosen: Plan) -> float:
+            method = JointTraining(make_network(preset), FixedWeights(WEIGHTS))
+            return train(method, batches, chosen, device=device, progress=False).seconds
+
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in arithmetics}
         peaks: list[float] = []
         for turn in range(rounds + 1):
             peak = matrix_rate(2048, torch.float32, device)
-            for name, config in configs.items():
+            for name, chosen in plans.items():
                 loops = [
                     lambda name=name: timed(lambda: bare[name].run(steps), device),
-                    lambda config=config: (
-                        fit(corpus, config, device=device, progress=False).seconds
-                    ),
+                    lambda chosen=chosen: ours(chosen),
                 ]
                 # Who goes first alternates, and the first round only warms up.
                 seconds = [0.0, 0.0]
@@ -181,12 +191,12 @@ def measure(preset: Preset, rounds: int, steps: int, device: torch.device) -> di
         "sgemm_peak_GFLOP_per_s": max(peaks) / 1e9,
     }
     for name, pairs in times.items():
-        ours = images / statistics.median(fitted for _, fitted in pairs)
+        speed = images / statistics.median(trained for _, trained in pairs)
         report[name] = {
-            "images_per_s": ours,
+            "images_per_s": speed,
             "bare_images_per_s": images / statistics.median(plain for plain, _ in pairs),
-            "ratio_to_bare": statistics.median(plain / fitted for plain, fitted in pairs),
-            "share_of_sgemm_peak": ours * flops / max(peaks),
+            "ratio_to_bare": statistics.median(plain / trained for plain, trained in pairs),
+            "share_of_sgemm_peak": speed * flops / max(peaks),
         }
     return report
 

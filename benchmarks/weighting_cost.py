@@ -23,11 +23,16 @@ from torchjd.autojac import jac_to_grad, mtl_backward
 from training_speed import CLASSES, timed
 
 from mtl_helpers.losses import task_losses
-from mtl_helpers.papers.yin2018.weighting import RULES, DynamicWeights, weighting
-from mtl_helpers.training.loop import TrainConfig, amp_pays, build_model, make_optimizer, to_input
+from mtl_helpers.networks import MultiTaskNetwork
+from mtl_helpers.papers.yin2018.weighting import RULES, weighting
+from mtl_helpers.training.batches import to_input
+from mtl_helpers.training.optimizers import SGDConfig, sgd
+from mtl_helpers.training.plan import bfloat16_pays
+from mtl_helpers.trunks import CASIANet
 
 ALLOWED_RATIO = 1.02
 GROUPS = {("id",): 1.0, ("pos", "illum", "exp"): 0.3}
+BATCH = 64
 STEPS = 2  # of one turn; short, so that a disturbance falls on neighbours alike
 CPU = torch.device("cpu")
 Batch = tuple[Tensor, dict[str, Tensor]]
@@ -36,18 +41,19 @@ Batch = tuple[Tensor, dict[str, Tensor]]
 class Contender:
     """A network and what combines its losses, both in training."""
 
-    def __init__(self, name: str, config: TrainConfig) -> None:
-        self.config = config
-        self.model = build_model(config, CLASSES, 1).train()
+    def __init__(self, name: str) -> None:
+        self.model = MultiTaskNetwork(CASIANet(0.25), CLASSES).train()
         self.rule = None
+        modules = {self.model: 1.0}
         if name in RULES:
             self.rule = weighting(name, self.model.trunk.feature_dim, GROUPS)
+            modules[self.rule] = 1.0
         aggregators = {"UPGrad": UPGrad, "PCGrad": PCGrad}
         self.aggregator: Aggregator | None = aggregators[name]() if name in aggregators else None
-        self.optimizer = make_optimizer(self.model, config, self.rule)
+        self.optimizer = sgd(SGDConfig(), modules)
 
     def step(self, images: Tensor, labels: dict[str, Tensor]) -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=bool(self.config.amp)):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16_pays("cpu")):
             out = self.model(images)
         self.optimizer.zero_grad(set_to_none=True)
         if self.aggregator is not None:
@@ -57,9 +63,7 @@ class Contender:
             mtl_backward(losses, out.features, retain_graph=True, parallel_chunk_size=1)
             jac_to_grad(self.model.trunk.parameters(), self.aggregator)
         else:
-            if isinstance(self.rule, DynamicWeights):
-                self.rule.observe(out.features)
-            self.rule(task_losses(out.logits, labels)).backward()
+            self.rule(task_losses(out.logits, labels), out.features).backward()
         self.optimizer.step()
 
     def run(self, batches: list[Batch]) -> None:
@@ -67,12 +71,12 @@ class Contender:
             self.step(images, labels)
 
 
-def make_batches(config: TrainConfig, count: int) -> list[Batch]:
+def make_batches(count: int) -> list[Batch]:
     rng = np.random.default_rng(0)
-    shape = (config.batch, 48, 48)
+    shape = (BATCH, 48, 48)
     images = [torch.from_numpy(rng.integers(0, 256, shape, dtype=np.uint8)) for _ in range(count)]
     labels = [
-        {t: torch.from_numpy(rng.integers(0, k, config.batch)) for t, k in CLASSES.items()}
+        {t: torch.from_numpy(rng.integers(0, k, BATCH)) for t, k in CLASSES.items()}
         for _ in range(count)
     ]
     return list(zip(map(to_input, images), labels, strict=True))
@@ -80,10 +84,9 @@ def make_batches(config: TrainConfig, count: int) -> list[Batch]:
 
 def measure(rounds: int) -> dict[str, list[float]]:
     """Return for each contender the seconds of a step, (rounds,)."""
-    config = TrainConfig(tasks=tuple(CLASSES), weights=(1.0, 0.1, 0.1, 0.1), amp=amp_pays("cpu"))
-    contenders = {name: Contender(name, config) for name in (*RULES, "UPGrad", "PCGrad")}
+    contenders = {name: Contender(name) for name in (*RULES, "UPGrad", "PCGrad")}
     times: dict[str, list[float]] = {name: [] for name in contenders}
-    batches = make_batches(config, STEPS)
+    batches = make_batches(STEPS)
     names = list(contenders)
     for turn in range(rounds + 1):
         # The order rotates and turns round, and the first round only warms up.

@@ -74,7 +74,7 @@ class Tree:
         folder = given
         for _ in range(_WRAPPERS + 1):
             self._listings.clear()
-            names = {folded(name) for name, _ in self._entries(folder)}
+            names = {folded(_composed(name)) for name, _ in self._entries(folder)}
             if not self.source.marks or names & {folded(mark) for mark in self.source.marks}:
                 return folder
             inner = [name for name, is_folder in self._entries(folder) if is_folder]
@@ -108,6 +108,7 @@ class Tree:
 
     def _actual(self, cleaned: str) -> Path:
         """Return the path as the file system spells it."""
+        cleaned = _native(cleaned)
         direct = self.root / cleaned
         if os.path.lexists(direct):
             return direct
@@ -134,10 +135,10 @@ class Tree:
             listing: dict[str, list[str]] = {}
             if folder.is_dir():
                 for entry, _ in self._entries(folder):
-                    for key in {folded(entry), stem_of(entry)}:
+                    for key in {folded(_composed(entry)), stem_of(_composed(entry))}:
                         listing.setdefault(key, []).append(entry)
             self._listings[str(folder)] = listing
-        for key in (folded(name), stem_of(name)):
+        for key in (folded(_composed(name)), stem_of(_composed(name))):
             spellings = self._listings[str(folder)].get(key, [])
             if spellings:
                 return spellings[0] if len(spellings) == 1 else None
@@ -159,10 +160,6 @@ class Tree:
                 "right to read it."
             ) from error
 
-    def exists(self, name: str) -> bool:
-        """Whether there is such a file or folder."""
-        return self.path(name).exists()
-
     def file(self, name: str, what: str = "file") -> Path:
         """Return the path of a file that must be there; ``what`` says what it is."""
         path = self.path(name)
@@ -177,13 +174,13 @@ class Tree:
             raise self.error(f"Expected the {what} {name} in {self.root}, found none.")
         return self._unnested(path)
 
-    def first_folder(self, *names: str, what: str = "the pictures") -> str:
+    def first_folder(self, *names: str) -> str:
         """Return the first of several folders that is there."""
         for name in names:
             if self.path(name).is_dir():
                 return name
         raise self.error(
-            f"Expected {what} in {self.root} in a folder {' or '.join(names)}, found none."
+            f"Expected the pictures in {self.root} in a folder {' or '.join(names)}, found none."
         )
 
     # -- what a folder holds -------------------------------------------------------------------
@@ -271,4 +268,10 @@ class Tree:
 
 
 def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
+    """Return what the file system calls something as text, whatever the locale."""
+    return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "surrogateescape"))
+
+
+def _native(name: str) -> str:
+    """Return a name as this locale gives it to the file system."""
+    return os.fsdecode(name.encode("utf-8", "surrogateescape"))

@@ -13,7 +13,7 @@ from mtl_helpers.ledger.statistics import Interval, crossed_interval, mean_inter
 from mtl_helpers.runs.record import Record, ResultsError
 
 if TYPE_CHECKING:
-    from mtl_helpers.runs.sweep import Experiment
+    from mtl_helpers.runs.experiment import Experiment
 
 __all__ = ["Claim", "Direction", "Effect", "Logic", "Measure", "Part", "Role", "Runs", "Window",
            "compare", "over_runs"]  # fmt: skip

@@ -1,11 +1,13 @@
 """Sliders over pictures that move in the published page, where no kernel runs.
 
 Every frame is drawn beforehand and travels with the page; the slider is linked to the frames in
-the browser, so moving it needs neither Python nor the network. Where a kernel is there,
-:class:`LiveControl` adds a button that computes the value chosen now, :class:`LiveTraining` one
-that trains with it and shows how far it has come, and :class:`LivePicture` redraws a picture at
-each move of a slider. :func:`phi_explorer` puts the first and the third together, the same way in
-every chapter.
+the browser, so moving it needs neither Python nor the network. Panels stand side by side under
+their slider, and below each other on a phone, where the slider stays in view.
+
+Where a kernel is there, :class:`LiveControl` adds a button that computes the value chosen now,
+:class:`LiveTraining` one that trains with it and shows how far it has come, and
+:class:`LivePicture` redraws a picture at each move of a slider. In the published page they are
+empty: a button that does nothing would mislead.
 """
 
 from __future__ import annotations
@@ -21,28 +23,32 @@ from typing import Any
 
 import ipywidgets
 import numpy as np
+from IPython.display import display
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mtl_helpers.show.plots import figure_png, learning_curves
+from mtl_helpers.show.plots import learning_curves
 from mtl_helpers.show.stack import Stack
+from mtl_helpers.show.style import figure_png
 
 __all__ = [
     "Axis",
+    "Explorer",
     "FrameGrid",
     "LinkedFrames",
     "LiveControl",
     "LivePicture",
     "LiveTraining",
-    "PhiExplorer",
     "frame_grid",
     "image_bytes",
     "linked_frames",
-    "phi_explorer",
 ]
 
 Frame = bytes | Figure | Image.Image | np.ndarray
 
+_QUALITY = 70
+_LEAST_PANEL = 200
+_SHOWN = 320
 _SIGNATURES = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"))
 
 
@@ -57,15 +63,8 @@ def image_bytes(frame: Frame, *, zoom: int = 1, lossy: bool = False) -> bytes:
     zoom
         Whole factor by which an array or PIL image is enlarged, each pixel staying a sharp square.
     lossy
-        Whether arrays and PIL images become WebP at quality 85 instead of PNG: about a sixth of
-        the size for a rendered face, with differences that the eye does not see.
-
-    Raises
-    ------
-    TypeError
-        If the frame is of another kind, or an array of another type.
-    ValueError
-        If bytes are not those of a picture, or an array has another shape.
+        Whether arrays and PIL images become WebP instead of PNG: about a tenth of the size for a
+        rendered face, with differences that the eye does not see.
     """
     if isinstance(frame, bytes):
         _media_type(frame)
@@ -93,7 +92,7 @@ def image_bytes(frame: Frame, *, zoom: int = 1, lossy: bool = False) -> bytes:
         frame = frame.resize((frame.width * zoom, frame.height * zoom), Image.Resampling.NEAREST)
     buffer = io.BytesIO()
     if lossy:
-        frame.save(buffer, "WEBP", quality=85, method=6)
+        frame.save(buffer, "WEBP", quality=_QUALITY, method=6)
     else:
         frame.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
@@ -111,39 +110,30 @@ def _media_type(data: bytes) -> str:
     )
 
 
-def _image_html(data: bytes, alt: str) -> str:
-    # The picture's own size stands in the tag, so that a page does not jump when it is decoded.
+def _picture_width(data: bytes) -> int:
+    return Image.open(io.BytesIO(data)).width
+
+
+def _image_html(data: bytes, alt: str, shown: int | None = None) -> str:
+    # The picture's shape stands in the tag, so that a page does not jump when it is decoded.
     width, height = Image.open(io.BytesIO(data)).size
     source = f"data:{_media_type(data)};base64,{base64.b64encode(data).decode('ascii')}"
     return (
         f'<img class="course-frame" src="{source}" alt="{html.escape(alt, quote=True)}" '
-        f'width="{width}" height="{height}" style="max-width:100%;height:auto">'
+        f'width="{width}" height="{height}" '
+        f'style="width:100%;max-width:{shown or width}px;height:auto">'
     )
 
 
 class LinkedFrames(ipywidgets.VBox):
     """One slider and the panels that it moves; made by :func:`linked_frames`.
 
-    Parameters
-    ----------
-    slider
-        The slider; its ``index`` is linked in the browser to each panel's frame.
-    panels
-        The stacks of frames by panel name.
-    values
-        What each position of the slider stands for.
-    children
-        What is shown, from top to bottom.
+    ``panels`` holds the stacks of frames by panel name, ``values`` what each position stands for.
     """
 
-    def __init__(
-        self,
-        slider: Any,
-        panels: Mapping[str, Any],
-        values: Sequence[Any],
-        children: Sequence[Any],
-    ) -> None:
-        super().__init__(children=list(children))
+    def __init__(self, slider: Any, panels: Mapping[str, Any], values: Sequence[Any], row: Any):
+        super().__init__(children=[slider, row])
+        self.add_class("course-explorer")
         self.slider = slider
         self.panels = dict(panels)
         self.values = tuple(values)
@@ -171,14 +161,16 @@ def linked_frames(
     Parameters
     ----------
     panels
-        Panel title to its frames, one a value; an empty title shows none.
+        Panel title to its frames, one per value; an empty title shows none. Side by side they
+        share a column of some 720 px in proportion to their widths: draw two or three figures at
+        :data:`mtl_helpers.show.style.PANEL`.
     values
         What the slider runs over, such as 13 yaws or five values of ``phi_s``.
     description
         What the slider changes, in a few words; read aloud by a screen reader.
     alt
         What the pictures show, for who cannot see them; each frame's text ends with its value.
-        One text for all panels, or one a panel.
+        One text for all panels, or one per panel.
     labels
         What the slider shows for each value; ``str(value)`` if not given.
     start
@@ -187,26 +179,15 @@ def linked_frames(
         As in :func:`image_bytes`.
     limit_bytes
         Most that all frames may weigh together, since all of them travel with the page.
-
-    Returns
-    -------
-    LinkedFrames
-        To be shown by ending a cell with it.
-
-    Raises
-    ------
-    ValueError
-        If a panel has not one frame a value, there are fewer than two values, labels repeat, the
-        alt text is empty, or the frames weigh more than `limit_bytes`.
     """
     if not panels:
         raise ValueError("Expected at least one panel of frames, found none.")
-    shown = _labels(values, labels, start)
+    words = _labels(values, labels, start)
     texts = {name: alt if isinstance(alt, str) else alt.get(name, "") for name in panels}
     for name, frames in panels.items():
         if len(frames) != len(values):
             raise ValueError(
-                f"Expected {len(values)} frames in panel {name!r}, one a value, "
+                f"Expected {len(values)} frames in panel {name!r}, one per value, "
                 f"found {len(frames)}."
             )
         if not texts[name].strip():
@@ -217,38 +198,36 @@ def linked_frames(
         for name, frames in panels.items()
     }
     _check_weight(sum(len(data) for group in encoded.values() for data in group), limit_bytes)
-    slider = _slider(description, shown, start)
+    slider = _slider(description, words, start)
+    # a column is narrower than two panels by this much only on a phone
+    least = f"min(100%, {_LEAST_PANEL}px)"
     stacks = {}
     columns = []
     for name, frames in encoded.items():
         pictures = [
             ipywidgets.HTML(_image_html(data, f"{texts[name]} {description}: {label}."))
-            for data, label in zip(frames, shown, strict=True)
+            for data, label in zip(frames, words, strict=True)
         ]
         stack = Stack(children=pictures, selected_index=start)
         ipywidgets.jslink((slider, "index"), (stack, "selected_index"))
         stacks[name] = stack
         title = [ipywidgets.HTML(f"<strong>{html.escape(name)}</strong>")] if name else []
-        columns.append(ipywidgets.VBox([*title, stack], layout={"max_width": "100%"}))
-    # Panels stand side by side where there is room and below each other on a phone.
-    row = ipywidgets.Box(columns, layout={"flex_flow": "row wrap", "max_width": "100%"})
-    return LinkedFrames(slider, stacks, values, [slider, row])
+        share = f"{_picture_width(frames[start])} 1 0px"
+        column = ipywidgets.VBox([*title, stack], layout={"flex": share, "min_width": least})
+        column.add_class("course-panel")
+        columns.append(column)
+    return LinkedFrames(slider, stacks, values, _row(columns))
+
+
+def _row(columns: Sequence[Any]) -> Any:
+    return ipywidgets.Box(columns, layout={"flex_flow": "row wrap", "width": "100%"})
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What one slider of a :func:`frame_grid` runs over.
+    """What one slider of a :func:`frame_grid` runs over: at least two values, from ``start``.
 
-    Parameters
-    ----------
-    description
-        What the slider changes, in a word or two.
-    values
-        At least two.
-    labels
-        What the slider shows for each value; ``str(value)`` if not given.
-    start
-        Position shown first.
+    The slider shows ``str(value)`` where no labels are given.
     """
 
     description: str
@@ -258,28 +237,17 @@ class Axis:
 
 
 class FrameGrid(ipywidgets.VBox):
-    """Several sliders that choose one picture together; made by :func:`frame_grid`.
+    """Several sliders, the outermost first, that choose one picture; see :func:`frame_grid`."""
 
-    Parameters
-    ----------
-    sliders
-        One an axis, the outermost first.
-    axes
-        What they run over.
-    children
-        What is shown, from top to bottom.
-    """
-
-    def __init__(
-        self, sliders: Sequence[Any], axes: Sequence[Axis], children: Sequence[Any]
-    ) -> None:
-        super().__init__(children=list(children))
+    def __init__(self, sliders: Sequence[Any], axes: Sequence[Axis], row: Any) -> None:
+        super().__init__(children=[row])
+        self.add_class("course-explorer")
         self.sliders = tuple(sliders)
         self.axes = tuple(axes)
 
     @property
     def value(self) -> tuple[Any, ...]:
-        """What the sliders' positions stand for now, one value an axis."""
+        """What the sliders' positions stand for now, one value per axis."""
         return tuple(
             axis.values[slider.index] for axis, slider in zip(self.axes, self.sliders, strict=True)
         )
@@ -290,13 +258,14 @@ def frame_grid(
     draw: Callable[..., Frame],
     *,
     alt: str,
+    shown: int = _SHOWN,
     zoom: int = 1,
     lossy: bool = False,
     limit_bytes: int = 3_000_000,
 ) -> FrameGrid:
-    """One picture under several sliders, drawn beforehand for every combination of their values.
+    """One picture beside several sliders, drawn beforehand for every combination of their values.
 
-    The frames lie in stacks within stacks, one level an axis, and each slider is linked to all
+    The frames lie in stacks within stacks, one level per axis, and each slider is linked to all
     stacks of its level: so the browser finds the picture with nothing but links.
 
     Parameters
@@ -304,24 +273,16 @@ def frame_grid(
     axes
         The sliders, from top to bottom.
     draw
-        Called with one value an axis; returns the frame.
+        Called with one value per axis; returns the frame.
     alt
         What the picture shows, for who cannot see it; each frame's text ends with its values.
+    shown
+        Width in the page, in pixels, whatever the frame's own: hundreds of frames travel with the
+        page, so that they may be smaller than they are shown.
     zoom, lossy
         As in :func:`image_bytes`.
     limit_bytes
         Most that all frames may weigh together, since all of them travel with the page.
-
-    Returns
-    -------
-    FrameGrid
-        To be shown by ending a cell with it.
-
-    Raises
-    ------
-    ValueError
-        If there is no axis, an axis has fewer than two values or labels that repeat, the alt text
-        is empty, or the frames weigh more than `limit_bytes`.
     """
     if not axes:
         raise ValueError("Expected at least one axis, found none.")
@@ -329,11 +290,11 @@ def frame_grid(
         raise ValueError("The frames have no alt text; say what their pictures show.")
     labels = [_labels(axis.values, axis.labels, axis.start) for axis in axes]
     sliders = [
-        _slider(axis.description, shown, axis.start)
-        for axis, shown in zip(axes, labels, strict=True)
+        _slider(axis.description, words, axis.start)
+        for axis, words in zip(axes, labels, strict=True)
     ]
     # All pictures share one layout and one style: without that, each would bring its own two.
-    shared = {"layout": ipywidgets.Layout(), "style": ipywidgets.HTML().style}
+    shared = {"layout": ipywidgets.Layout(width="100%"), "style": ipywidgets.HTML().style}
     weight = 0
 
     def stack(place: tuple[int, ...]) -> Any:
@@ -343,11 +304,11 @@ def frame_grid(
             values = [axis.values[i] for axis, i in zip(axes, place, strict=True)]
             data = image_bytes(draw(*values), zoom=zoom, lossy=lossy)
             weight += len(data)
-            words = ", ".join(
-                f"{axis.description}: {shown[i]}"
-                for axis, shown, i in zip(axes, labels, place, strict=True)
+            text = ", ".join(
+                f"{axis.description}: {words[i]}"
+                for axis, words, i in zip(axes, labels, place, strict=True)
             )
-            return ipywidgets.HTML(_image_html(data, f"{alt} {words}."), **shared)
+            return ipywidgets.HTML(_image_html(data, f"{alt} {text}.", shown), **shared)
         inner = [stack((*place, i)) for i in range(len(axes[level].values))]
         box = Stack(children=inner, selected_index=axes[level].start, layout=shared["layout"])
         ipywidgets.jslink((sliders[level], "index"), (box, "selected_index"))
@@ -355,24 +316,25 @@ def frame_grid(
 
     whole = stack(())
     _check_weight(weight, limit_bytes)
-    columns = [ipywidgets.VBox(sliders, layout=_wide("360px")), whole]
-    row = ipywidgets.Box(columns, layout={"flex_flow": "row wrap", "max_width": "100%"})
-    return FrameGrid(sliders, axes, [row])
+    knobs = ipywidgets.VBox(sliders, layout={"flex": "1 1 260px", "justify_content": "center"})
+    knobs.add_class("course-knobs")
+    picture = ipywidgets.Box([whole], layout={"flex": f"1 1 {shown}px", "max_width": f"{shown}px"})
+    return FrameGrid(sliders, axes, _row([knobs, picture]))
 
 
 def _labels(values: Sequence[Any], labels: Sequence[str] | None, start: int) -> list[str]:
     """Return what a slider shows for each value, checked."""
-    shown = [str(value) for value in values] if labels is None else list(labels)
+    words = [str(value) for value in values] if labels is None else list(labels)
     if len(values) < 2:
         raise ValueError(f"A slider needs at least two values, found {len(values)}.")
-    if len(shown) != len(values) or len(set(shown)) != len(shown):
+    if len(words) != len(values) or len(set(words)) != len(words):
         raise ValueError(
-            f"Expected {len(values)} different labels, one a value, found {shown}; "
+            f"Expected {len(values)} different labels, one per value, found {words}; "
             "pass labels that tell the values apart."
         )
     if not 0 <= start < len(values):
         raise ValueError(f"Expected a start from 0 to {len(values) - 1}, found {start}.")
-    return shown
+    return words
 
 
 def _slider(description: str, labels: Sequence[str], start: int) -> Any:
@@ -382,12 +344,8 @@ def _slider(description: str, labels: Sequence[str], start: int) -> Any:
         description=description,
         continuous_update=True,
         style={"description_width": "initial"},
-        layout=_wide("560px"),
+        layout={"width": "100%", "max_width": "560px"},
     )
-
-
-def _wide(most: str) -> dict[str, str]:
-    return {"width": "100%", "max_width": most}
 
 
 def _check_weight(weight: int, limit_bytes: int) -> None:
@@ -410,8 +368,7 @@ class LivePicture(ipywidgets.VBox):
     alt
         What the picture shows, for who cannot see it.
     live
-        As in :class:`LiveControl`. Without a kernel only a sentence is shown, for sliders that
-        move nothing would mislead.
+        As in :class:`LiveControl`.
     """
 
     def __init__(
@@ -422,22 +379,22 @@ class LivePicture(ipywidgets.VBox):
         alt: str,
         live: bool | None = None,
     ) -> None:
+        super().__init__()
+        self.live = _kernel_for_readers() if live is None else live
         self.controls = dict(controls)
         self._draw = draw
         self._alt = alt
         self.status = ipywidgets.HTML()
         self.shown = ipywidgets.HTML()
-        if not (_kernel_for_readers() if live is None else live):
-            self.status.value = (
-                f"With a kernel, this cell shows free sliders for {', '.join(self.controls)}: open "
-                "this notebook in JupyterLab or Colab."
-            )
-            super().__init__(children=[self.status])
+        if not self.live:
             return
         for control in self.controls.values():
             control.observe(lambda _: self.redraw(), names="value")
-        super().__init__(children=[*self.controls.values(), self.shown, self.status])
+        self.children = [*self.controls.values(), self.shown, self.status]
         self.redraw()
+
+    def _ipython_display_(self) -> None:
+        _display_if(self.live, self)
 
     def redraw(self) -> None:
         """Draw the picture for the present values."""
@@ -457,8 +414,6 @@ def _kernel_for_readers() -> bool:
 class LiveControl(ipywidgets.VBox):
     """A button that computes for the slider's present value, where a kernel is there.
 
-    The published page holds the same button, dimmed, with the words that it needs a kernel.
-
     Parameters
     ----------
     frames
@@ -470,8 +425,9 @@ class LiveControl(ipywidgets.VBox):
     button
         What the button says.
     live
-        Whether a kernel will be there for the reader. If not given: yes, unless the notebook is
-        being executed for publication (``MTL_PUBLISH=1``, as ``make run`` sets it).
+        Whether a kernel will be there for the reader; where none will be, nothing is shown. If not
+        given: yes, unless the notebook is being executed for publication (``MTL_PUBLISH=1``, as
+        ``make run`` sets it).
     """
 
     def __init__(
@@ -482,21 +438,21 @@ class LiveControl(ipywidgets.VBox):
         button: str = "Train live",
         live: bool | None = None,
     ) -> None:
-        if live is None:
-            live = _kernel_for_readers()
+        super().__init__()
+        self.live = _kernel_for_readers() if live is None else live
         self.frames = frames
         self._compute = compute
         self.button = ipywidgets.Button(
-            description=button, disabled=not live, layout={"width": "auto", "flex": "0 0 auto"}
+            description=button, layout={"width": "auto", "flex": "0 0 auto"}
         )
-        self.status = ipywidgets.HTML(
-            "Computes for the slider's value."
-            if live
-            else "Needs a kernel: open this notebook in JupyterLab or Colab."
-        )
+        self.status = ipywidgets.HTML("Computes for the slider's value.")
         self.shown = ipywidgets.HTML()
         self.button.on_click(self._on_click)
-        super().__init__(children=[ipywidgets.HBox([self.button, self.status]), self.shown])
+        if self.live:
+            self.children = [ipywidgets.HBox([self.button, self.status]), self.shown]
+
+    def _ipython_display_(self) -> None:
+        _display_if(self.live, self)
 
     def _on_click(self, _: Any) -> None:
         value = self.frames.value
@@ -529,12 +485,12 @@ class LiveTraining(LiveControl):
     frames
         The slider whose value is taken.
     train
-        Called with the value and a function ``watch(state)`` for ``on_step`` of
-        :func:`mtl_helpers.training.loop.fit`; returns what :class:`LiveControl` shows.
+        Called with the value and a function ``watch(state)`` that takes in each step; returns what
+        :class:`LiveControl` shows.
     steps
         Steps of such a training.
     losses
-        Names of the losses, in the order in which ``state.losses`` has them.
+        Names of the losses that are drawn: ``state.terms["loss/..."]``; or name to its words.
     redraws
         How often the curves are drawn anew.
     button, live
@@ -547,7 +503,7 @@ class LiveTraining(LiveControl):
         train: Callable[[Any, Callable[[Any], None]], str | Frame | tuple[Frame, str]],
         *,
         steps: int,
-        losses: Sequence[str],
+        losses: Sequence[str] | Mapping[str, str],
         redraws: int = 20,
         button: str = "Train live",
         live: bool | None = None,
@@ -556,12 +512,12 @@ class LiveTraining(LiveControl):
             max=steps, layout={"width": "100%", "max_width": "360px", "visibility": "hidden"}
         )
         self.curves = ipywidgets.HTML()
-        self._names = tuple(losses)
+        self._words = dict(losses) if isinstance(losses, Mapping) else {n: n for n in losses}
         self._every = max(1, steps // redraws)
         self._seen: list[tuple[int, list[float]]] = []
         super().__init__(frames, lambda value: train(value, self.watch), button=button, live=live)
-        shown = self.children  # type: ignore[has-type]
-        self.children = (*shown, self.progress, self.curves)
+        if self.live:
+            self.children = [*self.children, self.progress, self.curves]
 
     def _on_click(self, button: Any) -> None:
         self._seen = []
@@ -571,98 +527,35 @@ class LiveTraining(LiveControl):
         super()._on_click(button)
 
     def watch(self, state: Any) -> None:
-        """Take in a step: its number ``state.step`` and its losses ``state.losses`` (T,)."""
+        """Take in a step: its number ``state.step`` and what it reported, ``state.terms``."""
         self.progress.value = state.step
         if state.step % self._every and state.step != self.progress.max:
             return
-        self._seen.append((state.step, [float(loss) for loss in state.losses]))
+        losses = [float(state.terms[f"loss/{name}"]) for name in self._words]
+        self._seen.append((state.step, losses))
         if len(self._seen) < 2:
             return
         steps, rows = zip(*self._seen, strict=True)
-        figure = learning_curves(
-            {name: [row[k] for row in rows] for k, name in enumerate(self._names)}, steps=steps
-        )
-        figure.set_size_inches(5.0, 2.8)
+        curves = {name: [row[k] for row in rows] for k, name in enumerate(self._words)}
+        figure = learning_curves(curves, names=self._words, steps=steps)
+        figure.set_size_inches(5.0, 3.2)
         last = ", ".join(
-            f"{name} {value:.2f}" for name, value in zip(self._names, rows[-1], strict=True)
+            f"{word} {value:.2f}" for word, value in zip(self._words.values(), losses, strict=True)
         )
         alt = f"Losses up to step {state.step}: {last}."
         self.curves.value = _image_html(figure_png(figure), alt)
 
 
-class PhiExplorer(ipywidgets.VBox):
-    """A slider of phi_s over prepared panels, and the training that it starts; made by
-    :func:`phi_explorer`.
-
-    Parameters
-    ----------
-    frames
-        Slider and panels.
-    training
-        Button, progress bar and curves.
-    """
+class Explorer(ipywidgets.VBox):
+    """A slider with its panels, and below it the training that it starts where a kernel is."""
 
     def __init__(self, frames: LinkedFrames, training: LiveTraining) -> None:
-        super().__init__(children=[frames, training])
+        super().__init__(children=[frames, training] if training.live else [frames])
         self.frames = frames
         self.training = training
 
 
-def phi_explorer(
-    panels: Mapping[str, Callable[[Any], Frame]],
-    values: Sequence[Any],
-    train: Callable[[Any, Callable[[Any], None]], str | Frame | tuple[Frame, str]],
-    *,
-    alt: Mapping[str, str],
-    steps: int,
-    losses: Sequence[str],
-    start: int = 0,
-    description: str = "phi_s",
-    labels: Sequence[str] | None = None,
-    lossy: bool = False,
-    live: bool | None = None,
-) -> PhiExplorer:
-    """What the total weight of the side tasks does: panels that move together, and a live training.
-
-    Parameters
-    ----------
-    panels
-        Title to a function that draws the panel for a value.
-    values
-        Of phi_s, or of whatever else ``description`` names.
-    train
-        As in :class:`LiveTraining`.
-    alt
-        What each panel shows, for who cannot see it, by title.
-    steps, losses
-        As in :class:`LiveTraining`.
-    start
-        Position shown first.
-    description
-        What the slider changes.
-    labels
-        What the slider shows for each value; the value itself if not given.
-    lossy, live
-        As in :func:`linked_frames` and :class:`LiveControl`.
-
-    Returns
-    -------
-    PhiExplorer
-        To be shown by ending a cell with it.
-
-    Raises
-    ------
-    ValueError
-        As :func:`linked_frames`.
-    """
-    frames = linked_frames(
-        {title: [draw(value) for value in values] for title, draw in panels.items()},
-        values,
-        description=description,
-        alt=alt,
-        labels=labels,
-        start=start,
-        lossy=lossy,
-    )
-    training = LiveTraining(frames, train, steps=steps, losses=losses, live=live)
-    return PhiExplorer(frames, training)
+def _display_if(live: bool, widget: Any) -> None:
+    """Display a widget or nothing; a cell that ends with it has no output then."""
+    if live:
+        display(widget._repr_mimebundle_(), raw=True)

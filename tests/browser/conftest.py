@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from chromium import chromium_path
+from browser.chromium import chromium_path
+from browser.visits import Survey, survey
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,3 +69,11 @@ def screenshots() -> Path | None:
     folder = Path(named)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def look(
+    browser: Browser, site: str, screenshots: Path | None
+) -> Callable[[str, str, str], Survey]:
+    """A page's survey by its name, size and theme; each page is opened once for all tests."""
+    return cache(lambda *page: survey(browser, site, *page, screenshots))

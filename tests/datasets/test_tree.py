@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -153,3 +155,18 @@ def test_a_permission_error_becomes_a_sentence(tree: Tree, what: str, monkeypatc
     )
     with pytest.raises(DatasetError, match="permissions forbid it"):
         call()
+
+
+def test_accents_are_read_in_a_locale_without_them(tmp_path: Path):
+    picture(tmp_path / "Zo\u00eb/1.png", 1)
+    code = (
+        "import sys; from toy_set import SOURCE; from mtl_helpers.datasets.tree import Tree\n"
+        f"tree = Tree({str(tmp_path)!r}, SOURCE); (name,) = tree.scan()\n"
+        "assert sys.getfilesystemencoding() == 'ascii'\n"
+        "assert name == 'Zo\\u00eb/1.png'; assert tree.image(name).size == (48, 40)\n"
+        "assert tree.image('ZO\\u00cb/1.PNG').size == (48, 40)\n"
+    )
+    tests = Path(__file__).resolve().parents[1]
+    search = os.pathsep.join([str(tests), str(tests.parent)])
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": search}
+    subprocess.run([sys.executable, "-c", code], env=os.environ | plain, check=True)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import io
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,33 +11,12 @@ import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from linked_widgets import alt_of, grey, links, no_widgets_left, picture_of  # noqa: F401
 from PIL import Image
 
 from mtl_helpers.show import widgets
 
-
-@pytest.fixture(autouse=True)
-def _no_widgets_left() -> Iterator[None]:
-    yield
-    ipywidgets.Widget.close_all()
-
-
-def grey(level: int, side: int = 4) -> np.ndarray:
-    return np.full((side, side), level, np.uint8)
-
-
-def picture_of(html: str) -> Image.Image:
-    """The picture inside an HTML widget, decoded again."""
-    data = re.search(r"base64,([^\"]+)", html)
-    assert data
-    return Image.open(io.BytesIO(base64.b64decode(data[1])))
-
-
-def links() -> list[Any]:
-    from ipywidgets.widgets.widget import _instances
-    from ipywidgets.widgets.widget_link import Link
-
-    return [widget for widget in _instances.values() if isinstance(widget, Link)]
+pytestmark = pytest.mark.usefixtures("no_widgets_left")
 
 
 def test_the_slider_is_linked_to_every_panel_in_the_browser() -> None:
@@ -103,7 +80,7 @@ def test_panels_may_have_alt_texts_of_their_own() -> None:
     [
         ({"panels": {}}, "at least one panel"),
         ({"values": [1], "panels": {"": [grey(0)]}}, "at least two values"),
-        ({"values": [1, 2, 3]}, "Expected 3 frames in panel '', one a value, found 2"),
+        ({"values": [1, 2, 3]}, "Expected 3 frames in panel '', one per value, found 2"),
         ({"labels": ["a", "a"]}, "2 different labels"),
         ({"start": 2}, "start from 0 to 1"),
         ({"alt": " "}, "no alt text"),
@@ -213,15 +190,26 @@ def test_live_control_says_what_failed_and_can_be_tried_again(
     assert not control.button.disabled
 
 
-def test_live_control_of_a_published_page_is_dimmed(
-    frames: widgets.LinkedFrames, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def displayed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What widgets display of themselves."""
+    bundles: list[Any] = []
+    monkeypatch.setattr(widgets, "display", lambda bundle, **_: bundles.append(bundle))
+    return bundles
+
+
+def test_a_live_control_shows_nothing_in_a_published_page(
+    frames: widgets.LinkedFrames, monkeypatch: pytest.MonkeyPatch, displayed: list[Any]
 ) -> None:
     monkeypatch.setenv("MTL_PUBLISH", "1")
     control = widgets.LiveControl(frames, str)
-    assert control.button.disabled
-    assert "Needs a kernel" in control.status.value
+    control._ipython_display_()
+    assert list(control.children) == [] and displayed == []
     monkeypatch.delenv("MTL_PUBLISH")
-    assert not widgets.LiveControl(frames, str).button.disabled
+    control = widgets.LiveControl(frames, str)
+    control._ipython_display_()
+    assert control.button in control.children[0].children
+    assert "application/vnd.jupyter.widget-view+json" in displayed[0]
 
 
 def test_several_sliders_find_the_picture_of_their_values_by_links_alone() -> None:
@@ -283,11 +271,11 @@ def test_a_live_picture_follows_its_controls_and_says_what_failed() -> None:
     assert live.status.value == "This failed. ValueError: too bright"
 
 
-def test_a_live_picture_of_a_published_page_has_no_slider_that_moves_nothing() -> None:
+def test_a_live_picture_shows_nothing_in_a_published_page(displayed: list[Any]) -> None:
     control = ipywidgets.IntSlider(value=1, min=0, max=9)
     live = widgets.LivePicture({"level": control}, grey, alt="A square.", live=False)
-    assert control not in live.children
-    assert "free sliders for level" in live.status.value
+    live._ipython_display_()
+    assert list(live.children) == [] and displayed == []
 
 
 # ---- live training
@@ -295,12 +283,8 @@ def test_a_live_picture_of_a_published_page_has_no_slider_that_moves_nothing() -
 
 def state(step: int, *losses: float) -> SimpleNamespace:
     """What a training tells of a step."""
-    return SimpleNamespace(step=step, losses=np.array(losses))
-
-
-def alt_of(html: str) -> str:
-    found = re.search('alt="([^"]*)"', html)
-    return found[1] if found else ""
+    terms = {f"loss/{name}": loss for name, loss in zip(("id", "pos"), losses, strict=False)}
+    return SimpleNamespace(step=step, terms=terms)
 
 
 def test_live_training_moves_the_bar_and_draws_the_curves_as_it_goes(
@@ -343,9 +327,9 @@ def test_the_curves_hold_the_losses_of_the_steps_that_were_taken_in(
     drawn: list[tuple[dict[str, list[float]], tuple[int, ...]]] = []
     draw = widgets.learning_curves
 
-    def spy(curves: Any, *, steps: Any) -> Any:
+    def spy(curves: Any, *, steps: Any, names: Any) -> Any:
         drawn.append((curves, steps))
-        return draw(curves, steps=steps)
+        return draw(curves, steps=steps, names=names)
 
     monkeypatch.setattr(widgets, "learning_curves", spy)
 
@@ -385,7 +369,7 @@ def test_a_second_training_starts_with_an_empty_bar_and_no_curves(
     assert same
 
 
-def test_live_training_of_a_published_page_is_dimmed_and_shows_no_bar(
+def test_live_training_shows_nothing_in_a_published_page(
     frames: widgets.LinkedFrames, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def train(value: float, watch: Callable[[Any], None]) -> str:
@@ -393,11 +377,13 @@ def test_live_training_of_a_published_page_is_dimmed_and_shows_no_bar(
 
     monkeypatch.setenv("MTL_PUBLISH", "1")
     training = widgets.LiveTraining(frames, train, steps=2, losses=("id",))
-    assert training.button.disabled
-    assert "Needs a kernel" in training.status.value
-    assert training.progress.layout.visibility == "hidden"
+    assert list(training.children) == []
+    shown = widgets.Explorer(frames, training)
+    assert list(shown.children) == [frames]
     monkeypatch.delenv("MTL_PUBLISH")
-    assert not widgets.LiveTraining(frames, train, steps=2, losses=("id",)).button.disabled
+    training = widgets.LiveTraining(frames, train, steps=2, losses=("id",))
+    assert training.progress in training.children
+    assert list(widgets.Explorer(frames, training).children) == [frames, training]
 
 
 def test_an_error_in_training_is_shown_and_it_can_be_tried_again(
@@ -416,109 +402,32 @@ def test_an_error_in_training_is_shown_and_it_can_be_tried_again(
 
 def test_the_states_of_a_training_can_be_watched(frames: widgets.LinkedFrames) -> None:
     import torch
-    from torch import nn
 
     from mtl_helpers.training.loop import StepState
+    from mtl_helpers.training.method import Method
 
     training = widgets.LiveTraining(
         frames, lambda value, watch: "", steps=2, losses=("id", "pos"), live=True
     )
     for step in (1, 2):
-        losses = torch.tensor([1.5, 0.25 * step])
-        training.watch(StepState(step, nn.Identity(), losses, 0.1))  # type: ignore[arg-type]
+        terms = {"loss/pos": torch.tensor(0.25 * step), "loss/id": torch.tensor(1.5)}
+        training.watch(StepState(step, Method(), terms, 0.1))
     assert training.progress.value == 2
     assert alt_of(training.curves.value) == "Losses up to step 2: id 1.50, pos 0.50."
 
 
-# ---- the explorer of phi_s
-
-
-def explorer(**change: Any) -> tuple[widgets.PhiExplorer, list[Any]]:
-    trained: list[Any] = []
-
-    def train(value: Any, watch: Callable[[Any], None]) -> str:
-        trained.append(value)
-        watch(state(5, 1.0))
-        return "Done."
-
-    arguments: dict[str, Any] = {
-        "panels": {
-            "Energy": lambda value: grey(round(100 * value)),
-            "Rank-1": lambda value: grey(200 + round(10 * value)),
-        },
-        "values": [0.1, 0.3, 1.0],
-        "train": train,
-        "alt": {"Energy": "Bars of energy.", "Rank-1": "A curve."},
-        "steps": 5,
-        "losses": ("id",),
-        "live": True,
-    }
-    arguments |= change
-    made = widgets.phi_explorer(
-        arguments.pop("panels"), arguments.pop("values"), arguments.pop("train"), **arguments
+def test_panels_share_the_column_in_proportion_to_their_widths() -> None:
+    shown = widgets.linked_frames(
+        {"wide": [grey(0, 60)] * 2, "narrow": [grey(0, 20)] * 2}, [1, 2], description="n", alt="A."
     )
-    return made, trained
+    row = shown.children[1]
+    assert [panel.layout.flex for panel in row.children] == ["60 1 0px", "20 1 0px"]
+    assert row.layout.flex_flow == "row wrap"
+    assert "course-explorer" in shown._dom_classes
 
 
-def test_the_explorer_draws_every_panel_for_every_value() -> None:
-    shown, _ = explorer()
-    levels = {
-        name: [picture_of(child.value).getpixel((0, 0)) for child in stack.children]
-        for name, stack in shown.frames.panels.items()
-    }
-    assert levels == {"Energy": [10, 30, 100], "Rank-1": [201, 203, 210]}
-    pages = [child.value for child in shown.frames.panels["Energy"].children]
-    assert [alt_of(page) for page in pages] == [
-        f"Bars of energy. phi_s: {value}." for value in (0.1, 0.3, 1.0)
-    ]
-    assert alt_of(shown.frames.panels["Rank-1"].children[1].value) == "A curve. phi_s: 0.3."
-
-
-def test_the_explorer_links_its_panels_to_the_slider_in_the_browser() -> None:
-    shown, _ = explorer(start=2)
-    found = [(link.source, link.target) for link in links()]
-    slider = shown.frames.slider
-    assert [label for label, _ in slider.options] == ["0.1", "0.3", "1.0"]
-    assert slider.description == "phi_s"
-    assert found == [
-        ((slider, "index"), (stack, "selected_index")) for stack in shown.frames.panels.values()
-    ]
-    assert slider.index == 2
-    assert all(stack.selected_index == 2 for stack in shown.frames.panels.values())
-
-
-def test_the_explorer_trains_at_the_value_that_is_chosen() -> None:
-    shown, trained = explorer()
-    shown.frames.slider.index = 1
-    shown.training.button.click()
-    assert trained == [0.3]
-    assert shown.training.progress.value == shown.training.progress.max == 5
-    assert shown.children == (shown.frames, shown.training)
-
-
-def test_the_explorer_may_run_over_something_else() -> None:
-    shown, trained = explorer(
-        panels={"": lambda rule: grey(len(rule))},
-        values=["fixed", "eq8"],
-        labels=["fixed weights", "Eq. 8"],
-        alt={"": "A square."},
-        description="Rule",
-        start=1,
-    )
-    assert [label for label, _ in shown.frames.slider.options] == ["fixed weights", "Eq. 8"]
-    page = shown.frames.panels[""].children[1].value
-    assert alt_of(page) == "A square. Rule: Eq. 8."
-    assert picture_of(page).getpixel((0, 0)) == 3
-    shown.training.button.click()
-    assert trained == ["eq8"]
-
-
-def test_the_explorer_of_a_published_page_keeps_its_slider_and_dims_its_button() -> None:
-    shown, _ = explorer(live=False)
-    assert shown.training.button.disabled
-    assert len(links()) == 2
-
-
-def test_the_explorer_refuses_a_panel_without_words() -> None:
-    with pytest.raises(ValueError, match="'Rank-1' has no alt text"):
-        explorer(alt={"Energy": "Bars."})
+def test_a_grid_shows_its_picture_wider_than_it_is_drawn() -> None:
+    axes = [widgets.Axis("n", [1, 2])]
+    grid = widgets.frame_grid(axes, lambda n: grey(n), alt="A square.", shown=300)
+    page = grid.children[0].children[1].children[0].children[0].value
+    assert 'width="4" height="4" style="width:100%;max-width:300px' in page

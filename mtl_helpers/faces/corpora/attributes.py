@@ -223,18 +223,10 @@ class AttributesCorpus(RenderedCorpus[AttributesSpec], spec_class=AttributesSpec
         return f"{super().contents}, {len(ATTRIBUTES)} attributes"
 
     def attributes(self, index: ArrayLike) -> NDArray[np.int8]:
-        """Return the labels of all attributes, (..., T) for :data:`ATTRIBUTES`.
+        """Return the labels of all attributes, int8 (..., T) for :data:`ATTRIBUTES`.
 
-        Parameters
-        ----------
-        index
-            Numbers of pictures.
-
-        Returns
-        -------
-        numpy.ndarray
-            int8: 1 the attribute holds, 0 it does not, -1 no label: the measure lies in the
-            margin, or the label is withheld.
+        1 the attribute holds, 0 it does not, -1 no label: the measure lies in the margin, or the
+        label is withheld.
         """
         numbers = np.asarray(index, dtype=np.int64)
         stored = np.asarray(self.take("labels", numbers), dtype=np.int8)
@@ -254,24 +246,9 @@ class AttributesCorpus(RenderedCorpus[AttributesSpec], spec_class=AttributesSpec
         return np.asarray(self.take("drawn", index))
 
     def measures(self, name: str, index: ArrayLike | None = None) -> NDArray[np.float32]:
-        """Return the measure of an attribute.
+        """Return the measure of an attribute, NaN where the picture does not show it.
 
-        Parameters
-        ----------
-        name
-            One of :data:`ATTRIBUTES`; see :data:`mtl_helpers.faces.corpora.measures.MEASURES`.
-        index
-            Numbers of pictures; all of them if absent.
-
-        Returns
-        -------
-        numpy.ndarray
-            float32 of the shape of ``index``, NaN where the picture does not show it.
-
-        Raises
-        ------
-        ValueError
-            If there is no such attribute.
+        See :data:`mtl_helpers.faces.corpora.measures.MEASURES`. Without an index, of all pictures.
         """
         if name not in ATTRIBUTES:
             raise ValueError(f"Unknown attribute {name!r}; choose one of: {', '.join(ATTRIBUTES)}.")

@@ -134,19 +134,10 @@ MEASURES: Final[dict[str, Measure]] = {
 
 
 def label(name: str, values: NDArray[np.floating]) -> NDArray[np.int8]:
-    """Turn measures of one attribute into labels.
+    """Turn measures of one attribute into labels, int8 of the same shape.
 
-    Parameters
-    ----------
-    name
-        The attribute.
-    values
-        Its measures, any shape; NaN where the picture does not show what is to be measured.
-
-    Returns
-    -------
-    numpy.ndarray
-        int8 of the same shape: 1, 0, or -1 (unlabelled) between the thresholds and for NaN.
+    -1 (unlabelled) stands between the thresholds, and where the measure is NaN because the picture
+    does not show what is to be measured.
     """
     measure = MEASURES[name]
     values = np.asarray(values)
@@ -173,19 +164,9 @@ _LOW_CHEEKS: Final = (1595, 3653)
 
 
 def shape_measures(head: HeadModel, neutral: Tensor) -> dict[str, Array]:
-    """Measure neutral faces.
+    """Measure neutral, framed faces (B, V, 3).
 
-    Parameters
-    ----------
-    head
-        The head model.
-    neutral
-        Framed vertices, (B, V, 3), in inter-ocular distances.
-
-    Returns
-    -------
-    dict
-        (B,) for each attribute whose source is ``shape``.
+    Gives (B,) for each attribute whose source is ``shape``.
     """
     points = neutral.detach().cpu().numpy().astype(np.float64)  # (B, V, 3)
     marks = points[:, LANDMARKS_51]  # (B, 51, 3)
@@ -217,19 +198,9 @@ def shape_measures(head: HeadModel, neutral: Tensor) -> dict[str, Array]:
 
 
 def motion_measures(vertices: Tensor, neutral: Tensor) -> dict[str, Array]:
-    """Measure what a face does.
+    """Measure what faces (B, V, 3) do: (B,) for each attribute whose source is ``motion``.
 
-    Parameters
-    ----------
-    vertices
-        The pictures' framed vertices, (B, V, 3).
-    neutral
-        The same people's neutral faces in the same framing, (B, V, 3) or (1, V, 3).
-
-    Returns
-    -------
-    dict
-        (B,) for each attribute whose source is ``motion``.
+    ``neutral`` are the same people's neutral faces in the same framing, (B, V, 3) or (1, V, 3).
     """
     moved, still = (
         x[:, torch.from_numpy(LANDMARKS_51)].detach().cpu().numpy().astype(np.float64)
@@ -332,23 +303,9 @@ _M: Final = {name: number for number, name in enumerate(MATERIAL_NAMES)}
 def portrait_measures(
     head: HeadModel, neutral: Tensor, skins: Sequence[Skin], device: str | torch.device = "cpu"
 ) -> dict[str, Array]:
-    """Draw plain frontal portraits of neutral, bald faces, and measure them.
+    """Draw plain frontal portraits of neutral, bald faces (B, V, 3), and measure them.
 
-    Parameters
-    ----------
-    head
-        The head model.
-    neutral
-        Framed vertices, (B, V, 3).
-    skins
-        B people's colours.
-    device
-        Where to render.
-
-    Returns
-    -------
-    dict
-        (B,) for each attribute whose source is ``portrait``.
+    Gives (B,) for each attribute whose source is ``portrait``.
     """
     plain = Look(colour=(0.0,) * 3, cloth=(0.2,) * 3, backdrop=(0.3,) * 3, hair=0)
     scenes = [
@@ -400,29 +357,10 @@ _BARE, _SHADE = 0.3, 0.5
 def picture_measures(
     head: HeadModel, vertices: Tensor, scenes: Sequence[Scene], rendered: RenderedScenes
 ) -> dict[str, Array]:
-    """Measure pictures.
+    """Measure N pictures in colour, with their hit record, before blur and noise.
 
-    Parameters
-    ----------
-    head
-        The head model.
-    vertices
-        Framed vertices, (N, V, 3).
-    scenes
-        The N scenes.
-    rendered
-        The N pictures in colour with their hit record, before blur and noise.
-
-    Returns
-    -------
-    dict
-        (N,) for each attribute whose source is ``picture``, but for ``Blurry``; NaN where the
-        picture does not show what is to be measured.
-
-    Raises
-    ------
-    ValueError
-        If the pictures are grey or have no hit record.
+    Gives (N,) for each attribute whose source is ``picture``, but for ``Blurry``; NaN where the
+    picture does not show what is to be measured.
     """
     read = _Readings(head, vertices, scenes, rendered)
     face = read.colour(("forehead", "nose", "cheek"), "skin")
@@ -464,11 +402,6 @@ def sharpness_lost(sharp: NDArray[np.uint8], final: NDArray[np.uint8]) -> Array:
     """Return the share of the fine detail of pictures that degrading them has taken, (N,).
 
     Detail is the mean absolute difference between neighbouring pixels' mean and the pixel.
-
-    Parameters
-    ----------
-    sharp, final
-        The pictures before and after, (N, H, W) or (N, H, W, 3).
     """
 
     def detail(images: NDArray[np.uint8]) -> Array:

@@ -154,15 +154,7 @@ class PieSpec(RenderedSpec):
     # -- number <-> factors -------------------------------------------------------------------
 
     def factors(self, index: ArrayLike) -> Factors:
-        """Return the factors of pictures: numbers, or arrays of the shape of ``index``.
-
-        Raises
-        ------
-        IndexError
-            If a number is not in 0 .. ``len(self) - 1``.
-        TypeError
-            If the numbers are not integers.
-        """
+        """Return the factors of pictures: numbers, or arrays of the shape of ``index``."""
         numbers = _integers("index", index)
         _check_range("picture", numbers, len(self))
         return Factors(*(_plain(place) for place in np.unravel_index(numbers, self.shape)))

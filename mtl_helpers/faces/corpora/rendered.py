@@ -172,13 +172,7 @@ class RenderedSpec:
         return sample_identities(1, self.seed, start=self.first_identity + number)[0]
 
     def identity(self, index: ArrayLike) -> NDArray[np.int64]:
-        """Return the numbers of the identities that pictures show.
-
-        Raises
-        ------
-        IndexError
-            If a picture's number is not in 0 .. ``len(self) - 1``.
-        """
+        """Return the numbers of the identities that pictures show."""
         numbers = np.asarray(index, dtype=np.int64)
         outside = numbers[(numbers < 0) | (numbers >= len(self))]
         if outside.size:

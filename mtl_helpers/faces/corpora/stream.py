@@ -72,13 +72,6 @@ class RenderedStream(IterableDataset[dict[str, Any]]):
     device
         Where to render.
 
-    Raises
-    ------
-    TypeError
-        If the specification is of no known corpus.
-    ValueError
-        If the split is unknown.
-
     Examples
     --------
     >>> from mtl_helpers.faces.corpora.wild import WildSpec

@@ -49,11 +49,6 @@ class Block:
         in it; possibly none. An attribute may hold in several intervals of its own block.
     shares
         The probability of each interval; they sum to 1.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two intervals, or the shares are not positive with sum 1.
     """
 
     name: str
@@ -129,11 +124,6 @@ class TaskGraph:
         The attributes, in the order of the groups.
     latent_correlations : numpy.ndarray
         (B, B), :math:`R`.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown or occurs twice, or the links are so strong that no Gaussian has them.
 
     Note
     ----
@@ -228,23 +218,13 @@ class TaskGraph:
         return correlations
 
     def read_correlations(self, rates: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the correlations of labels that are read off with errors and gaps.
+        """Return the correlations (T, T) of labels that are read off with errors and gaps.
 
-        A label that is sometimes wrong or missing is correlated less than the attribute itself.
-        If what happens to one attribute's label depends on that attribute alone, by how much
-        follows from its rates.
-
-        Parameters
-        ----------
-        rates
-            (T, 2, 2): for attribute t, drawn value w and label l the probability of l given w.
-            What is missing to 1 is unlabelled.
-
-        Returns
-        -------
-        numpy.ndarray
-            (T, T), each over the pictures in which both attributes are labelled; NaN where a label
-            does not vary.
+        A label that is sometimes wrong or missing is correlated less than the attribute itself. If
+        what happens to one attribute's label depends on that attribute alone, by how much follows
+        from its ``rates`` (T, 2, 2): for attribute t, drawn value w and label l the probability of
+        l given w; what is missing to 1 is unlabelled. Correlations are over the pictures in which
+        both attributes are labelled, NaN where a label does not vary.
         """
         share = self.prevalences()
         joint = self.joint_probabilities()
@@ -284,22 +264,10 @@ class TaskGraph:
     # -- drawing ------------------------------------------------------------------------------
 
     def sample(self, seed: int, identity: int, pictures: int) -> NDArray[np.int8]:
-        """Draw the attributes of one person's pictures.
+        """Draw the attributes of one person's pictures: (pictures, T), 0 or 1, as in ``names``.
 
-        Parameters
-        ----------
-        seed
-            The corpus's seed.
-        identity
-            The person's number; with the seed it keys all that is drawn.
-        pictures
-            How many pictures; the first ones are the same however many are asked for.
-
-        Returns
-        -------
-        numpy.ndarray
-            (pictures, T), 0 or 1, in the order of ``names``. Identity-level attributes are the
-            same in all rows.
+        Seed and identity key all that is drawn, so the first pictures are the same however many are
+        asked for. Identity-level attributes are the same in all rows.
         """
         people = sum(block.level == "identity" for block in self.blocks)
         rng = np.random.default_rng([_STREAM, seed, identity])
@@ -558,19 +526,11 @@ _FACE_LINKS: Final = (
 
 @functools.cache
 def face_graph(strength: float = 1.0) -> TaskGraph:
-    """Return the task graph of the ``attributes`` corpus.
+    """Return the task graph of the ``attributes`` corpus, over the attributes of `FACE_GROUPS`.
 
-    Parameters
-    ----------
-    strength
-        Factor on all links: 0 for attributes that are independent but for the exclusions, 1 for
-        the corpus's own graph.
-
-    Returns
-    -------
-    TaskGraph
-        Over the attributes of :data:`FACE_GROUPS`. Blurry is joined to nothing: a method that
-        finds an edge there finds too much.
+    ``strength`` is a factor on all links: 0 for attributes that are independent but for the
+    exclusions, 1 for the corpus's own graph. Blurry is joined to nothing: a method that finds an
+    edge there finds too much.
 
     Note
     ----

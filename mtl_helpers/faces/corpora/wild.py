@@ -189,20 +189,7 @@ class WildCorpus(RenderedCorpus[WildSpec], spec_class=WildSpec):
         return {"id": np.asarray(self.spec.identity(index)), **columns}
 
     def factor(self, name: str, index: ArrayLike | None = None) -> NDArray[np.float32]:
-        """Return a number that was drawn for each picture.
-
-        Parameters
-        ----------
-        name
-            One of :data:`FACTORS`; angles in degrees.
-        index
-            Numbers of pictures; all of them if absent.
-
-        Raises
-        ------
-        ValueError
-            If there is no such factor.
-        """
+        """Return one of :data:`FACTORS` for pictures, for all if no index is given."""
         if name not in FACTORS:
             raise ValueError(f"Unknown factor {name!r}; choose one of: {', '.join(FACTORS)}.")
         numbers = np.arange(len(self)) if index is None else index

@@ -32,11 +32,6 @@ def blur(image: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
         (H, W) or (H, W, 3), uint8.
     sigma
         Standard deviation in pixels; 0 returns the picture as it is.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no picture, or ``sigma`` is negative.
     """
     _check(image)
     _check_amount("sigma", sigma)
@@ -59,11 +54,6 @@ def motion_blur(image: NDArray[np.uint8], length: float, angle_deg: float) -> ND
         Length of the way in pixels; 0 returns the picture as it is.
     angle_deg
         Its direction: 0 is along the rows, 90 along the columns.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no picture, or ``length`` is negative.
     """
     _check(image)
     _check_amount("length", length)
@@ -88,11 +78,6 @@ def sensor_noise(
         Standard deviation in grey levels; 0 returns the picture as it is.
     seed
         Key of the noise: the same key gives the same noise.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no picture, or ``deviation`` is negative.
     """
     _check(image)
     _check_amount("deviation", deviation)
@@ -112,11 +97,6 @@ def jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
         (H, W) or (H, W, 3), uint8.
     quality
         Pillow's scale, 1 (worst) to 95.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no picture, or ``quality`` is out of range.
 
     Note
     ----

@@ -114,11 +114,6 @@ def render_identity(
     Returns
     -------
     RenderedIdentity
-
-    Raises
-    ------
-    ValueError
-        If a camera, shot or expression is unknown, or a size is not positive.
     """
     chosen_cameras = [get_camera(camera) for camera in cameras]
     chosen_shots = [get_shot(shot) for shot in shots]
@@ -234,11 +229,6 @@ def render_vertices(
     -------
     ndarray
         uint8, shape (side, side) or (side, side, 3).
-
-    Raises
-    ------
-    ValueError
-        If the vertices are not those of one face, or the camera or shot is unknown.
     """
     if vertices.shape != head.template.shape:
         raise ValueError(

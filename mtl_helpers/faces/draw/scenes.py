@@ -141,19 +141,8 @@ class SceneRenderer(FaceRenderer):
     def develop_scene(self, linear: wp.array, scene: Scene, channels: int) -> NDArray[np.uint8]:
         """Sum a scene's lights, apply the tone curve, add noise, round to bytes.
 
-        Parameters
-        ----------
-        linear
-            From `shade`, for one camera and the scene's lights.
-        scene
-            Gives the strengths, the exposure and the noise.
-        channels
-            1 for grey (luminance, before the tone curve), 3 for RGB.
-
-        Returns
-        -------
-        ndarray
-            uint8, shape (side * side, channels).
+        ``linear`` is from `shade`, for one camera and the scene's lights; the picture is uint8, of
+        shape (side * side, channels). Grey is the luminance before the tone curve.
         """
         strengths = np.stack(
             [scene.ambient * _tint(scene.ambient_warmth), *(x.strength for x in scene.lights)]
@@ -176,25 +165,8 @@ class SceneRenderer(FaceRenderer):
 def framed_vertices(head: HeadModel, neutral: Tensor, rows: Tensor) -> Tensor:
     """Vertices of one person's faces, framed by the neutral one so that a smile moves no eye.
 
-    Parameters
-    ----------
-    head
-        The head model.
-    neutral
-        Coefficients of the neutral face, shape (K,).
-    rows
-        What each face adds to them, shape (N, K); see
-        `mtl_helpers.faces.model.expression.expression_coefficients`.
-
-    Returns
-    -------
-    Tensor
-        Shape (N, V, 3), in inter-ocular distances.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit the head model.
+    Takes the coefficients of the neutral face (K,) and what each face adds to them (N, K), and
+    gives (N, V, 3), in inter-ocular distances.
 
     Note
     ----
@@ -226,37 +198,11 @@ def render_scenes(
     supersample: int = 2,
     record: bool = False,
 ) -> RenderedScenes:
-    """Draw pictures that each have a face and a scene of their own.
+    """Draw N pictures that each depend on a face and a scene of their own, and on nothing else.
 
-    Parameters
-    ----------
-    head
-        The head model.
-    vertices
-        Framed faces, shape (N, V, 3), in inter-ocular distances; see `framed_vertices`.
-    scenes
-        N scenes.
-    side
-        Pixels a side.
-    channels
-        1 for grey, 3 for RGB.
-    device
-        ``"cpu"`` or ``"cuda"``: the same kernels, equal up to rounding.
-    supersample
-        Samples a pixel in each direction.
-    record
-        Whether to return the hit record, 24 bytes a sample.
-
-    Returns
-    -------
-    RenderedScenes
-        A picture depends on its own face and scene and on nothing else.
-
-    Raises
-    ------
-    ValueError
-        If the faces are not as many as the scenes or not those of the head model, or a size is
-        out of range.
+    ``vertices`` are framed faces (N, V, 3), see `framed_vertices`; the other parameters are those
+    of `mtl_helpers.faces.draw.render.render_identity`. With ``record`` the pictures come with their
+    hit record, 24 bytes per sample.
     """
     if len(vertices) != len(scenes) or vertices.shape[1:] != head.template.shape:
         raise ValueError(

@@ -49,11 +49,6 @@ class Sight:
         Distance from the camera in inter-ocular distances, (S, S), infinite on the backdrop.
     normal
         Unit normals in the camera's axes (right, down, forward), (S, S, 3), zero on the backdrop.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not agree.
     """
 
     image: NDArray[np.uint8]
@@ -93,11 +88,6 @@ def draw(style: str, sight: Sight, side: int, key: Sequence[int]) -> NDArray[np.
     -------
     ndarray
         (side, side, 3) uint8, the same for the same arguments.
-
-    Raises
-    ------
-    ValueError
-        If there is no such style, or the samples are no whole multiple of the side.
     """
     if style not in _STYLES:
         raise ValueError(

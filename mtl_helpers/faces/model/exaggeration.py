@@ -123,19 +123,9 @@ def _mean(*phenotype: tuple[str, float]) -> Tensor:
 
 
 def region_factors(amount: float | Mapping[str, float], elsewhere: float = 1.0) -> dict[str, float]:
-    """Return the factor ``a`` of every region.
+    """Return the factor ``a`` of every region: one for the whole face, or some by name.
 
-    Parameters
-    ----------
-    amount
-        One factor for the whole face, or factors by name of :data:`REGIONS`.
-    elsewhere
-        The factor of the regions that ``amount`` leaves out.
-
-    Raises
-    ------
-    ValueError
-        If a region is unknown, or a factor is not a number of at least 0.
+    ``elsewhere`` is the factor of the regions that ``amount`` leaves out.
     """
     if isinstance(amount, Mapping):
         unknown = sorted(set(amount) - set(REGIONS))
@@ -186,11 +176,6 @@ def exaggerate(
     Tensor
         (K,) float32 on the CPU. Add an expression to it as to an identity's coefficients.
 
-    Raises
-    ------
-    ValueError
-        If a region is unknown or a factor is not a number of at least 0.
-
     Note
     ----
     Muscle and weight are not part of the mean: a heavy face becomes heavier. Identities draw
@@ -213,18 +198,9 @@ def exaggerate(
 def exaggerate_colours(identity: Identity, amount: float) -> Identity:
     """Return an identity whose brows, lips and redness are exaggerated, clipped to their ranges.
 
-    Parameters
-    ----------
-    identity
-        Who is exaggerated. Shape, iris and the lightness of the skin stay: a caricature does not
-        paint anybody lighter or darker.
-    amount
-        The factor ``a`` on the difference from the mean colours of the same gender.
-
-    Raises
-    ------
-    ValueError
-        If the factor is not a number of at least 0.
+    ``amount`` is the factor ``a`` on the difference from the mean colours of the same gender.
+    Shape, iris and the lightness of the skin stay: a caricature does not paint anybody lighter or
+    darker.
     """
     factor = region_factors(amount)["brows"]
     changed = {}

@@ -83,13 +83,7 @@ def _check(name: str) -> None:
 
 
 def expression_actions(name: str) -> dict[str, float]:
-    """Return the usual strength of each facial action (ARKit's names) of an expression.
-
-    Raises
-    ------
-    ValueError
-        If there is no such expression.
-    """
+    """Return the usual strength of each facial action (ARKit's names) of an expression."""
     _check(name)
     sided = {
         f"{action}{side}": value
@@ -119,11 +113,6 @@ def expression_coefficients(
     Tensor
         (K,) float32 on the CPU, zero but for facial actions, each within [0, 1]. Add it to an
         identity's coefficients.
-
-    Raises
-    ------
-    ValueError
-        If there is no such expression.
     """
     _check(name)
     row = torch.zeros(len(load_asset()["coefficient_names"]))

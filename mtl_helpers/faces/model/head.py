@@ -33,25 +33,12 @@ _FIRST_AGE = 1 / 3
 
 @functools.cache
 def load_asset(path: Path | None = None) -> Mapping[str, NDArray[np.generic]]:
-    """Read the arrays of the head asset.
+    """Read the arrays of the head asset, the shipped one if no path is given.
 
-    Parameters
-    ----------
-    path
-        The asset; the shipped one when omitted.
-
-    Returns
-    -------
-    Mapping[str, numpy.ndarray]
-        ``template`` (V, 3) float32, ``basis`` (K, V, 3) float16, ``faces`` (F, 3) int32,
-        ``coefficient_names`` (K,), ``face_segments`` (F,) uint8, ``segment_names`` (S,),
-        ``base_ids`` and ``mirror`` (V,) int32, and vertex masks ``mask_lips``, ``mask_eyelids``,
-        ``mask_ears``, ``mask_scalp`` (V,) uint8, 255 meaning wholly inside.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no file at ``path``.
+    ``template`` (V, 3) float32, ``basis`` (K, V, 3) float16, ``faces`` (F, 3) int32,
+    ``coefficient_names`` (K,), ``face_segments`` (F,) uint8, ``segment_names`` (S,), ``base_ids``
+    and ``mirror`` (V,) int32, and vertex masks ``mask_lips``, ``mask_eyelids``, ``mask_ears``,
+    ``mask_scalp`` (V,) uint8, 255 meaning wholly inside.
     """
     if path is None:
         with resources.as_file(
@@ -148,13 +135,7 @@ class HeadModel(nn.Module):
         return tuple(n[6:] for n in self.coefficient_names if n.startswith("shape:"))
 
     def index(self, name: str) -> int:
-        """Return the place of a coefficient by its full name, such as ``action:jawOpen``.
-
-        Raises
-        ------
-        ValueError
-            If the model has no coefficient of that name.
-        """
+        """Return the place of a coefficient by its full name, such as ``action:jawOpen``."""
         if name not in self._index:
             raise ValueError(
                 f"expected a coefficient of the head model, found {name!r}; "
@@ -167,23 +148,7 @@ class HeadModel(nn.Module):
         return self.get_buffer(f"mask_{name}")
 
     def forward(self, coefficients: Tensor) -> Tensor:
-        """Return the vertices of faces.
-
-        Parameters
-        ----------
-        coefficients
-            (B, K), in the order of ``coefficient_names``.
-
-        Returns
-        -------
-        Tensor
-            (B, V, 3), metres; gradients flow to the coefficients.
-
-        Raises
-        ------
-        ValueError
-            If the shape is not (B, K).
-        """
+        """Return the vertices (B, V, 3) of faces, in metres, from coefficients (B, K)."""
         count = len(self.coefficient_names)
         if coefficients.dim() != 2 or coefficients.shape[1] != count:
             raise ValueError(
@@ -212,11 +177,6 @@ class HeadModel(nn.Module):
         Tensor
             (B, 72), in the order of ``coefficient_names``.
 
-        Raises
-        ------
-        ValueError
-            If a name is unknown or the tensor has another shape.
-
         Note
         ----
         anny's scheme, written anew (``anny.models.phenotype.phenotype_blendshape_weights``).
@@ -244,27 +204,11 @@ class HeadModel(nn.Module):
         actions: Mapping[str, float] | None = None,
         shapes: Mapping[str, float] | None = None,
     ) -> Tensor:
-        """Return one face's coefficients from named numbers.
+        """Return one face's coefficients (K,) from named numbers.
 
-        Parameters
-        ----------
-        phenotypes
-            As in :meth:`phenotype_coefficients`.
-        changes
-            Signed local changes by name of ``change_names``, about -1 to 1; a negative value uses
-            the opposite target.
-        actions, shapes
-            Numbers by name of ``action_names`` and ``shape_names``, 0 to 1.
-
-        Returns
-        -------
-        Tensor
-            (K,), on the model's device.
-
-        Raises
-        ------
-        ValueError
-            If a name is unknown.
+        ``phenotypes`` are as in :meth:`phenotype_coefficients`; ``changes`` are signed local
+        changes, about -1 to 1, of which a negative one uses the opposite target; ``actions`` and
+        ``shapes`` run from 0 to 1.
         """
         row = self.template.new_zeros(len(self.coefficient_names))
         phenotype = self.phenotype_coefficients(phenotypes or {})[0]

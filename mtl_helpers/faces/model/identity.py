@@ -221,25 +221,8 @@ def varied_change_count() -> int:
 def sample_identities(n: int, seed: int, start: int = 0) -> IdentityBatch:
     """Draw identities ``start`` to ``start + n - 1`` of a seed.
 
-    Parameters
-    ----------
-    n
-        How many, at least 1.
-    seed
-        The population, a number from 0.
-    start
-        The first identity's number, from 0.
-
-    Returns
-    -------
-    IdentityBatch
-        Identity ``i`` is the same whatever ``n`` and ``start`` are, for each has a generator keyed
-        by the seed and its own number.
-
-    Raises
-    ------
-    ValueError
-        If ``n`` is below 1, or ``seed`` or ``start`` below 0.
+    Identity ``i`` is the same whatever ``n`` and ``start`` are, for each has a generator keyed by
+    the seed and its own number.
     """
     if n < 1 or seed < 0 or start < 0:
         raise ValueError(
@@ -289,19 +272,10 @@ def _draw_phenotype(rng: np.random.Generator) -> dict[str, float]:
 
 
 def expected_coefficients(phenotype: Mapping[str, float]) -> Tensor:
-    """Return the mean shape of all identities of one gender, age and ancestry.
+    """Return the mean shape (K,) of all identities of one gender, age and ancestry.
 
-    Parameters
-    ----------
-    phenotype
-        Numbers of :data:`mtl_helpers.faces.model.head.PHENOTYPES`. Gender, age and ancestry are
-        kept; muscle and weight, which are personal, are averaged over like everything else.
-
-    Returns
-    -------
-    Tensor
-        (K,) float32 on the CPU: the expectation of ``Identity.coefficients``. Vertices are
-        linear in coefficients, so the mean coefficients give the mean face.
+    Muscle and weight, which are personal, are averaged over like everything else. Vertices are
+    linear in coefficients, so the mean coefficients give the mean face.
     """
     head = _head()
     row = torch.zeros(len(head.coefficient_names))

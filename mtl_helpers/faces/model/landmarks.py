@@ -152,25 +152,7 @@ MIRROR_51: Final[NDArray[np.int64]] = _mirror_51()
 
 
 def landmarks(vertices: Tensor, which: int = 51) -> Tensor:
-    """Return landmarks of faces.
-
-    Parameters
-    ----------
-    vertices
-        (B, V, 3), in any units.
-    which
-        51, 17 or 5.
-
-    Returns
-    -------
-    Tensor
-        (B, which, 3), differentiable.
-
-    Raises
-    ------
-    ValueError
-        If there is no such set.
-    """
+    """Return 51, 17 or 5 landmarks (B, which, 3) of faces (B, V, 3); differentiable."""
     if which == 5:
         return five_points(landmarks(vertices))
     if which not in (51, 17):
@@ -180,22 +162,9 @@ def landmarks(vertices: Tensor, which: int = 51) -> Tensor:
 
 
 def five_points(points: Tensor) -> Tensor:
-    """Return the 5-point set from the 51-point set, in space or in a picture.
+    """Return the 5-point set (..., 5, D) from the 51-point set, in space or in a picture.
 
-    Parameters
-    ----------
-    points
-        (..., 51, D).
-
-    Returns
-    -------
-    Tensor
-        (..., 5, D): the mean of each eye's contour, the nose tip, the mouth corners.
-
-    Raises
-    ------
-    ValueError
-        If there are not 51 points.
+    These are the mean of each eye's contour, the nose tip and the mouth corners.
     """
     if points.dim() < 2 or points.shape[-2] != len(LANDMARKS_51):
         raise ValueError(
@@ -253,18 +222,13 @@ class Framing:
 
 
 def framing(neutral: Tensor) -> Framing:
-    """Return the framing of faces, from their neutral vertices.
+    """Return the framing of faces, from their neutral vertices (B, V, 3).
 
     The unit is the inter-ocular distance, for head size gives gender and age away otherwise. The
     origin lies in the mid plane, half way between the height of the eyes and that of the mouth
     corners, :data:`TURNING_AXIS_DEPTH` behind the eye centres, so that a turn about the vertical
-    through the origin is a turn of the head on its neck.
-
-    Parameters
-    ----------
-    neutral
-        (B, V, 3), vertices without expression. Use the result for all expressions of the same
-        identity, or opening the mouth would move the picture.
+    through the origin is a turn of the head on its neck. Use the result for all expressions of the
+    same identity, or opening the mouth would move the picture.
     """
     corners = [_RIGHT_UPPER_LIP[0], *_mirrored(_RIGHT_UPPER_LIP[:1])]
     eyes = eye_centres(neutral).mean(1)  # (B, 3)
@@ -276,18 +240,5 @@ def framing(neutral: Tensor) -> Framing:
 
 
 def normalise_framing(vertices: Tensor, neutral: Tensor | None = None) -> Tensor:
-    """Return vertices with the inter-ocular distance 1 and the origin on the turning axis.
-
-    Parameters
-    ----------
-    vertices
-        (B, V, 3).
-    neutral
-        (B, V, 3), the same identities without expression; ``vertices`` themselves when omitted.
-
-    Returns
-    -------
-    Tensor
-        (B, V, 3), in inter-ocular distances. See :func:`framing`.
-    """
+    """Return vertices (B, V, 3) in the :func:`framing` of ``neutral``, their own if absent."""
     return framing(vertices if neutral is None else neutral).apply(vertices)

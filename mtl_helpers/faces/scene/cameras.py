@@ -128,13 +128,7 @@ YAW_CLASSES: tuple[int, ...] = tuple(_YAWS)
 
 
 def get_camera(camera: str | Camera) -> Camera:
-    """Look a camera up by its Multi-PIE name; a `Camera` passes through.
-
-    Raises
-    ------
-    ValueError
-        If the name is not one of the fifteen.
-    """
+    """Look a camera up by its Multi-PIE name; a `Camera` passes through."""
     if isinstance(camera, Camera):
         return camera
     try:
@@ -162,11 +156,6 @@ def project(points: Tensor, camera: str | Camera, side: int) -> Tensor:
     Tensor
         Pixel coordinates, shape (..., 2): x to the right, y down, the first pixel's centre at
         (0.5, 0.5). Differentiable with respect to ``points``.
-
-    Raises
-    ------
-    ValueError
-        If the camera is unknown.
     """
     camera = get_camera(camera)
     view = to_camera(points, camera)  # (..., 3)

@@ -94,13 +94,7 @@ GALLERY_EXPRESSION = "neutral"
 
 
 def get_shot(shot: int | Shot) -> Shot:
-    """Look a shot up by its Multi-PIE number; a `Shot` passes through.
-
-    Raises
-    ------
-    ValueError
-        If the number is not 0 to 19.
-    """
+    """Look a shot up by its Multi-PIE number; a `Shot` passes through."""
     if isinstance(shot, Shot):
         return shot
     if isinstance(shot, bool) or int(shot) != shot or not 0 <= shot < len(PIE_SHOTS):

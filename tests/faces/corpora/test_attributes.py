@@ -75,7 +75,7 @@ def starve(corpus, **starved):
     return AttributesCorpus(spec, corpus.store)
 
 
-def test_starved_attributes_keep_so_many_training_labels_and_all_others(tiny_attributes):
+def test_starved_attributes_keep_so_many_training_labels(tiny_attributes):
     everything = np.arange(len(tiny_attributes))
     full = tiny_attributes.attributes(everything)
     starved = starve(tiny_attributes, Eyeglasses=20, Male=0)
@@ -261,7 +261,7 @@ def masked_correlation(labels, i, j):
     return np.corrcoef(a, b)[0, 1] if a.std() and b.std() else np.nan
 
 
-def test_correlations_of_labels_lie_within_sampling_error_of_the_attenuated_graph(tiny_attributes):
+def test_label_correlations_are_those_of_the_attenuated_graph(tiny_attributes):
     spec = tiny_attributes.spec
     everything = np.arange(len(spec))
     labels, drawn = tiny_attributes.attributes(everything), tiny_attributes.drawn(everything)

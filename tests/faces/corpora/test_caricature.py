@@ -73,7 +73,7 @@ def test_labels_agree_with_a_naive_loop():
     assert SMOKE.labels(np.array([[0, 5], [9, 2]]))["id"].shape == (2, 2)
 
 
-def test_laptop_has_the_people_of_webcaricature_and_the_pictures_of_cavi():
+def test_laptop_has_people_and_pictures_of_the_benchmarks():
     assert LAPTOP.identities == 252
     assert 10 <= LAPTOP.photos <= 15
     assert 10 <= LAPTOP.caricatures <= 15
@@ -229,7 +229,7 @@ def test_arrays_have_the_promised_shapes_and_types(tiny):
     np.testing.assert_array_equal(again.images, tiny.images)
 
 
-def test_a_part_is_the_same_in_another_process_and_another_corpus(tiny):
+def test_a_part_is_the_same_in_another_process_and_corpus(tiny):
     program = (
         "import hashlib, json, sys\n"
         "from mtl_helpers.faces.corpora.caricature import CaricatureSpec\n"
@@ -304,7 +304,7 @@ def test_photographs_are_not_exaggerated_and_caricatures_are(tiny):
         assert most in (2, 3, len(REGIONS))
 
 
-def test_caricatures_of_the_corpus_are_nearest_in_direction_to_their_own_identity(tiny):
+def test_caricatures_are_nearest_to_their_own_identity(tiny):
     crowd = sample_identities(300, TINY.seed, start=FIRST_IDENTITY)
 
     def deviation(place, shape):

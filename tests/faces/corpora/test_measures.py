@@ -147,7 +147,7 @@ def test_a_shape_measure_follows_its_part_of_the_face(head, name, change):
     assert found["Male"][1] == pytest.approx(found["Male"][0], abs=0.1)
 
 
-def test_gender_and_age_are_read_off_shapes_with_all_else_varying(head):
+def test_gender_and_age_are_read_off_shapes(head):
     people = sample_identities(120, seed=4)
     found = shape_measures(head, normalise_framing(head(people.coefficients)))
     gender, age = people.phenotypes[:, 0], people.phenotypes[:, 1]

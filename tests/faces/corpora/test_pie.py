@@ -124,7 +124,7 @@ def test_unknown_split_is_refused():
         SMALL.split("dev")
 
 
-def test_gallery_is_one_frontal_neutral_picture_an_identity_and_probes_the_rest():
+def test_gallery_is_one_frontal_neutral_picture_per_identity():
     expected = [
         number
         for number, (identity, camera, shot, expression) in enumerate(rows(SMALL))
@@ -214,7 +214,7 @@ def test_impossible_specification_is_refused(change, message):
         dataclasses.replace(SMALL, **change)
 
 
-def test_corpus_without_identities_is_refused_but_one_split_may_be_empty():
+def test_one_split_may_be_empty_but_not_all():
     nobody = {"train_identities": 0, "validation_identities": 0}
     assert len(dataclasses.replace(SMALL, **nobody).split("train")) == 0
     with pytest.raises(ValueError, match="at least one identity"):

@@ -87,7 +87,7 @@ def test_a_split_is_streamed_alone(cached):
         assert len(stream) == len(numbers)
 
 
-def test_shuffling_changes_the_order_with_the_epoch_and_nothing_else(cached):
+def test_shuffling_changes_only_the_order_with_the_epoch(cached):
     stream = RenderedStream(cached.spec, shuffle=True, seed=4)
     first = [sample["index"] for sample in stream]
     again = [sample["index"] for sample in stream]

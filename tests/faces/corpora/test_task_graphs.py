@@ -85,7 +85,7 @@ def test_two_medians_have_the_correlation_of_sheppard():
     assert graph.correlations()[0, 1] == pytest.approx(2 * np.arcsin(0.6) / np.pi, abs=1e-12)
 
 
-def test_an_attribute_hidden_by_an_independent_one_loses_its_share():
+def test_a_hidden_attribute_loses_its_share():
     blocks = [yes_or_no("bald", "picture", 0.2), yes_or_no("dark", "picture", 0.5)]
     graph = TaskGraph(blocks, [], hidden={"bald": ["dark"]})
     np.testing.assert_allclose(graph.joint_probabilities(), [[0.2, 0.0], [0.0, 0.4]], atol=1e-12)
@@ -116,7 +116,7 @@ def test_marginals_do_not_depend_on_the_strength(graph):
         )
 
 
-def test_without_strength_only_what_excludes_or_hides_is_correlated():
+def test_without_strength_only_exclusions_correlate():
     graph = face_graph(0.0)
     block = {name: b.name for b in graph.blocks for name in b.attributes}
     hair = {"hair colour", "crown"}
@@ -141,7 +141,7 @@ def test_links_have_the_sign_that_they_state(graph):
 # -- the graph ----------------------------------------------------------------------------------
 
 
-def test_exclusions_are_exactly_the_pairs_without_joint_probability(graph):
+def test_exclusions_are_the_pairs_that_never_occur_together(graph):
     listed = {frozenset(pair) for pair in graph.exclusions()}
     assert listed == {frozenset(pair) for pair in EXCLUDING}
     joint = graph.joint_probabilities()
@@ -237,7 +237,7 @@ def test_symmetric_errors_shrink_a_correlation_by_their_square():
     assert graph.read_correlations(rates)[0, 1] == pytest.approx(expected)
 
 
-def test_read_correlations_are_those_of_labels_read_in_a_simulation(graph):
+def test_read_correlations_are_those_of_a_simulation(graph):
     rng = np.random.default_rng(3)
     values = simulate(graph, 100_000, seed=2)
     rates = np.empty((len(graph), 2, 2))

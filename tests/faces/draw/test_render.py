@@ -87,9 +87,7 @@ def linear_buffers(
     return renderer.shade(hits, skin, directions, renderer.bake(directions)).numpy()
 
 
-def test_one_light_at_a_time_sums_to_all_lights_before_the_tone_curve(
-    renderer: FaceRenderer, plain_face: torch.Tensor
-) -> None:
+def test_lights_sum_before_the_tone_curve(renderer: FaceRenderer, plain_face: torch.Tensor) -> None:
     renderer.set_face(plain_face)
     skin = dataclasses.replace(PLAIN, gloss=0.1)
     together = linear_buffers(renderer, skin, [3, 7, 16], ["05_1", "19_1"], 24)
@@ -140,7 +138,7 @@ def test_cast_shadows_equal_a_loop_over_all_triangles(
     assert not lit[: len(normals)][normals @ direction <= 0].any()
 
 
-def test_smooth_normals_are_the_mean_of_the_triangles_around_weighted_by_area(
+def test_smooth_normals_are_means_weighted_by_area(
     renderer: FaceRenderer, head: HeadModel, plain_face: torch.Tensor
 ) -> None:
     renderer.set_face(plain_face)
@@ -191,7 +189,7 @@ def numpy_positive(numbers: NDArray[np.int32]) -> NDArray[np.int32]:
     return numbers[numbers >= 0]
 
 
-def test_depth_and_normals_of_the_hits_are_those_of_the_triangles(
+def test_depth_and_normals_of_hits_are_those_of_triangles(
     renderer: FaceRenderer, head: HeadModel, plain_face: torch.Tensor
 ) -> None:
     side, camera = 120, get_camera("04_1")
@@ -220,7 +218,7 @@ def test_depth_and_normals_of_the_hits_are_those_of_the_triangles(
 
 
 @pytest.mark.parametrize("camera", ["05_1", "04_1", "24_0", "09_0", "19_1"])
-def test_landmark_visibility_agrees_with_rays_and_with_the_depth_buffer(
+def test_landmark_visibility_agrees_with_rays_and_depth_buffer(
     renderer: FaceRenderer, head: HeadModel, plain_face: torch.Tensor, camera: str
 ) -> None:
     side, chosen = 700, get_camera(camera)
@@ -247,7 +245,7 @@ def test_landmark_visibility_agrees_with_rays_and_with_the_depth_buffer(
     assert np.mean(seen == np.array(by_depth)) > 0.85
 
 
-def test_frontal_faces_show_nearly_all_landmarks_and_profiles_about_half(
+def test_frontal_faces_show_all_landmarks_profiles_half(
     head: HeadModel, identity: Identity
 ) -> None:
     rendered = render_identity(
@@ -355,9 +353,7 @@ print(hashlib.sha256(rendered.images.tobytes()).hexdigest())
 """
 
 
-def test_another_process_draws_the_same_bytes_and_prints_nothing_else(
-    head: HeadModel, identity: Identity
-) -> None:
+def test_another_process_draws_the_same_bytes_silently(head: HeadModel, identity: Identity) -> None:
     here = render_identity(
         head, identity, cameras=["05_1", "20_0"], shots=[0, 4],
         expressions=["neutral", "disgust"], side=24,
@@ -399,7 +395,7 @@ def test_shots_without_flash_differ_only_by_the_sensor_s_noise(
     assert abs(grain.mean()) < 0.1
 
 
-def test_hair_changes_from_picture_to_picture_and_the_skin_does_not(
+def test_hair_changes_between_pictures_and_skin_does_not(
     renderer: FaceRenderer, plain_face: torch.Tensor, identity: Identity
 ) -> None:
     renderer.set_face(plain_face)
@@ -421,7 +417,7 @@ def test_hair_changes_from_picture_to_picture_and_the_skin_does_not(
     assert np.abs(linear[1:, ever_hair] - linear[0, ever_hair]).mean() > 0.02
 
 
-def test_the_nostrils_get_less_of_the_room_s_light_than_the_forehead(
+def test_nostrils_get_less_of_the_room_s_light(
     renderer: FaceRenderer, plain_face: torch.Tensor
 ) -> None:
     renderer.set_face(plain_face)

@@ -67,7 +67,7 @@ def test_outline_is_a_visible_line_at_any_side(style, side):
 
 
 @pytest.mark.parametrize(("side", "least", "most"), [(48, 0.7, 2.5), (256, 2.5, 10.0)])
-def test_line_width_is_near_a_pixel_when_small_and_grows_with_the_side(side, least, most):
+def test_line_width_grows_with_the_side(side, least, most):
     dark = darkness(draw("line", ball(side), side, (0, 1)))
     row = dark[int(0.6 * side)]
     left = row[: side // 3]  # the lit side's outline and nothing else

@@ -71,7 +71,7 @@ def middle(record: HitRecord, material: int) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_a_part_is_in_the_picture_when_the_look_asks_for_it_and_only_then(
+def test_a_part_is_in_the_picture_only_when_asked_for(
     renderer: FaceRenderer, face: torch.Tensor, name: str
 ) -> None:
     wish, material = PARTS[name]
@@ -85,7 +85,7 @@ def test_everybody_has_lashes(renderer: FaceRenderer, face: torch.Tensor) -> Non
 
 
 @pytest.mark.parametrize("style", GEOMETRIC_HAIR)
-def test_hair_of_a_shape_of_its_own_changes_the_outline_of_the_head(
+def test_hair_with_a_shape_changes_the_outline_of_the_head(
     renderer: FaceRenderer, face: torch.Tensor, style: str
 ) -> None:
     bald = seen(renderer, face, PLAIN)
@@ -97,7 +97,7 @@ def test_hair_of_a_shape_of_its_own_changes_the_outline_of_the_head(
     assert grown.sum() > 20
 
 
-def test_clear_lenses_leave_the_eyes_to_be_seen_and_dark_ones_hide_them(
+def test_clear_lenses_show_the_eyes_and_dark_ones_hide_them(
     renderer: FaceRenderer, face: torch.Tensor
 ) -> None:
     eyes = LANDMARKS_51[19:31]
@@ -111,7 +111,7 @@ def test_clear_lenses_leave_the_eyes_to_be_seen_and_dark_ones_hide_them(
     assert visible[0.9].mean() < 0.2
 
 
-def test_a_low_fringe_hides_landmarks_of_the_brows_and_none_of_the_mouth(
+def test_a_low_fringe_hides_brow_landmarks_but_no_mouth_ones(
     renderer: FaceRenderer, face: torch.Tensor
 ) -> None:
     renderer.set_face(face)
@@ -127,7 +127,7 @@ def test_a_low_fringe_hides_landmarks_of_the_brows_and_none_of_the_mouth(
     np.testing.assert_array_equal(found["fringe"][mouth], found["bald"][mouth])
 
 
-def test_long_hair_leaves_a_frontal_face_s_eyes_nose_and_mouth_free(
+def test_long_hair_leaves_eyes_nose_and_mouth_free(
     renderer: FaceRenderer, face: torch.Tensor
 ) -> None:
     renderer.set_face(face)
@@ -200,7 +200,7 @@ def test_roll_turns_parts_with_the_head(renderer: FaceRenderer, face: torch.Tens
     assert turn == pytest.approx(30.0, abs=4.0)
 
 
-def test_hair_and_hats_cast_shadows_where_the_look_is_known_before(
+def test_hair_and_hats_of_a_known_look_cast_shadows(
     renderer: FaceRenderer, face: torch.Tensor
 ) -> None:
     look = replace(PLAIN, hat=3)

@@ -95,9 +95,7 @@ def test_a_factor_of_one_gives_back_the_identity_to_the_bit():
 
 
 @pytest.mark.parametrize("amount", [1.5, 2.2, 3.0])
-def test_caricature_is_nearer_in_direction_to_its_own_identity_than_to_any_other(
-    deviations, amount
-):
+def test_caricature_is_nearest_in_direction_to_its_own_identity(deviations, amount):
     drawn = torch.stack(
         [deviation(place, exaggerate(PEOPLE[place], amount)) for place in range(len(PEOPLE))]
     )
@@ -233,7 +231,7 @@ def test_unknown_regions_are_refused():
         region_factors({"hat": 2.0, "beard": 2.0, "nose": 1.0})
 
 
-def test_distinctness_is_the_usual_deviation_in_units_of_the_spread(deviations):
+def test_distinctness_is_the_deviation_in_units_of_the_spread(deviations):
     apart = deviations.numpy()
     spread = apart.std(axis=0)
     found = np.array([distinctness(PEOPLE[place]) for place in range(len(PEOPLE))])
@@ -249,7 +247,7 @@ def test_distinctness_is_the_usual_deviation_in_units_of_the_spread(deviations):
 # -- colours ------------------------------------------------------------------------------------
 
 
-def test_colours_move_away_from_the_mean_but_skin_is_never_lighter_or_darker():
+def test_colours_move_from_the_mean_but_skin_keeps_its_lightness():
     dense = dataclasses.replace(
         PEOPLE[1], brow_thickness=1.3, brow_density=0.9, lip_redness=0.2, skin_redness=0.5
     )

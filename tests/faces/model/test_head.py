@@ -144,9 +144,7 @@ def naive_phenotype(values: dict[str, float]) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_phenotype_coefficients_are_products_of_interpolation_weights(
-    head: HeadModel, seed: int
-) -> None:
+def test_phenotype_coefficients_are_products_of_weights(head: HeadModel, seed: int) -> None:
     generator = np.random.default_rng(seed)
     values = dict(zip(PHENOTYPES, generator.random(7).tolist(), strict=True))
     expected = naive_phenotype(values)

@@ -43,7 +43,7 @@ def rows(batch: IdentityBatch, start: int, stop: int) -> IdentityBatch:
     )
 
 
-def test_identity_does_not_depend_on_how_many_are_drawn_or_from_where(
+def test_identity_does_not_depend_on_who_else_is_drawn(
     people: IdentityBatch,
 ) -> None:
     assert_same(sample_identities(3, seed=11), rows(people, 0, 3))
@@ -64,7 +64,7 @@ def test_seeds_and_numbers_give_different_people(people: IdentityBatch) -> None:
     assert len(np.unique(people.skin_tone)) == len(people)
 
 
-def test_first_identity_of_seed_zero_is_the_one_that_published_corpora_hold() -> None:
+def test_first_identity_is_that_of_published_corpora() -> None:
     person = sample_identities(1, seed=0)[0]
     expected = {
         "gender": 0.7092073139189106,

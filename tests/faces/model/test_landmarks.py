@@ -180,7 +180,7 @@ def test_eyeballs_mirror_each_other(head: HeadModel) -> None:
     assert torch.equal(mates, torch.as_tensor(LEFT_EYEBALL))
 
 
-def test_framing_sets_the_interocular_distance_of_every_identity_to_one(
+def test_framing_sets_every_interocular_distance_to_one(
     faces: torch.Tensor,
 ) -> None:
     raw = interocular_distance(faces)
@@ -207,7 +207,7 @@ def test_framing_forgets_size_and_place(faces: torch.Tensor) -> None:
     )
 
 
-def test_framing_by_the_neutral_face_does_not_follow_the_expression(head: HeadModel) -> None:
+def test_framing_by_the_neutral_face_ignores_the_expression(head: HeadModel) -> None:
     neutral = plain_face(head)
     scream = plain_face(head, jawOpen=1.0)
     framed = normalise_framing(scream, neutral)

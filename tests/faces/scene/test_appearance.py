@@ -78,8 +78,8 @@ def draw_linear(
     none = np.zeros((0, 3))
     linear = renderer.shade(hits, skin, none, renderer.bake(none)).numpy()
     triangle = record.triangle[0]
-    corners = renderer._faces.numpy()[np.maximum(triangle, 0)]
-    places = renderer._places.numpy()[corners].mean(2)  # (S, S, 3)
+    corners = renderer.figure.surfaces.faces.numpy()[np.maximum(triangle, 0)]
+    places = renderer.figure.surfaces.places.numpy()[corners].mean(2)  # (S, S, 3)
     places[triangle < 0] = np.nan
     return linear.reshape(side, side, 3), record.material[0], places
 
@@ -99,7 +99,7 @@ REGIONS: dict[str, tuple[dict[str, Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", REGIONS)
-def test_makeup_and_beards_change_their_own_region_and_nothing_else(
+def test_makeup_and_beards_change_only_their_own_region(
     renderer: FaceRenderer, person: Identity, name: str
 ) -> None:
     changes, region = REGIONS[name]
@@ -142,7 +142,7 @@ def test_scene_and_wall_change_the_backdrop_alone(renderer: FaceRenderer, person
     assert np.ptp(pictures[0][wall], axis=0).max() < 0.2 * 0.3 + 1e-6
 
 
-def test_a_receding_hairline_uncovers_the_forehead_and_a_bald_head_has_no_hair(
+def test_a_receding_hairline_uncovers_the_forehead(
     renderer: FaceRenderer, person: Identity
 ) -> None:
     skin = skin_of(person)
@@ -216,7 +216,7 @@ def paint_points(
 
 
 @pytest.mark.parametrize("detail", [20.0, 300.0])
-def test_paint_is_a_reflectance_at_every_place_for_every_material(detail: float) -> None:
+def test_paint_is_a_reflectance_for_every_material(detail: float) -> None:
     rng = np.random.default_rng(8)
     count, kinds = 20000, len(MATERIAL_NAMES)
     places = rng.uniform([-1.5, -0.8, -2.0], [1.5, 2.7, 2.0], (count, 3)).astype(np.float32)
@@ -338,7 +338,7 @@ def test_looks_stay_within_their_ranges() -> None:
         assert 0 < look.top < 0.4
 
 
-def test_a_studio_has_plain_walls_no_hats_and_clear_glasses_at_their_rate() -> None:
+def test_a_studio_has_plain_walls_no_hats_and_clear_glasses() -> None:
     looks = [look for g in (0.1, 0.9) for row in many_looks(g, 0.3) for look in row]
     assert all(look.scene == look.hat == look.necklace == look.necktie == 0 for look in looks)
     assert all(look.lens == 0 for look in looks)

@@ -70,7 +70,7 @@ def test_the_order_and_the_labels_are_multi_pie_s() -> None:
     assert all(c.yaw_deg == c.label_deg for c in PIE_CAMERAS.values())
 
 
-def test_a_positive_yaw_stands_on_the_subject_s_left_and_turns_the_nose_to_picture_left() -> None:
+def test_a_positive_yaw_turns_the_nose_to_the_picture_s_left() -> None:
     nose, back = torch.tensor([0.0, -2.0, 0.0]), torch.tensor([0.0, 1.0, 0.0])
     for camera in PIE_CAMERAS.values():
         across = float(project(nose, camera, 48)[0] - project(back, camera, 48)[0])
@@ -114,7 +114,7 @@ def test_a_field_twice_as_wide_halves_the_picture() -> None:
     torch.testing.assert_close(2 * wide, near)
 
 
-def test_a_camera_has_its_own_target_in_the_middle_at_its_distance() -> None:
+def test_a_camera_has_its_target_in_the_middle() -> None:
     camera = Camera("own", -50.0, 20.0, -45, roll_deg=12.0, target=(0.2, -0.4, 0.3))
     middle = project(torch.tensor(camera.target), camera, 64)
     torch.testing.assert_close(middle, torch.tensor([32.0, 32.0]))

@@ -11,7 +11,7 @@ from mtl_helpers.faces.scene.lights import (
 )
 
 
-def test_twenty_shots_have_nineteen_conditions_and_share_only_the_one_without_flash() -> None:
+def test_twenty_shots_have_nineteen_conditions() -> None:
     assert [shot.number for shot in PIE_SHOTS] == list(range(20))
     assert SHOT_CONDITION.tolist() == [*range(19), 0]
     assert [s.number for s in PIE_SHOTS if not s.flash] == [0, 19]

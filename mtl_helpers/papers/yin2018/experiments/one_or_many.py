@@ -43,9 +43,11 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     some_probes,
     train_on,
 )
+from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
 from mtl_helpers.presets import Preset
+from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.runs.record import Record, seed_values
-from mtl_helpers.runs.sweep import Experiment, Outcome, on_chosen_data, stored_or_rerun
+from mtl_helpers.runs.sweep import on_chosen_data, stored_or_rerun
 
 if TYPE_CHECKING:
     from mtl_helpers.datasets import FaceCorpus, RealSpec
@@ -223,6 +225,7 @@ def on(data: RealSpec) -> Experiment:
             f"{data.name} has only: {', '.join(data.tasks)}; choose multipie."
         )
     return Experiment(
+        paper=EXPERIMENT.paper,
         name=EXPERIMENT.name,
         configs=functools.partial(configs, data=data),
         run=run,
@@ -231,7 +234,15 @@ def on(data: RealSpec) -> Experiment:
     )
 
 
-EXPERIMENT = Experiment(name="one_or_many", configs=configs, run=run, prepare=prepare, on=on)
+EXPERIMENT = Experiment(
+    paper="yin2018",
+    name="one_or_many",
+    configs=configs,
+    run=run,
+    prepare=prepare,
+    on=on,
+    modernise=modern_network,
+)
 
 
 def compared_runs(preset: Preset) -> list[Record]:

@@ -32,11 +32,12 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     some_probes,
     train,
 )
+from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
 from mtl_helpers.papers.yin2018.identification import POSE_GROUPS
 from mtl_helpers.papers.yin2018.model import PoseDirectedCNN
 from mtl_helpers.papers.yin2018.routing import ROUTINGS, group_probabilities, route, routed_distance
 from mtl_helpers.presets import Preset
-from mtl_helpers.runs.sweep import Experiment, Outcome
+from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.streams import stream_seed
 
 __all__ = [
@@ -164,4 +165,11 @@ def routing_report(
     return found
 
 
-EXPERIMENT = Experiment(name="pose_branches", configs=configs, run=run, prepare=prepare)
+EXPERIMENT = Experiment(
+    paper="yin2018",
+    name="pose_branches",
+    configs=configs,
+    run=run,
+    prepare=prepare,
+    modernise=modern_network,
+)

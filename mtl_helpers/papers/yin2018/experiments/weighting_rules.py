@@ -35,10 +35,11 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     some_probes,
     train,
 )
+from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
 from mtl_helpers.papers.yin2018.weighting import Rule
 from mtl_helpers.presets import Preset
+from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.runs.record import Record
-from mtl_helpers.runs.sweep import Experiment, Outcome
 from mtl_helpers.streams import stream_seed
 from mtl_helpers.training.loop import StepState
 
@@ -221,7 +222,14 @@ def dimension_report(
     return {"n": sizes, "x_n": x_n, "y_n": y_n, "count": count, "removed": removed}
 
 
-EXPERIMENT = Experiment(name="weighting_rules", configs=configs, run=run, prepare=prepare)
+EXPERIMENT = Experiment(
+    paper="yin2018",
+    name="weighting_rules",
+    configs=configs,
+    run=run,
+    prepare=prepare,
+    modernise=modern_network,
+)
 
 
 def removal_table(records: Sequence[Record], arm: str) -> pd.DataFrame:

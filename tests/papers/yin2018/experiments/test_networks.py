@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from stored_runs import store_run
 from synthetic_corpus import SyntheticCorpus
 
 from mtl_helpers.faces.corpora.pie import PieSpec
@@ -33,11 +34,14 @@ from mtl_helpers.papers.yin2018.identification import POSE_GROUPS
 from mtl_helpers.papers.yin2018.model import PoseDirectedCNN
 from mtl_helpers.papers.yin2018.weighting import DynamicWeights, ReleasedDynamicWeights
 from mtl_helpers.presets import PRESETS, get_preset
-from mtl_helpers.runs.record import config_dict, config_hash, load_records, write_record
+from mtl_helpers.runs.config import config_dict, config_hash
+from mtl_helpers.runs.experiment import Experiment, Outcome
+from mtl_helpers.runs.query import load_records
 from mtl_helpers.training.optimizers import SGDConfig
 from mtl_helpers.training.weighting import FixedWeights
 
 SMOKE = get_preset("smoke")
+TOY = Experiment("toy", lambda preset: [], lambda config: Outcome({}))
 SHORT = {"steps": 3, "warmup_steps": 1, "batch": 8, "statistics_batches": 1}
 ALL_YAWS = tuple(range(-90, 91, 15))
 
@@ -65,8 +69,8 @@ def test_a_configuration_comes_back_from_the_disk_as_it_was(tmp_path):
         network_config(SMOKE, "few", 0, "fixed", 0.1, people=3),
     ]
     for run in runs:
-        write_record("toy", SMOKE, run, metrics={}, seconds=1.0, code={}, root=tmp_path)
-    records = load_records("toy", SMOKE, runs, root=tmp_path)
+        store_run(TOY, SMOKE, run, tmp_path)
+    records = load_records(TOY, SMOKE, runs, root=tmp_path)
     assert [(record.arm, record.seed) for record in records] == [("m", 1), ("p", 0), ("few", 0)]
     for run, record in zip(runs, records, strict=True):
         assert record.config == json.loads(json.dumps(config_dict(run)))

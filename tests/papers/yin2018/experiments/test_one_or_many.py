@@ -30,13 +30,9 @@ from mtl_helpers.papers.yin2018.experiments.one_or_many import (
 from mtl_helpers.papers.yin2018.weighting import weighting
 from mtl_helpers.presets import PRESETS, get_preset
 from mtl_helpers.registry import EXPERIMENTS
-from mtl_helpers.runs.record import (
-    config_dict,
-    config_hash,
-    load_records,
-    results_root,
-    seed_values,
-)
+from mtl_helpers.runs.config import config_dict, config_hash
+from mtl_helpers.runs.query import load_records
+from mtl_helpers.runs.record import results_root, seed_values
 
 PRESET = pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
 TOGETHER = ("one_or_many", "weighting_rules")
@@ -51,9 +47,7 @@ def stored():
     return [
         record
         for name in TOGETHER
-        for record in load_records(
-            name, preset, EXPERIMENTS[name].configs(preset), root=results_root()
-        )
+        for record in load_records(EXPERIMENTS[name], preset, root=results_root())
     ]
 
 

@@ -33,7 +33,7 @@ from mtl_helpers.papers.yin2018.routing import ROUTINGS
 from mtl_helpers.papers.yin2018.weighting import weighting
 from mtl_helpers.presets import PRESETS, get_preset
 from mtl_helpers.registry import EXPERIMENTS
-from mtl_helpers.runs.record import config_dict, config_hash
+from mtl_helpers.runs.config import config_dict, config_hash
 
 PRESET = pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
 GROUP_OF_POSE = (0, 1, 1, 1, 2)  # yaws -60, -30, 0, 30, 60

@@ -23,7 +23,7 @@ from mtl_helpers.papers.yin2018.experiments.side_task_gains import (
 )
 from mtl_helpers.presets import PRESETS, get_preset
 from mtl_helpers.registry import EXPERIMENTS
-from mtl_helpers.runs.record import config_dict, config_hash
+from mtl_helpers.runs.config import config_dict, config_hash
 
 PRESET = pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
 LAPTOP = get_preset("laptop")

@@ -38,7 +38,8 @@ from mtl_helpers.papers.yin2018.identification import identification_report
 from mtl_helpers.papers.yin2018.weighting import weighting
 from mtl_helpers.presets import PRESETS, get_preset
 from mtl_helpers.registry import EXPERIMENTS
-from mtl_helpers.runs.record import Record, config_dict, config_hash
+from mtl_helpers.runs.config import config_dict, config_hash
+from mtl_helpers.runs.record import Record
 
 PRESET = pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
 SMOKE = get_preset("smoke")
