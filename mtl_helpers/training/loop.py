@@ -75,7 +75,7 @@ class Trained:
     curves: dict[str, NDArray[np.float64]]
     seconds: float
     bfloat16: bool
-    images: int
+    batches: Batches
     passes: float
 
     @property
@@ -100,7 +100,7 @@ class Trained:
         return {
             "losses": last("loss/"),
             "weights": last("applied/"),
-            "images": self.images,
+            "images": len(self.batches.index),
             "passes": self.passes,
             "seconds": self.seconds,
             "bfloat16": self.bfloat16,
@@ -217,7 +217,7 @@ def train(
         curves.arrays(),
         seconds,
         method.use_bfloat16,
-        images=len(batches.index),
+        batches=batches,
         passes=plan.steps * plan.batch / len(batches.index),
     )
 
