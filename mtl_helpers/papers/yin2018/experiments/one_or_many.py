@@ -38,8 +38,7 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     ALL_TASKS,
     SIDE_TASKS,
     NetworkConfig,
-    curves_of,
-    identified,
+    measured,
     network_config,
     some_probes,
     train_on,
@@ -169,8 +168,7 @@ def run(config: NetworkConfig) -> Outcome:
     """Train one arm and identify faces of the validation and the test identities.
 
     Settings of real sets without validation identities are reported on test identities alone.
-    Of the rendered corpus only some probes are asked about: see
-    :data:`~mtl_helpers.papers.yin2018.experiments.networks.PROBE_STRIDE`.
+    Of the rendered corpus only some probes are asked about.
     """
     corpus = _open(config.corpus, progress=False)
     splits = ("validation", "test")
@@ -180,7 +178,7 @@ def run(config: NetworkConfig) -> Outcome:
         known = [split for split in splits if split in corpus.table.galleries]
         probes = {split: corpus.probes(split) for split in known}
     result = train_on(corpus, config)
-    return Outcome(metrics=identified(result, corpus, probes), curves=curves_of(result))
+    return measured(result, corpus, probes)
 
 
 def _open(spec: PieSpec | RealSpec, *, progress: bool) -> PieCorpus | FaceCorpus:

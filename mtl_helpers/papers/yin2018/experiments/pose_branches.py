@@ -10,6 +10,7 @@ by :mod:`mtl_helpers.papers.yin2018.experiments.weighting_rules`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,7 @@ from mtl_helpers.machine import pick_device
 from mtl_helpers.papers.yin2018.experiments.choices import CHOSEN
 from mtl_helpers.papers.yin2018.experiments.networks import (
     NetworkConfig,
-    curves_of,
-    identified,
+    measured,
     network_config,
     pose_classes,
     prepare,
@@ -86,14 +86,12 @@ def run(config: NetworkConfig) -> Outcome:
     model = result.final
     assert isinstance(model, PoseDirectedCNN)
     probes = some_probes(corpus)
-    metrics = identified(result, corpus, {"test": probes}) | {
-        "routing": {
-            condition: routing_report(corpus, asked, model, condition, result.bfloat16)
-            for condition in CONDITIONS
-            for asked in [probes if condition == "clean" else probes[::2]]
-        }
+    outcome = measured(result, corpus, {"test": probes})
+    routing = {
+        condition: routing_report(corpus, probes, model, condition, result.bfloat16)
+        for condition in CONDITIONS
     }
-    return Outcome(metrics=metrics, curves=curves_of(result))
+    return replace(outcome, metrics={**outcome.metrics, "routing": routing})
 
 
 def routing_report(

@@ -19,7 +19,7 @@ from mtl_helpers.papers.yin2018.experiments import weighting_rules
 from mtl_helpers.papers.yin2018.experiments.networks import (
     RANK1,
     NetworkConfig,
-    identified,
+    measured,
     network_config,
     prepare,
     some_probes,
@@ -92,7 +92,7 @@ def configs(preset: Preset) -> list[NetworkConfig]:
 def run(config: NetworkConfig) -> Outcome:
     """Train one network and identify the test identities."""
     result, corpus = train(config)
-    return Outcome(metrics=identified(result, corpus, {"test": some_probes(corpus)}))
+    return measured(result, corpus, {"test": some_probes(corpus)})
 
 
 EXPERIMENT = Experiment(

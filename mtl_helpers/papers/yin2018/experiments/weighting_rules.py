@@ -29,8 +29,7 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     ALL_TASKS,
     SIDE_TASKS,
     NetworkConfig,
-    curves_of,
-    identified,
+    measured,
     network_config,
     prepare,
     some_probes,
@@ -126,25 +125,23 @@ def run(config: NetworkConfig) -> Outcome:
 
     result, corpus = train(config, on_step)
     asked = {split: some_probes(corpus, split) for split in ("validation", "test")}
-    found = energies_of(result.final)
-    metrics = identified(result, corpus, asked) | {
-        "dimensions": dimension_report(
-            corpus, asked["test"], result.final, config.seed, result.bfloat16
-        )
-    }
-    curves: dict[str, Any] = curves_of(result)
-    curves["energy"] = {
-        name: [float(f"{seen[name]:.5g}") for seen in history] for name in history[0]
-    }
-    arrays: dict[str, NDArray[np.floating]] = {
-        f"energy/{task}": vector.astype(np.float32) for task, vector in found.items()
+    outcome = measured(result, corpus, asked)
+    dimensions = dimension_report(corpus, asked["test"], result.final, config.seed, result.bfloat16)
+    energy_curves = {name: [float(f"{seen[name]:.5g}") for seen in history] for name in history[0]}
+    arrays = {
+        f"energy/{task}": vector.astype(np.float32)
+        for task, vector in energies_of(result.final).items()
     }
     if config.seed == 0:  # a picture needs one network's weights
         arrays |= {
             f"weight/{task}": weight.cpu().numpy().astype(np.float16)
             for task, weight in result.final.head_weights().items()
         }
-    return Outcome(metrics=metrics, curves=curves, arrays=arrays)
+    return Outcome(
+        metrics={**outcome.metrics, "dimensions": dimensions},
+        curves={**outcome.curves, "energy": energy_curves},
+        arrays={**outcome.arrays, **arrays},
+    )
 
 
 def energies_of(model: MultiTaskNetwork) -> dict[str, NDArray[np.float64]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +18,6 @@ from mtl_helpers.faces.corpora.pie import PieSpec
 from mtl_helpers.papers.yin2018.experiments import networks
 from mtl_helpers.papers.yin2018.experiments.networks import (
     ALL_TASKS,
-    PROBE_STRIDE,
     SIDE_TASKS,
     FewerPeople,
     NoisyPoses,
@@ -408,12 +408,14 @@ def test_tasks_that_the_corpus_does_not_have_are_refused(corpus):
 # ---- what is measured
 
 
-def test_every_seventh_probe_of_a_split_is_asked_about(corpus):
-    probes = corpus.probes("test")
-    assert some_probes(corpus).tolist() == [
-        p for k, p in enumerate(probes) if k % PROBE_STRIDE == 0
-    ]
-    assert PROBE_STRIDE == 7
+def test_no_factor_hides_behind_another_in_the_probes(corpus):
+    """Every level of a factor meets every level of the others, and people differ in theirs."""
+    some = some_probes(corpus)
+    index, spec = corpus.probes("test"), corpus.spec
+    stride = int(np.flatnonzero(index == some[1])[0])
+    levels = (len(spec.cameras), len(spec.shots), len(spec.expressions))
+    assert some.tolist() == index[::stride].tolist()
+    assert all(math.gcd(stride, count) == 1 for count in (*levels, math.prod(levels) - 1))
 
 
 def test_curves_keep_five_digits_and_become_plain_numbers():
