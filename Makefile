@@ -9,6 +9,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PRESET ?= laptop
 PROCESSES ?= 2
+EXECUTOR ?= loky
 CORPUS ?= all
 
 BIN := $(VENV)/bin
@@ -33,6 +34,7 @@ help: ## list the targets
 	@echo "  PRESET=smoke|laptop|gpu  sizes of corpus, networks and training (now: $(PRESET))"
 	@echo "  CORPUS=pie|...|all       which rendered set, or all of them (now: $(CORPUS))"
 	@echo "  PROCESSES=N              processes that render or train at once (now: $(PROCESSES))"
+	@echo "  EXECUTOR=loky|dask|ADDR  where a sweep runs: here, or on a Dask cluster (now: $(EXECUTOR))"
 	@echo "  PYTHON=python3.12        the Python that .venv is made with (now: $(PYTHON))"
 
 env: $(ENV_READY) ## make .venv with the package and the pinned tools
@@ -94,7 +96,7 @@ run: env ## re-execute the notebooks at PRESET and rewrite their outputs
 
 sweep: env ## run EXPERIMENT, or all, at PRESET; finished runs are kept (EXPERIMENT=help lists them)
 	@$(PY) -m mtl_helpers sweep $(EXPERIMENT) \
-	  --preset $(PRESET) --processes $(PROCESSES)
+	  --preset $(PRESET) --processes $(PROCESSES) --executor $(EXECUTOR)
 
 corpus: env ## render CORPUS (pie, wild, caricature, attributes; all) of PRESET into the cache
 	@$(PY) -m mtl_helpers corpus --preset $(PRESET) --corpus $(CORPUS)

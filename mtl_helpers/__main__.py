@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtl_helpers.errors import CourseError
-from mtl_helpers.presets import PRESETS, Preset, get_preset
+from mtl_helpers.presets import PRESETS, get_preset
 
 if TYPE_CHECKING:
-    from mtl_helpers.runs.record import Record
-    from mtl_helpers.runs.sweep import Experiment
+    from mtl_helpers.runs.experiment import Experiment
 
 __all__ = ["main"]
 
@@ -72,7 +71,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_preset(sweep)
     _add_results(sweep)
-    sweep.add_argument("--processes", type=_positive, help="runs at a time (default: one a core)")
+    sweep.add_argument(
+        "--executor",
+        metavar="WHERE",
+        help="loky (default): processes on this machine; dask: the cluster of DASK_SCHEDULER, else "
+        "a local one; or a Dask scheduler's address, tcp://HOST:PORT",
+    )
+    sweep.add_argument(
+        "--processes", type=_positive, help="runs at a time on this machine (default: one per core)"
+    )
     sweep.add_argument("--threads", type=_positive, default=1, help="threads of each run")
     sweep.add_argument(
         "--rerun",
@@ -220,6 +227,7 @@ def _sweep(options: argparse.Namespace) -> int:
             report = run_sweep(
                 on_chosen_data(EXPERIMENTS[name], preset),
                 preset,
+                executor=options.executor,
                 processes=options.processes,
                 threads=options.threads,
                 root=options.results,
@@ -283,50 +291,28 @@ def _stale(path: Path) -> str:
     return f"{path.name} {what} the stored runs; run 'python -m mtl_helpers ledger'."
 
 
-def _asked(record: Record) -> tuple[Experiment, Preset]:
-    """Return the experiment and the preset behind a record, on the real set that it names."""
-    from mtl_helpers.datasets import RealSpec
-    from mtl_helpers.registry import EXPERIMENTS
-
-    experiment = EXPERIMENTS[record.experiment]
-    name, _, data = record.preset.partition("-")
-    if data:
-        corpus = dict(record.config["corpus"])
-        experiment = experiment.on_data(RealSpec(**corpus | {"tasks": tuple(corpus["tasks"])}))
-    preset = PRESETS[name]
-    if record.preset != experiment.place(preset):
-        raise ValueError(record.preset)
-    return experiment, preset
-
-
 def _check(options: argparse.Namespace) -> int:
-    from mtl_helpers.runs.record import ResultsError, read_record, record_path, results_root
+    from mtl_helpers.registry import EXPERIMENTS
+    from mtl_helpers.runs.record import results_root
 
     root: Path = options.results or results_root()
+    experiments: dict[tuple[str, ...], Experiment] = {
+        (each.paper, each.name): each for each in EXPERIMENTS.values()
+    }
     problems: list[str] = []
     count = 0
-    for path in sorted(root.rglob("*.json")):
-        count += 1
-        try:
-            record = read_record(path)
-        except ResultsError as error:
-            problems.append(str(error))
-            continue
-        place = f"{record.experiment}/{record.preset}"
-        try:
-            experiment, preset = _asked(record)
-        except (LookupError, ValueError, TypeError):
-            problems.append(f"The record {path.name} is of {place}, which is unknown; delete it.")
-            continue
-        wanted = {
-            record_path(experiment.name, record.preset, config, root)
-            for config in experiment.configs(preset)
-        }
-        if path not in wanted:
-            problems.append(
-                f"The record {path.name} is of a configuration that {place} no longer has; "
-                "delete it."
-            )
+    for folder in sorted({path.parent for path in root.rglob("*.json")}):
+        names = [path.name for path in sorted(folder.glob("*.json"))]
+        count += len(names)
+        place = folder.relative_to(root).parts
+        experiment = experiments.get(place[:2]) if len(place) == 3 else None
+        if experiment is None:
+            problems += [
+                f"The record {name} is of {'/'.join(place)}, which is unknown; delete it."
+                for name in names
+            ]
+        else:
+            problems += _problems(experiment, place[2], root, names)
     try:
         if not _is_current(_ledger_file(options), _ledger_text(options)):
             problems.append(_stale(_ledger_file(options)))
@@ -338,6 +324,40 @@ def _check(options: argparse.Namespace) -> int:
         return 1
     print(f"{count} stored runs are whole, and the ledger follows from them.")
     return 0
+
+
+def _problems(experiment: Experiment, place: str, root: Path, names: Sequence[str]) -> list[str]:
+    """Return what is wrong with the records of one folder."""
+    from mtl_helpers.datasets import RealSpec
+    from mtl_helpers.runs.query import stored_runs
+    from mtl_helpers.runs.record import ResultsError, read_record
+
+    folder = root / experiment.paper / experiment.name / place
+    name, _, data = place.partition("-")
+    try:
+        preset = PRESETS[name]
+        if data:
+            corpus = dict(read_record(folder / names[0]).config["corpus"])
+            experiment = experiment.on_data(RealSpec(**corpus | {"tasks": tuple(corpus["tasks"])}))
+        if experiment.place(preset) != place:
+            raise ValueError(place)
+    except ResultsError as error:
+        return [str(error)]
+    except (LookupError, ValueError, TypeError):
+        return [
+            f"The record {each} is of {experiment.name}/{place}, which is unknown; delete it."
+            for each in names
+        ]
+    stored = stored_runs(experiment, preset, root)
+    wanted = {
+        record.path for config in experiment.configs(preset) if (record := stored.record_of(config))
+    }
+    return [str(problem) for problem in stored.problems] + [
+        f"The record {record.path.name} is of a configuration that {experiment.name}/{place} no "
+        "longer has; delete it."
+        for record in stored.records
+        if record.path not in wanted
+    ]
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from mtl_helpers.papers.yin2018.experiments import (
     weight_conditions,
     weighting_rules,
 )
-from mtl_helpers.runs.sweep import Experiment
+from mtl_helpers.runs.experiment import Experiment
 
 __all__ = ["CLAIMS", "EXPERIMENTS"]
 

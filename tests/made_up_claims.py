@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from stored_runs import store_run
 
 from mtl_helpers.ledger.claim import Claim, Effect, Measure, Part, compare
 from mtl_helpers.ledger.statistics import Interval, mean_interval
 from mtl_helpers.presets import PRESETS
-from mtl_helpers.runs.record import Record, load_records, write_record
-from mtl_helpers.runs.sweep import Experiment, Outcome
+from mtl_helpers.runs.experiment import Experiment, Outcome
+from mtl_helpers.runs.query import load_records
+from mtl_helpers.runs.record import Record
 
 
 def interval(low: float, high: float, n: int = 5) -> Interval:
@@ -99,15 +101,15 @@ def people_of(config: Config) -> np.ndarray:
 def store_toy(root: Path, *, with_people: bool = False) -> None:
     """Store a run of every arm and seed of the toy."""
     for config in CONFIGS:
-        write_record(
-            "toy",
+        store_run(
+            TOY,
             SMOKE,
             config,
+            root,
             metrics={"rank1": ARMS[config.arm][config.seed]},
             arrays={RANK1.people: people_of(config)} if with_people else None,
             seconds=60,
             code=CODE,
-            root=root,
         )
 
 
@@ -115,12 +117,12 @@ def store_other(root: Path) -> None:
     """Store runs of a second experiment: 70, 71 and 72 %."""
     for config in OTHER_CONFIGS:
         metrics = {"rank1": 0.7 + 0.01 * config.seed}
-        write_record("other", SMOKE, config, metrics=metrics, seconds=60, code=CODE, root=root)
+        store_run(OTHER, SMOKE, config, root, metrics=metrics, seconds=60, code=CODE)
 
 
 def toy_runs(root: Path) -> list[Record]:
     """Read the toy's runs."""
-    return load_records("toy", SMOKE, CONFIGS, root=root)
+    return load_records(TOY, SMOKE, root=root)
 
 
 def of(records, arm: str) -> list[Record]:

@@ -12,7 +12,8 @@ from mtl_helpers.papers.yin2018.experiments import pose_branches
 from mtl_helpers.papers.yin2018.experiments.networks import ALL_TASKS, SIDE_TASKS
 from mtl_helpers.presets import get_preset
 from mtl_helpers.registry import EXPERIMENTS
-from mtl_helpers.runs.record import Record, config_dict, config_hash
+from mtl_helpers.runs.config import config_dict, config_hash
+from mtl_helpers.runs.record import Record
 
 GROUPS = ("left", "frontal", "right")
 CONDITIONS = tuple(pose_branches.CONDITIONS)  # the first is "clean"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 
 
@@ -28,6 +30,7 @@ class SyntheticCorpus:
         self.train = train
         self.class_counts = {"id": train, "pos": 5, "illum": 3, "exp": 2}
         self.yaw_degrees = (-60, -30, 0, 30, 60)
+        self.spec = SimpleNamespace(cameras=range(5), shots=range(3), expressions=range(2))
 
     def __len__(self):
         return len(self.factors)

@@ -14,7 +14,7 @@ from mtl_helpers import registry as experiments
 from mtl_helpers.faces.corpora.kinds import CORPORA
 from mtl_helpers.ledger.claim import Claim, Part, over_runs
 from mtl_helpers.presets import PRESETS
-from mtl_helpers.runs.sweep import Experiment, Outcome
+from mtl_helpers.runs.experiment import Experiment, Outcome
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def test_sweep_runs_and_then_skips(place: Path, capsys: pytest.CaptureFixture[st
     assert sweep("--rerun") == 0
     assert "2 runs done" in capsys.readouterr().out
     assert sweep("--results", str(place / "other"), "--preset", "laptop") == 0
-    assert len(list((place / "other" / "toy" / "laptop").glob("*.json"))) == len(
+    assert len(list((place / "other" / "laboratory" / "toy" / "laptop").glob("*.json"))) == len(
         PRESETS["laptop"].seeds
     )
 
@@ -174,7 +174,7 @@ def test_check_finds_what_is_wrong(place: Path, capsys: pytest.CaptureFixture[st
     assert cli.main(check) == 0
     assert "2 stored runs are whole, and the ledger follows from them." in capsys.readouterr().out
 
-    first, second = sorted((place / "results" / "toy" / "smoke").glob("*.json"))
+    first, second = sorted((place / "results" / "laboratory" / "toy" / "smoke").glob("*.json"))
     whole = first.read_text()
     first.write_text(whole.replace("0.5", "0.9"))
     assert cli.main(check) == 1
@@ -190,7 +190,7 @@ def test_check_finds_what_is_wrong(place: Path, capsys: pytest.CaptureFixture[st
     experiments.CLAIMS.clear()
     assert cli.main(check) == 1
     wrong = capsys.readouterr().err
-    assert wrong.count("is of toy/smoke, which is unknown") == 2
+    assert wrong.count("is of laboratory/toy/smoke, which is unknown") == 2
     assert "claims.md does not follow" in wrong
 
 

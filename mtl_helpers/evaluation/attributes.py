@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import average_precision_score, recall_score
 from torch import Tensor, nn
 
-from mtl_helpers.corpus import Corpus
 from mtl_helpers.evaluation.extract import extract
 from mtl_helpers.evaluation.finite import require_finite
 from mtl_helpers.losses import UNLABELLED
+from mtl_helpers.training.batches import Batches
 
 
 def mean_class_accuracy(logits: ArrayLike | Tensor, labels: ArrayLike) -> float:
@@ -59,26 +59,26 @@ def score_tasks(
 
 def training_accuracy(
     network: nn.Module,
-    corpus: Corpus,
-    index: ArrayLike,
+    batches: Batches,
     *,
     images: int = 2000,
     batch: int = 128,
     device: torch.device | str = "cpu",
     amp: bool = False,
 ) -> dict[str, float]:
-    """Return each task's accuracy on the pictures (n,) that the network was trained on.
+    """Return each task's accuracy on pictures that the network was trained on.
 
-    At most ``images`` of them are asked about, the same for every network. The corpus gives the
-    labels that training saw. Options are those of
-    :func:`~mtl_helpers.evaluation.extract.extract`.
+    At most ``images`` of them are asked about, the same for every network, with the labels that
+    training saw. Options are those of :func:`~mtl_helpers.evaluation.extract.extract`.
     """
-    index = np.unique(np.asarray(index, dtype=np.int64))
-    if len(index) > images:
-        index = np.sort(np.random.default_rng(0).choice(index, images, replace=False))
-    outputs = extract(network, corpus.images, index, batch=batch, device=device, amp=amp)
-    logits = {task: outputs[task] for task in corpus.class_counts if task in outputs}
-    scores = score_tasks(logits, corpus.labels(index))
+    rows = np.arange(len(batches.index))
+    if len(rows) > images:
+        rows = np.sort(np.random.default_rng(0).choice(rows, images, replace=False))
+    outputs = extract(
+        network, batches.images, batches.index[rows], batch=batch, device=device, amp=amp
+    )
+    labels = {task: t[rows].numpy() for task, t in batches.targets.items() if task in outputs}
+    scores = score_tasks(outputs, labels)
     return {task: values["accuracy"] for task, values in scores.items()}
 
 

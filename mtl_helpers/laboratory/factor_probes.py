@@ -36,8 +36,9 @@ from mtl_helpers.losses import UNLABELLED
 from mtl_helpers.machine import pick_device
 from mtl_helpers.networks import MultiTaskNetwork, seeded_network
 from mtl_helpers.presets import Preset
+from mtl_helpers.runs.experiment import Experiment, Outcome
+from mtl_helpers.runs.legacy import TRAINING_MOVES, rearranged
 from mtl_helpers.runs.record import Record
-from mtl_helpers.runs.sweep import Experiment, Outcome
 from mtl_helpers.streams import stream_seed
 from mtl_helpers.training.batches import labelled_batches, to_input
 from mtl_helpers.training.joint import JointTraining
@@ -240,7 +241,15 @@ def prepare(preset: Preset) -> None:
         load_corpus(kind.from_preset(preset))
 
 
-EXPERIMENT = Experiment(name="factor_probes", configs=configs, run=run, prepare=prepare)
+def modern_probe(record: Record) -> Record:
+    """Turn a record of schema 1 into one of today; it goes when the runs are made anew."""
+    gone = ("feature_l2", "label_smoothing", "clip_norm")
+    return rearranged(record, {**TRAINING_MOVES, **{f"train.{name}": None for name in gone}})
+
+
+EXPERIMENT = Experiment(
+    name="factor_probes", configs=configs, run=run, prepare=prepare, modernise=modern_probe
+)
 
 
 def summary(records: Sequence[Record]) -> pd.DataFrame:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from mtl_helpers.ledger.statistics import Interval, crossed_interval, mean_interval
-from mtl_helpers.runs.record import Record, ResultsError
+from mtl_helpers.runs.query import pairs, values
+from mtl_helpers.runs.record import Record
 
 if TYPE_CHECKING:
-    from mtl_helpers.runs.sweep import Experiment
+    from mtl_helpers.runs.experiment import Experiment
 
 __all__ = ["Claim", "Direction", "Effect", "Logic", "Measure", "Part", "Role", "Runs", "Window",
            "compare", "over_runs"]  # fmt: skip
@@ -91,23 +92,17 @@ def compare(
     compared kept results by person, of the same people.
     """
     other = other or measure
-    ours, theirs = _by_seed(runs), _by_seed(baseline)
-    pairs = [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
-    if not pairs:
-        raise ResultsError(
-            f"Two arms should share some seeds, but have {sorted(ours)} and {sorted(theirs)}; run "
-            "the sweep to its end."
-        )
-    people = [(measure.by_person(run), other.by_person(base)) for run, base in pairs]
+    paired = pairs(runs, baseline)
+    people = [(measure.by_person(run), other.by_person(base)) for run, base in paired]
     differences = [a - b for a, b in people if a is not None and b is not None and len(a) == len(b)]
-    if len(differences) == len(pairs) and len({len(row) for row in differences}) == 1:
+    if len(differences) == len(paired) and len({len(row) for row in differences}) == 1:
         table = scale * np.stack(differences).astype(np.float64)  # (S, P)
         return Effect(mean_interval(table.mean(axis=1)), crossed_interval(table))
     return Effect(
         mean_interval(
             [
                 scale * (run.metric(measure.metric) - base.metric(other.metric))
-                for run, base in pairs
+                for run, base in paired
             ]
         )
     )
@@ -115,18 +110,7 @@ def compare(
 
 def over_runs(runs: Runs, measure: Callable[[Record], float]) -> Effect:
     """Return the mean over the runs of one arm of what is measured of each."""
-    return Effect(mean_interval([measure(run) for run in _by_seed(runs).values()]))
-
-
-def _by_seed(runs: Iterable[Record]) -> dict[int, Record]:
-    ordered = sorted(runs, key=lambda run: run.seed)
-    by_seed = {run.seed: run for run in ordered}
-    if len(by_seed) < len(ordered):
-        raise ResultsError(
-            f"The runs of one arm should have one seed each, but {len(ordered)} runs have "
-            f"{len(by_seed)} seeds; ask for them by one more field."
-        )
-    return by_seed
+    return Effect(mean_interval(values(runs, measure)))
 
 
 # --- claims -------------------------------------------------------------------------------------

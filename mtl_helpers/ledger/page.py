@@ -37,8 +37,9 @@ weights on the same batches, once for each seed, and the effect is the mean of t
 **Two intervals, both of 95 %.** The one *over seeds* is Student's t interval: it says what other
 seeds would give for the same test people. The one over *seeds and people* says what other seeds
 and other people would give; it adds how much people differ, and is the one that verdicts go by.
-It needs the result of each run by person. Where a run did not keep these, or where the effect is
-no mean over people (a weight, an energy), only the first is shown and judged.
+It needs the result of each run by person, and every person weighs the same. Where a run did not
+keep these, or where the effect is no mean over people (a weight, an energy), only the first is
+shown and judged.
 
 **Smallest effect that matters.** Each claim states one, in the unit of its effect, before the
 runs.

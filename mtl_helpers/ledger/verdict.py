@@ -10,7 +10,8 @@ from typing import Literal
 from mtl_helpers.ledger.claim import Claim, Direction, Effect, Part, Runs
 from mtl_helpers.ledger.statistics import Interval, equivalent, holm, seeds_needed
 from mtl_helpers.presets import Preset, get_preset
-from mtl_helpers.runs.record import Record, load_records, results_root
+from mtl_helpers.runs.query import load_records
+from mtl_helpers.runs.record import Record
 
 __all__ = ["OUTCOMES", "VERDICTS", "Evaluation", "Judgement", "Outcome", "Verdict", "evaluate",
            "evaluate_claim", "judge", "outcome_of"]  # fmt: skip
@@ -258,17 +259,16 @@ def evaluate_claim(
         If some runs are there, but one is missing, damaged or of another configuration.
     """
     preset = preset or get_preset()
-    root = root or results_root()
     if not claim.parts:
         return _not_tested(claim, claim.untested)
     records: list[Record] = []
     for experiment in claim.experiments:
-        if not any((root / experiment.name / preset.name).glob("*.json")):
+        if not any(experiment.folder(preset, root).glob("*.json")):
             return _not_tested(
                 claim,
                 f"There are no stored runs of {experiment.name} at the preset {preset.name} yet.",
             )
-        records += load_records(experiment.name, preset, experiment.configs(preset), root=root)
+        records += load_records(experiment, preset, root=root)
     return evaluate(claim, records)
 
 

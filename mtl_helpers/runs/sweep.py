@@ -1,52 +1,44 @@
 """Run every configuration of an experiment, in parallel, once.
 
-A sweep can be killed at any moment and started again: each worker stores its own run as soon as
-it is finished, and a configuration whose record is there is not run again. A run that fails is
-reported with its configuration, and the others go on.
+A sweep can be killed at any moment and started again: each run is stored as soon as it is finished,
+and a configuration whose record is there is not run again. A run that fails is reported with its
+configuration, and the others go on.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import joblib
 from filelock import FileLock, Timeout
-from joblib.externals.loky import get_reusable_executor
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm.auto import tqdm
 
-from mtl_helpers.errors import CourseError
-from mtl_helpers.machine import StorageError, code_version, limited_threads, usable_cores
+from mtl_helpers.machine import StorageError, code_version, limited_threads
 from mtl_helpers.presets import Preset
+from mtl_helpers.runs.executors import SweepError, get_executor
+from mtl_helpers.runs.experiment import Experiment, Outcome, rendered_only
+from mtl_helpers.runs.query import StoredRuns, load_records, other_config, stored_runs
 from mtl_helpers.runs.record import (
+    PackedRecord,
     Record,
-    ResultsError,
     clean_leftovers,
-    config_dict,
-    config_hash,
-    load_records,
-    read_record,
-    record_path,
-    results_root,
+    delete_record,
+    pack_record,
+    record_name,
     write_record,
 )
 
-if TYPE_CHECKING:
-    from mtl_helpers.datasets import RealSpec
-
 __all__ = [
-    "Experiment",
     "Failure",
-    "Outcome",
-    "SweepError",
     "SweepReport",
     "on_chosen_data",
     "rerun_requested",
@@ -54,79 +46,8 @@ __all__ = [
     "stored_or_rerun",
 ]
 
-
-class SweepError(CourseError):
-    """A sweep could not go on, or some of its runs failed."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one run found.
-
-    Parameters
-    ----------
-    metrics
-        Nested dictionaries of numbers, strings and lists.
-    curves
-        Short lists, such as the loss at every hundredth step.
-    arrays
-        What is too large for a text file; it is stored as ``.npz`` beside the record.
-    """
-
-    metrics: Mapping[Any, Any]
-    curves: Mapping[str, Any] = field(default_factory=dict)
-    arrays: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A question, as configurations to run and the function that runs one of them.
-
-    Parameters
-    ----------
-    name
-        Also the name of its folder of results.
-    configs
-        Gives the configurations of a preset in the order in which they are run: frozen
-        dataclasses with at least the fields ``arm`` (a short name) and ``seed``.
-    run
-        Runs one configuration. It must depend on nothing else.
-    prepare
-        Called once before the workers start, for instance to build the corpus; may be absent.
-    on
-        Gives the same question on a real set; absent where it cannot be asked of one.
-    data
-        The real set that it is asked of; absent on the rendered corpora.
-    """
-
-    name: str
-    configs: Callable[[Preset], Sequence[Any]]
-    run: Callable[[Any], Outcome]
-    prepare: Callable[[Preset], object] | None = None
-    on: Callable[[RealSpec], Experiment] | None = None
-    data: RealSpec | None = None
-
-    def place(self, preset: Preset) -> str:
-        """Return the name of the folder of a preset's runs, and what records call the preset.
-
-        Runs on a real set never lie among those on the rendered corpora: ``"laptop"``, but
-        ``"laptop-multipie"``.
-        """
-        return preset.name if self.data is None else f"{preset.name}-{self.data.name}"
-
-    def on_data(self, data: RealSpec | None) -> Experiment:
-        """Return the experiment on a real set, or itself where there is none.
-
-        Raises
-        ------
-        ValueError
-            If it cannot be run on real sets, or not on this one.
-        """
-        if data is None:
-            return self
-        if self.on is None:
-            raise ValueError(_rendered_only(self))
-        return self.on(data)
+# the random numbers and the threads of torch belong to the process
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -140,7 +61,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class SweepReport:
-    """What a sweep did: records written, records found, runs that failed."""
+    """What a sweep did: records written, records that were there, runs that failed."""
 
     done: tuple[Path, ...]
     skipped: tuple[Path, ...]
@@ -161,31 +82,16 @@ class SweepReport:
 
 
 def on_chosen_data(experiment: Experiment, preset: Preset) -> Experiment:
-    """Return the experiment on the real set that ``MTL_DATA`` chooses, or itself.
-
-    Raises
-    ------
-    DatasetError
-        If the set is missing or malformed.
-    ValueError
-        If ``MTL_DATA`` names no set, or the experiment cannot be run on it.
-    """
+    """Return the experiment on the real set that ``MTL_DATA`` chooses, or itself."""
     if not os.environ.get("MTL_DATA"):
         return experiment
     # refused before a large set is parsed in vain
     if experiment.on is None:
-        raise ValueError(_rendered_only(experiment))
+        raise rendered_only(experiment)
     # imported where it is used: workers load this module and need no adapters
     from mtl_helpers.datasets import chosen_data
 
     return experiment.on_data(chosen_data(preset.side, preset.channels))
-
-
-def _rendered_only(experiment: Experiment) -> str:
-    return (
-        f"The experiment {experiment.name!r} runs on the rendered corpora only; leave out --data "
-        "and MTL_DATA."
-    )
 
 
 def rerun_requested() -> bool:
@@ -197,6 +103,7 @@ def run_sweep(
     experiment: Experiment,
     preset: Preset,
     *,
+    executor: str | None = None,
     processes: int | None = None,
     threads: int = 1,
     root: Path | None = None,
@@ -209,11 +116,8 @@ def run_sweep(
     ----------
     experiment, preset
         What to run.
-    processes
-        Runs at a time; if absent, as many as the usable cores allow. With one, runs take place
-        in this process.
-    threads
-        Threads of each run.
+    executor, processes, threads
+        Where: see :func:`mtl_helpers.runs.executors.get_executor`.
     root
         Folder of stored runs; if absent, :func:`mtl_helpers.runs.record.results_root`.
     progress
@@ -224,49 +128,42 @@ def run_sweep(
     Raises
     ------
     SweepError
-        If another sweep is writing there, or a worker was killed from outside.
+        If another sweep is writing there, workers are killed again and again, or a cluster is lost.
     StorageError
         If a record could not be written; running on would only compute what cannot be kept.
     ResultsError
-        If a stored run is damaged.
-    ValueError
-        If a number of processes or threads is not positive, or two configurations are equal.
+        If a stored run is damaged, or its place is taken by another configuration's.
     """
-    for name, number in (("processes", processes), ("threads", threads)):
-        if number is not None and number < 1:
-            raise ValueError(f"The number of {name} must be at least 1, got {number}.")
-    if processes is None:
-        processes = max(1, usable_cores() // threads)
+    where = get_executor(executor, processes, threads)
     if rerun is None:
         rerun = rerun_requested()
-    root = root or results_root()
-    configs = list(experiment.configs(preset))
-    place = experiment.place(preset)
-    paths = _distinct_paths(experiment, place, configs, root)
-    folder = root / experiment.name / place
+    configs = _distinct(experiment, experiment.configs(preset))
+    place, folder = experiment.place(preset), experiment.folder(preset, root)
     with _only_sweep(folder):
         clean_leftovers(folder)
-        if rerun:
-            pending, skipped = list(configs), []
-        else:
-            skipped = _finished(paths, configs)
-            pending = [
-                config
-                for path, config in zip(paths, configs, strict=True)
-                if path not in set(skipped)
-            ]
+        stored = stored_runs(experiment, preset, root)
+        known = {
+            record_name(config): record
+            for config in configs
+            if (record := stored.record_of(config))
+        }
+        skipped = [] if rerun else [record.path for record in known.values()]
+        pending = [config for config in configs if rerun or record_name(config) not in known]
+        if not rerun:
+            _refuse_trouble(stored, pending, folder)
+        if pending and where.is_here and experiment.prepare is not None:
+            experiment.prepare(preset)
+        run = functools.partial(
+            _run_one,
+            experiment.run,
+            (experiment.paper, experiment.name, place),
+            threads,
+            # the parent's view of the code: workers load it now, whatever is edited meanwhile
+            dict(code_version()),
+            where.is_here,
+        )
         done: list[Path] = []
         failed: list[Failure] = []
-        full: StorageError | None = None
-
-        def runnable() -> Iterator[Any]:
-            for config in pending:
-                if full is not None:
-                    return
-                yield config
-
-        if pending and experiment.prepare is not None:
-            experiment.prepare(preset)
         bar = tqdm(
             total=len(configs),
             initial=len(skipped),
@@ -275,67 +172,53 @@ def run_sweep(
             disable=not progress,
             smoothing=0,
         )
-        with bar:
-            for outcome in _outcomes(experiment, place, runnable(), processes, threads, root):
-                if isinstance(outcome, StorageError):
-                    full = full or outcome
-                    bar.write(f"{outcome} Waiting for the runs in hand.", file=sys.stderr)
-                    continue
+        with bar, closing(where.unordered(run, pending)) as outcomes:
+            for config, outcome in outcomes:
                 if isinstance(outcome, Failure):
                     failed.append(outcome)
-                    bar.write(f"failed: {outcome.config!r}\n  {outcome.error}", file=sys.stderr)
+                    bar.write(f"failed: {config!r}\n  {outcome.error}", file=sys.stderr)
                 else:
-                    done.append(outcome)
+                    done.append(write_record(outcome, folder))
+                    before = known.get(outcome.name)
+                    if before and before.path != done[-1]:
+                        delete_record(before.path)  # it had a name of older days
                 bar.update()
-    if full is not None:
-        raise full
     return SweepReport(tuple(done), tuple(skipped), tuple(failed))
 
 
 def stored_or_rerun(
     experiment: Experiment, preset: Preset, *, root: Path | None = None
 ) -> list[Record]:
-    """Return the stored runs of an experiment; with ``MTL_RERUN=1``, compute them again first.
-
-    Raises
-    ------
-    ResultsError
-        If a run is missing, damaged or of another configuration.
-    SweepError
-        If a run had to be computed and failed.
-    """
+    """Return the stored runs of an experiment; with ``MTL_RERUN=1``, compute them again first."""
     if rerun_requested():
         run_sweep(experiment, preset, root=root, rerun=True).raise_for_failures()
-    place = experiment.place(preset)
-    return load_records(experiment.name, place, experiment.configs(preset), root=root)
+    return load_records(experiment, preset, root=root)
 
 
-def _distinct_paths(
-    experiment: Experiment, place: str, configs: Sequence[Any], root: Path
-) -> list[Path]:
-    paths = [record_path(experiment.name, place, config, root) for config in configs]
-    for position, path in enumerate(paths):
-        if path in paths[:position]:
+def _distinct(experiment: Experiment, configs: Sequence[Any]) -> list[Any]:
+    names = [record_name(config) for config in configs]
+    for position, name in enumerate(names):
+        if name in names[:position]:
             raise ValueError(
                 f"The experiment {experiment.name!r} lists {configs[position]!r} twice; every "
                 "configuration should be run once."
             )
-    return paths
+    return list(configs)
 
 
-def _finished(paths: Sequence[Path], configs: Sequence[Any]) -> list[Path]:
-    finished = []
-    for path, config in zip(paths, configs, strict=True):
-        if not path.exists():
-            continue
-        if read_record(path).config_hash != config_hash(config_dict(config)):
-            raise ResultsError(f"The record {path.name} holds another configuration; delete it.")
-        finished.append(path)
-    return finished
+def _refuse_trouble(stored: StoredRuns, pending: Sequence[Any], folder: Path) -> None:
+    """Raise, before anything runs, what a new record would overwrite or hide."""
+    if stored.problems:
+        raise stored.problems[0]
+    by_name = {record.path.name: record for record in stored.records}
+    for config in pending:
+        if record := by_name.get(record_name(config)):
+            raise other_config(record, config)
 
 
 @contextmanager
 def _only_sweep(folder: Path) -> Iterator[None]:
+    name = f"{folder.parent.name}/{folder.name}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # the system lets go of this lock when the process dies, however it dies
@@ -343,13 +226,13 @@ def _only_sweep(folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise SweepError(
-            f"Another sweep is writing {folder.parent.name}/{folder.name}; wait until it is "
-            "done, or stop it and run this again."
+            f"Another sweep is writing {name}; wait until it is done, or stop it and run this "
+            "again."
         ) from None
     except OSError as error:
         raise StorageError(
-            f"The results folder {folder.parent.name}/{folder.name} cannot be written "
-            f"({error.strerror}); make it writable, or set MTL_RESULTS to another folder."
+            f"The results folder {name} cannot be written ({error.strerror}); make it writable, "
+            "or set MTL_RESULTS to another folder."
         ) from error
     try:
         yield
@@ -359,71 +242,28 @@ def _only_sweep(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _outcomes(
-    experiment: Experiment,
-    place: str,
-    configs: Iterable[Any],
-    processes: int,
-    threads: int,
-    root: Path,
-) -> Iterator[Path | Failure | StorageError]:
-    """Run the configurations and give what becomes of each, as it becomes known."""
-    # the parent's view of the code: workers load it now, whatever is edited while they run
-    code = dict(code_version())
-    calls = (
-        joblib.delayed(_run_one)(experiment, place, config, threads, root, code)
-        for config in configs
-    )
-    if processes == 1:
-        for call, arguments, keywords in calls:
-            yield call(*arguments, **keywords)
-        return
-    with (
-        _fresh_workers(),
-        joblib.parallel_config(backend="loky", inner_max_num_threads=threads),
-    ):
-        parallel = joblib.Parallel(
-            n_jobs=processes,
-            batch_size=1,
-            pre_dispatch="n_jobs",
-            return_as="generator_unordered",
-        )
-        try:
-            yield from parallel(calls)
-        except TerminatedWorkerError:
-            raise SweepError(
-                "A worker process was ended from outside, most often because memory ran out; "
-                "finished runs are kept, so run the same command again with fewer processes."
-            ) from None
-
-
-@contextmanager
-def _fresh_workers() -> Iterator[None]:
-    """Keep joblib from reusing workers, which hold older code and an older environment."""
-    get_reusable_executor().shutdown(wait=True)
-    try:
-        yield
-    finally:
-        get_reusable_executor().shutdown(wait=True)
-
-
 def _run_one(
-    experiment: Experiment,
-    place: str,
-    config: Any,
+    run: Callable[[Any], Outcome],
+    place: tuple[str, str, str],
     threads: int,
-    root: Path,
     code: Mapping[str, Any],
-) -> Path | Failure | StorageError:
-    """Run one configuration in a worker and store it there, so that no finished run is lost."""
+    is_here: bool,
+    config: Any,
+) -> PackedRecord | Failure:
+    """Run one configuration in a worker and pack what it found."""
+    if not is_here and code_version()["sources"] != code["sources"]:
+        raise SweepError(
+            "Every worker should run the code that this process runs, but one has sources "
+            f"{code_version()['sources'][:8]} instead of {code['sources'][:8]}; install the same "
+            "version there and start its workers again."
+        )
     try:
-        with limited_threads(threads):
+        with _ONE_AT_A_TIME, limited_threads(threads):
             start = time.perf_counter()
-            outcome = experiment.run(config)
+            outcome = run(config)
             seconds = time.perf_counter() - start
-        return write_record(
-            experiment.name,
-            place,
+        return pack_record(
+            *place,
             config,
             metrics=outcome.metrics,
             curves=outcome.curves,
@@ -431,10 +271,7 @@ def _run_one(
             seconds=seconds,
             threads=threads,
             code=code,
-            root=root,
         )
-    except StorageError as error:
-        return StorageError(str(error))
     except Exception as error:
         summary = traceback.format_exception_only(error)[-1].strip()
         return Failure(config, summary, traceback.format_exc())

@@ -83,8 +83,8 @@ class Trained:
         Wall time of the steps, those before an interruption included.
     bfloat16 : bool
         Whether it was used.
-    images : int
-        Size of the training set.
+    batches : Batches
+        What it saw.
     passes : float
         How often each image was seen, on average.
     """
@@ -94,7 +94,7 @@ class Trained:
     curves: dict[str, NDArray[np.float64]]
     seconds: float
     bfloat16: bool
-    images: int
+    batches: Batches
     passes: float
 
     @property
@@ -119,7 +119,7 @@ class Trained:
         return {
             "losses": last("loss/"),
             "weights": last("applied/"),
-            "images": self.images,
+            "images": len(self.batches.index),
             "passes": self.passes,
             "seconds": self.seconds,
             "bfloat16": self.bfloat16,
@@ -238,7 +238,7 @@ def train(
         curves.arrays(),
         seconds,
         method.use_bfloat16,
-        images=len(batches.index),
+        batches=batches,
         passes=plan.steps * plan.batch / len(batches.index),
     )
 

@@ -16,7 +16,7 @@ from mtl_helpers.datasets import (
     open_real,
     real_spec,
 )
-from mtl_helpers.runs.record import config_dict
+from mtl_helpers.runs.config import config_dict
 
 
 def test_adapters_stand_under_their_names_with_origin_and_licence():

@@ -25,7 +25,8 @@ from mtl_helpers.papers.yin2018.experiments.choices import (
     choice_at,
 )
 from mtl_helpers.presets import PRESETS, get_preset
-from mtl_helpers.runs.record import ResultsError, load_records, read_record
+from mtl_helpers.runs.query import load_records
+from mtl_helpers.runs.record import ResultsError, read_record
 from mtl_helpers.runs.sweep import on_chosen_data, stored_or_rerun
 
 ADAPTER = get_adapter("multipie")
@@ -200,7 +201,7 @@ def test_one_or_many_runs_on_it_by_name_and_folder(
 ):
     assert sweep(root, "--setting", "I-tune") == 0
     assert "4 runs done, 0 were stored already, 0 failed." in capsys.readouterr().out
-    folder = tmp_path / "results" / "one_or_many" / "smoke-multipie"
+    folder = tmp_path / "results" / "yin2018" / "one_or_many" / "smoke-multipie"
     arms = {read_record(path).arm for path in folder.glob("*.json")}
     assert arms == {"fixed-phi0", "id+pos-phi0.1", "pos", "id+L2-0.001"}
     text = "".join(path.read_text() for path in folder.glob("*.json"))
@@ -300,4 +301,4 @@ def test_load_records_names_the_command_for_a_missing_run(root: Path, small):
     spec = real_spec("multipie", 32, 1, root=root)
     experiment, preset = one_or_many.on(spec), get_preset("smoke")
     with pytest.raises(ResultsError, match="--preset smoke --data multipie --root DIR"):
-        load_records("one_or_many", experiment.place(preset), experiment.configs(preset))
+        load_records(experiment, preset)

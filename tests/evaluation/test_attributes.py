@@ -11,6 +11,8 @@ from untrained_networks import untrained
 
 from mtl_helpers.evaluation.attributes import mean_class_accuracy, score_tasks, training_accuracy
 from mtl_helpers.evaluation.extract import extract
+from mtl_helpers.training.batches import labelled_batches
+from mtl_helpers.training.plan import Plan
 
 
 def one_hot(classes, count=4):
@@ -115,7 +117,7 @@ def corpus():
 
 def test_training_accuracy_is_that_of_the_training_pictures(corpus):
     network, train = untrained(corpus, ("id", "pos")), corpus.split("train")
-    accuracy = training_accuracy(network, corpus, train)
+    accuracy = training_accuracy(network, labelled_batches(corpus, ("id", "pos"), Plan()))
     outputs, labels = extract(network, corpus.images, train), corpus.labels(train)
     assert accuracy == {
         task: pytest.approx((outputs[task].argmax(1).numpy() == labels[task]).mean())
@@ -136,11 +138,18 @@ class Recorder(nn.Module):
 
 
 def test_training_accuracy_asks_about_some_pictures_once(corpus):
-    network, train = Recorder(), corpus.split("train")
-    first = training_accuracy(network, corpus, np.tile(train, 3), images=50)
+    network, batches = Recorder(), labelled_batches(corpus, ("exp",), Plan())
+    first = training_accuracy(network, batches, images=50)
     shown = torch.cat(network.shown)
     assert len(shown) == 50 == len(torch.unique(shown, dim=0))
     again = Recorder()
-    assert training_accuracy(again, corpus, train[::-1], images=50) == first
+    assert training_accuracy(again, batches, images=50) == first
     assert torch.equal(torch.cat(again.shown), shown)
     assert 0.3 < first["exp"] < 0.7  # both expressions are among them
+
+
+def test_training_accuracy_is_by_the_labels_that_training_saw(corpus):
+    network, batches = untrained(corpus, ("exp",)), labelled_batches(corpus, ("exp",), Plan())
+    true = training_accuracy(network, batches)["exp"]
+    batches.targets["exp"] = 1 - batches.targets["exp"]
+    assert training_accuracy(network, batches)["exp"] == pytest.approx(1 - true)

@@ -13,6 +13,8 @@ from mtl_helpers.evaluation import verification
 from mtl_helpers.evaluation.attributes import mean_class_accuracy, score_tasks, training_accuracy
 from mtl_helpers.evaluation.finite import require_finite
 from mtl_helpers.evaluation.identification import identify, nearest_gallery, rank1
+from mtl_helpers.training.batches import labelled_batches
+from mtl_helpers.training.plan import Plan
 
 IDS = np.arange(4)
 PAIRS = PairList(IDS, np.roll(IDS, 1), np.array([True, False, True, False]), np.array([0, 0, 1, 1]))
@@ -65,7 +67,7 @@ OF_NETWORKS = {
     "identify": lambda v: identify(CORPUS, "test", Constant(v)),
     "report": lambda v: identify(CORPUS, "test", Constant(v)).report(),
     "training_accuracy": lambda v: training_accuracy(
-        Constant(v), CORPUS, CORPUS.split("train"), images=20
+        Constant(v), labelled_batches(CORPUS, ("pos",), Plan()), images=20
     ),
 }
 bad_numbers = pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

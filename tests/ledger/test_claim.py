@@ -58,12 +58,12 @@ def test_compare_takes_the_seeds_that_both_arms_have(records):
     effect = minus("id+pos")(fewer)
     assert effect.over_seeds.n == 2
     assert effect.over_seeds.mean == pytest.approx(10.25)
-    with pytest.raises(ResultsError, match="should share some seeds"):
+    with pytest.raises(ResultsError, match="share no seed"):
         compare(of(records, "id+pos")[:1], of(records, "s-cnn")[1:], RANK1)
 
 
 def test_two_runs_of_one_seed_are_refused(records):
-    with pytest.raises(ResultsError, match="6 runs have 3 seeds; ask for them by one more field"):
+    with pytest.raises(ResultsError, match="Two of these runs have the seed 0"):
         compare(records[:6], of(records, "s-cnn"), RANK1)
 
 

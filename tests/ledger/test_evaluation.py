@@ -51,7 +51,7 @@ def test_claim_is_evaluated_on_all_its_experiments(root):
 @pytest.mark.parametrize("missing", ["toy", "other"])
 def test_claim_without_runs_is_not_tested(root, missing):
     store_other(root)
-    for path in (root / missing / "smoke").glob("*.json"):
+    for path in (root / "laboratory" / missing / "smoke").glob("*.json"):
         path.unlink()
     evaluation = evaluate_claim(BOTH, SMOKE, root=root)
     assert evaluation.verdict == "not tested"
@@ -66,7 +66,7 @@ def test_claim_without_parts_is_not_tested(root):
 
 
 def test_claim_with_some_runs_missing_is_refused(root):
-    next(iter((root / "toy" / "smoke").glob("id+exp-s1-*.json"))).unlink()
+    next(iter((root / "laboratory" / "toy" / "smoke").glob("id+exp-s1-*.json"))).unlink()
     with pytest.raises(ResultsError, match="no stored run toy/smoke/id.exp-s1"):
         evaluate_claim(POSE, SMOKE, root=root)
 

@@ -1,101 +1,49 @@
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cluster_of_two import cluster_of_two
 from filelock import FileLock
+from toy_runs import SMOKE, Job, jobs, log_run, run_job, runs_logged, torch_threads
 
+from mtl_helpers import machine
 from mtl_helpers.machine import StorageError
-from mtl_helpers.presets import PRESETS, Preset
-from mtl_helpers.runs.record import (
-    ResultsError,
-    config_hash,
-    load_records,
-    read_record,
-)
-from mtl_helpers.runs.sweep import (
-    Experiment,
-    Outcome,
-    SweepError,
-    SweepReport,
-    run_sweep,
-    stored_or_rerun,
-)
+from mtl_helpers.runs.config import config_hash
+from mtl_helpers.runs.executors import SweepError
+from mtl_helpers.runs.experiment import Experiment, Outcome
+from mtl_helpers.runs.query import load_records
+from mtl_helpers.runs.record import ResultsError, read_record, record_name
+from mtl_helpers.runs.sweep import SweepReport, run_sweep, stored_or_rerun
 
-SMOKE = PRESETS["smoke"]
-
-
-@dataclass(frozen=True)
-class Toy:
-    arm: str
-    seed: int
-    log: str = ""
-    fails: bool = False
-    counts_threads: bool = False
-
-
-def torch_threads() -> int:
-    import torch  # slow to load, so workers load it only where a test needs it
-
-    return torch.get_num_threads()
-
-
-def toy_run(config: Toy) -> Outcome:
-    if config.log:
-        # a relative name, found from the environment: configurations hold no machine paths
-        with open(Path(os.environ["TOY_FOLDER"]) / config.log, "a") as log:
-            log.write(f"{config.arm}-{config.seed}\n")
-    if config.fails:
-        raise ArithmeticError(f"seed {config.seed} diverged")
-    noise = np.random.default_rng(config.seed).normal(size=3)
-    return Outcome(
-        metrics={
-            "noise": float(noise[0]),
-            "process": os.getpid(),
-            "threads": torch_threads() if config.counts_threads else 0,
-            "omp": os.environ.get("OMP_NUM_THREADS", ""),
-        },
-        curves={"loss": [1.0, 0.5]},
-        arrays={"noise": noise},
-    )
-
-
-def toy(arms: tuple[str, ...] = ("a", "b"), seeds: int = 2, **fields) -> Experiment:
-    def configs(preset: Preset) -> list[Toy]:
-        return [Toy(arm, seed, **fields) for seed in range(seeds) for arm in arms]
-
-    return Experiment("toy", configs, toy_run)
+TESTS = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOY_FOLDER", str(tmp_path))
     monkeypatch.delenv("MTL_RERUN", raising=False)
+    monkeypatch.delenv("DASK_SCHEDULER", raising=False)
 
 
 def sweep(experiment: Experiment, root: Path, **more) -> SweepReport:
     return run_sweep(experiment, SMOKE, root=root, **{"processes": 1, "progress": False, **more})
 
 
-def runs_logged(folder: Path) -> list[str]:
-    log = folder / "log"
-    return log.read_text().split() if log.exists() else []
-
-
 def test_sweep_runs_every_configuration_once_in_order(tmp_path: Path) -> None:
-    experiment = toy(log="log")
+    experiment = jobs(log="log")
     report = sweep(experiment, tmp_path)
     assert runs_logged(tmp_path) == ["a-0", "b-0", "a-1", "b-1"]
     assert (len(report.done), report.skipped, report.failed) == (4, (), ())
-    records = load_records("toy", SMOKE, experiment.configs(SMOKE), root=tmp_path)
+    records = load_records(experiment, SMOKE, root=tmp_path)
     for record in records:
         expected = np.random.default_rng(record.seed).normal(size=3)
         assert record.metric("noise") == expected[0]
@@ -103,12 +51,12 @@ def test_sweep_runs_every_configuration_once_in_order(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.lock"))
 
 
-def test_finished_runs_are_skipped_by_the_hash_of_their_configuration(tmp_path: Path) -> None:
-    sweep(toy(log="log"), tmp_path)
-    again = sweep(toy(log="log"), tmp_path)
+def test_finished_runs_are_skipped(tmp_path: Path) -> None:
+    sweep(jobs(log="log"), tmp_path)
+    again = sweep(jobs(log="log"), tmp_path)
     assert (len(again.done), len(again.skipped)) == (0, 4)
     assert len(runs_logged(tmp_path)) == 4
-    more = sweep(toy(log="log", seeds=3), tmp_path)
+    more = sweep(jobs(log="log", seeds=3), tmp_path)
     assert (len(more.done), len(more.skipped)) == (2, 4)
     assert runs_logged(tmp_path)[4:] == ["a-2", "b-2"]
 
@@ -117,23 +65,22 @@ def test_finished_runs_are_skipped_by_the_hash_of_their_configuration(tmp_path: 
 def test_rerun_computes_stored_runs_again(
     tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sweep(toy(log="log"), tmp_path)
+    sweep(jobs(log="log"), tmp_path)
     if how == "environment":
         monkeypatch.setenv("MTL_RERUN", "1")
-    report = sweep(toy(log="log"), tmp_path, rerun=True if how == "argument" else None)
+    report = sweep(jobs(log="log"), tmp_path, rerun=True if how == "argument" else None)
     assert (len(report.done), len(report.skipped)) == (4, 0)
     assert len(runs_logged(tmp_path)) == 8
     monkeypatch.setenv("MTL_RERUN", "0")
-    assert len(sweep(toy(log="log"), tmp_path).skipped) == 4
+    assert len(sweep(jobs(log="log"), tmp_path).skipped) == 4
 
 
-def test_workers_have_their_threads_and_find_what_one_process_finds(tmp_path: Path) -> None:
-    experiment = toy(counts_threads=True)
-    configs = experiment.configs(SMOKE)
+def test_workers_find_what_one_process_finds(tmp_path: Path) -> None:
+    experiment = jobs(counts_threads=True)
     sweep(experiment, tmp_path / "one")
-    one = load_records("toy", SMOKE, configs, root=tmp_path / "one")
+    one = load_records(experiment, SMOKE, root=tmp_path / "one")
     sweep(experiment, tmp_path / "two", processes=2, threads=2)
-    two = load_records("toy", SMOKE, configs, root=tmp_path / "two")
+    two = load_records(experiment, SMOKE, root=tmp_path / "two")
     assert [r.metric("noise") for r in one] == [r.metric("noise") for r in two]
     assert {record.metric("process") for record in one} == {os.getpid()}
     assert os.getpid() not in {record.metric("process") for record in two}
@@ -150,7 +97,7 @@ def test_threads_of_this_process_are_as_before(
     if variable is None:
         monkeypatch.delenv("OMP_NUM_THREADS")
     before = torch_threads()
-    report = sweep(toy(seeds=1, counts_threads=True), tmp_path, threads=before + 1)
+    report = sweep(jobs(seeds=1, counts_threads=True), tmp_path, threads=before + 1)
     assert read_record(report.done[0]).metric("threads") == before + 1
     assert torch_threads() == before
     assert os.environ.get("OMP_NUM_THREADS") == variable
@@ -160,37 +107,37 @@ def test_threads_of_this_process_are_as_before(
 def test_failing_run_is_reported_and_the_others_go_on(
     tmp_path: Path, processes: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    configs = [Toy("a", 0), Toy("a", 1, fails=True), Toy("a", 2), Toy("b", 0)]
-    experiment = Experiment("toy", lambda preset: configs, toy_run)
+    configs = [Job("a", 0), Job("a", 1, fails=True), Job("a", 2), Job("b", 0)]
+    experiment = Experiment("toy", lambda preset: configs, run_job)
     report = sweep(experiment, tmp_path, processes=processes)
     assert len(report.done) == 3
     (failure,) = report.failed
     assert failure.config == configs[1]
     assert failure.error == "ArithmeticError: seed 1 diverged"
-    assert "toy_run" in failure.traceback
+    assert "run_job" in failure.traceback
     assert "fails=True" in capfd.readouterr().err
     with pytest.raises(SweepError, match=r"1 failed.*\n.*seed=1.*\n.*seed 1 diverged"):
         report.raise_for_failures()
     # the failed run left nothing, so the next sweep tries it again
     assert len(list(tmp_path.rglob("*.json"))) == 3
-    mended = Experiment("toy", lambda preset: configs[:1] + configs[2:], toy_run)
+    mended = Experiment("toy", lambda preset: configs[:1] + configs[2:], run_job)
     assert len(sweep(mended, tmp_path).skipped) == 3
 
 
 def test_progress_shows_the_number_of_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sweep(toy(), tmp_path, progress=True)
+    sweep(jobs(), tmp_path, progress=True)
     shown = capsys.readouterr().err
     assert "toy/smoke" in shown and "4/4" in shown
-    sweep(toy(seeds=3), tmp_path, progress=False)
+    sweep(jobs(seeds=3), tmp_path, progress=False)
     assert capsys.readouterr().err == ""
 
 
 def test_corpus_is_prepared_once_and_only_if_something_runs(tmp_path: Path) -> None:
     prepared: list[str] = []
     experiment = Experiment(
-        "toy", toy().configs, toy_run, prepare=lambda preset: prepared.append(preset.name)
+        "toy", jobs().configs, run_job, prepare=lambda preset: prepared.append(preset.name)
     )
     sweep(experiment, tmp_path)
     sweep(experiment, tmp_path)
@@ -200,7 +147,7 @@ def test_corpus_is_prepared_once_and_only_if_something_runs(tmp_path: Path) -> N
 def test_stored_runs_are_returned_or_computed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    experiment = toy(seeds=1, log="log")
+    experiment = jobs(seeds=1, log="log")
     with pytest.raises(ResultsError, match="There is no stored run"):
         stored_or_rerun(experiment, SMOKE, root=tmp_path)
     sweep(experiment, tmp_path)
@@ -215,25 +162,20 @@ def test_stored_runs_are_returned_or_computed_again(
 
 KILLED = """
 import os, sys, time
-from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
-from mtl_helpers.presets import PRESETS
-from mtl_helpers.runs.sweep import Experiment, Outcome, run_sweep
-
-@dataclass(frozen=True)
-class Toy:
-    arm: str
-    seed: int
+sys.path.insert(0, sys.argv[1])
+from toy_runs import SMOKE, Job, log_run
+from mtl_helpers.runs.experiment import Experiment, Outcome
+from mtl_helpers.runs.sweep import run_sweep
 
 def run(config):
     time.sleep(0.15)
-    with open(Path(os.environ["TOY_FOLDER"]) / "log", "a") as log:
-        log.write(f"{config.arm}-{config.seed}\\n")
+    log_run(config, "log")
     return Outcome({"value": config.seed + 0.5}, arrays={"value": np.full(1000, config.seed)})
 
-experiment = Experiment("toy", lambda p: [Toy("a", seed) for seed in range(12)], run)
-report = run_sweep(experiment, PRESETS["smoke"], processes=2, progress=False,
+experiment = Experiment("toy", lambda preset: [Job("a", seed) for seed in range(12)], run)
+report = run_sweep(experiment, SMOKE, processes=2, progress=False,
                    root=Path(os.environ["TOY_FOLDER"]))
 print(len(report.done), len(report.skipped), len(report.failed))
 """
@@ -242,8 +184,8 @@ print(len(report.done), len(report.skipped), len(report.failed))
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
 @pytest.mark.parametrize("victims", ["parent", "parent and workers"])
 def test_sweep_killed_at_any_moment_loses_nothing(tmp_path: Path, victims: str) -> None:
-    folder = tmp_path / "toy" / "smoke"
-    killed = subprocess.Popen([sys.executable, "-c", KILLED], start_new_session=True)
+    folder = jobs().folder(SMOKE, tmp_path)
+    killed = subprocess.Popen([sys.executable, "-c", KILLED, str(TESTS)], start_new_session=True)
     deadline = time.monotonic() + 60
     while len(list(folder.glob("*.json"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -260,7 +202,7 @@ def test_sweep_killed_at_any_moment_loses_nothing(tmp_path: Path, victims: str) 
     (folder / ".a-s11-00000000.json.part").write_text('{"schema": 1, "metr')
 
     resumed = subprocess.run(
-        [sys.executable, "-c", KILLED], capture_output=True, text=True, check=True
+        [sys.executable, "-c", KILLED, str(TESTS)], capture_output=True, text=True, check=True
     )
     done, skipped, failed = map(int, resumed.stdout.split())
     assert (done + skipped, failed) == (12, 0) and skipped >= len(finished)
@@ -269,95 +211,145 @@ def test_sweep_killed_at_any_moment_loses_nothing(tmp_path: Path, victims: str) 
     for record in records:
         assert (record.arrays()["value"] == record.seed).all()
     assert not [path for path in folder.iterdir() if path.suffix not in (".json", ".npz")]
-    # at most what the two workers had in hand was computed twice
-    assert len(runs_logged(tmp_path)) <= 12 + 2
-
-
-def test_worker_killed_from_outside_ends_in_a_sentence(tmp_path: Path) -> None:
-    def run(config: Toy) -> Outcome:
-        if config.seed == 1:
-            time.sleep(0.5)
-            os.kill(os.getpid(), signal.SIGKILL)
-        return Outcome({"value": 1.0})
-
-    experiment = Experiment("toy", toy(("a",), seeds=4).configs, run)
-    with pytest.raises(SweepError, match="ended from outside.*fewer processes"):
-        sweep(experiment, tmp_path, processes=2)
-    assert len(list(tmp_path.rglob("*.json"))) >= 1
-    for path in tmp_path.rglob("*.json"):
-        read_record(path)
+    # what the two workers had in hand was computed twice, and what waited to be written
+    assert len(runs_logged(tmp_path)) <= 12 + 4
 
 
 def _fill_disk(handle: int) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def run_on_full_disk(config: Toy) -> Outcome:
-    if config.seed == 1:
-        os.fsync = _fill_disk  # type: ignore[assignment]
-    time.sleep(0.02)
-    return Outcome({"value": 1.0})
-
-
 @pytest.mark.parametrize("processes", [1, 2])
 def test_full_disk_stops_the_sweep_with_a_sentence(
     tmp_path: Path, processes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "fsync", os.fsync)  # restores it after the run in-process
-    experiment = Experiment("toy", toy(("a",), seeds=40).configs, run_on_full_disk)
+    original, written = os.fsync, []
+
+    def filling(handle: int) -> None:
+        written.append(handle)
+        (original if len(written) < 9 else _fill_disk)(handle)
+
+    monkeypatch.setattr(machine.os, "fsync", filling)
     with pytest.raises(StorageError, match=r"The disk is full: a-s\d+-.*free some space"):
-        sweep(experiment, tmp_path, processes=processes)
-    stored = [read_record(path).seed for path in tmp_path.rglob("*.json")]
-    assert 0 in stored and 1 not in stored and len(stored) < 40
+        sweep(jobs(("a",), seeds=40, log="log"), tmp_path, processes=processes)
+    # files and folders of two records are flushed before
+    assert len([read_record(path) for path in tmp_path.rglob("*.json")]) == 2
     assert not list(tmp_path.rglob(".*.part"))
+    assert len(runs_logged(tmp_path)) < 10
 
 
 def test_damaged_record_stops_the_sweep_before_it_runs(tmp_path: Path) -> None:
-    report = sweep(toy(log="log"), tmp_path)
+    report = sweep(jobs(log="log"), tmp_path)
     report.done[2].write_text(report.done[2].read_text().replace("noise", "voice"))
     with pytest.raises(ResultsError, match="was changed after it was stored"):
-        sweep(toy(log="log", seeds=3), tmp_path)
+        sweep(jobs(log="log", seeds=3), tmp_path)
     assert len(runs_logged(tmp_path)) == 4
-    assert len(sweep(toy(log="log"), tmp_path, rerun=True).done) == 4
+    assert len(sweep(jobs(log="log"), tmp_path, rerun=True).done) == 4
 
 
-def test_hashes_that_share_their_start_are_told_apart(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (path,) = sweep(toy(("a",), seeds=1), tmp_path).done
-    other = Toy("a", 0, log="log")
-    # as if the first eight digits of both hashes were the same
-    monkeypatch.setattr("mtl_helpers.runs.sweep.record_path", lambda *arguments: path)
-    experiment = Experiment("toy", lambda preset: [other], toy_run)
-    assert config_hash(other) != read_record(path).config_hash
-    with pytest.raises(ResultsError, match="holds another configuration"):
-        sweep(experiment, tmp_path)
+def test_changed_default_is_noticed_before_anything_runs(tmp_path: Path) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Former(Job):
+        counts_threads: bool = True
+
+    former = Experiment("toy", lambda preset: [Former("a", 0, log="log")], run_job)
+    (path,) = sweep(former, tmp_path).done
+    today = jobs(("a",), seeds=1, log="log")
+    # the hash does not see it, for it is of what differs from the defaults
+    assert path.name == record_name(today.configs(SMOKE)[0])
+    assert config_hash(former.configs(SMOKE)[0]) == config_hash(today.configs(SMOKE)[0])
+    with pytest.raises(ResultsError, match="counts_threads is True there and False now"):
+        sweep(today, tmp_path)
+    assert len(runs_logged(tmp_path)) == 1
+    assert sweep(today, tmp_path, rerun=True).done == (path,)
+    assert read_record(path).config["counts_threads"] is False
 
 
 def test_two_sweeps_of_one_folder_do_not_mix(tmp_path: Path) -> None:
-    folder = tmp_path / "toy" / "smoke"
+    folder = jobs().folder(SMOKE, tmp_path)
     folder.mkdir(parents=True)
     with (
         FileLock(folder / ".sweep.lock"),
         pytest.raises(SweepError, match="Another sweep is writing toy/smoke"),
     ):
-        sweep(toy(), tmp_path)
-    assert len(sweep(toy(), tmp_path).done) == 4
+        sweep(jobs(), tmp_path)
+    assert len(sweep(jobs(), tmp_path).done) == 4
 
 
-def test_unwritable_results_end_in_a_sentence_before_anything_runs(tmp_path: Path) -> None:
-    (tmp_path / "toy").write_text("a file where a folder should be")
+def test_unwritable_results_are_said_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "laboratory").write_text("a file where a folder should be")
     with pytest.raises(StorageError, match="toy/smoke cannot be written"):
-        sweep(toy(log="log"), tmp_path)
+        sweep(jobs(log="log"), tmp_path)
     assert runs_logged(tmp_path) == []
 
 
 @pytest.mark.parametrize("wrong", [{"processes": 0}, {"threads": 0}])
 def test_numbers_below_one_are_refused(tmp_path: Path, wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must be at least 1, got 0"):
-        sweep(toy(), tmp_path, **wrong)
+        sweep(jobs(), tmp_path, **wrong)
 
 
 def test_configuration_listed_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="lists .* twice"):
-        sweep(toy(("a", "a")), tmp_path)
+        sweep(jobs(("a", "a")), tmp_path)
+
+
+# --- other places -------------------------------------------------------------------------------
+
+
+def test_workers_on_a_cluster_write_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    original = machine.os.replace
+    monkeypatch.setattr(
+        machine.os, "replace", lambda *names: (written.append(os.getpid()), original(*names))
+    )
+    experiment = jobs()
+    report = sweep(experiment, tmp_path, executor="dask", processes=2)
+    assert (len(report.done), report.failed) == (4, ())
+    records = load_records(experiment, SMOKE, root=tmp_path)
+    assert os.getpid() not in {record.metric("process") for record in records}
+    assert written == [os.getpid()] * 8  # a record and its arrays each
+
+
+def test_corpus_is_not_prepared_for_another_machine(tmp_path: Path) -> None:
+    prepared: list[str] = []
+    experiment = dataclasses.replace(jobs(), prepare=lambda preset: prepared.append(preset.name))
+    with cluster_of_two(tmp_path) as cluster:
+        report = sweep(experiment, tmp_path, executor=cluster.address)
+    assert len(report.done) == 4 and prepared == []
+
+
+def run_slowly(config: Job) -> Outcome:
+    time.sleep(0.4)
+    log_run(config, "log")
+    return Outcome({"value": config.seed + 0.5})
+
+
+def test_lost_scheduler_loses_nothing_that_was_finished(tmp_path: Path) -> None:
+    experiment = dataclasses.replace(jobs(("a",), seeds=12), run=run_slowly)
+    folder = experiment.folder(SMOKE, tmp_path)
+    with cluster_of_two(tmp_path) as cluster:
+        cluster.kill_scheduler_once(lambda: len(list(folder.glob("*.json"))) >= 4)
+        with pytest.raises(SweepError, match="connection to Dask's scheduler was lost; finished"):
+            sweep(experiment, tmp_path, executor=cluster.address)
+    finished = {path.name: path.read_bytes() for path in folder.glob("*.json")}
+    assert 4 <= len(finished) < 12
+    report = sweep(experiment, tmp_path, executor="dask", processes=2)
+    assert {path.name for path in report.skipped} == set(finished)
+    assert len(report.done) + len(report.skipped) == 12
+    assert all((folder / name).read_bytes() == text for name, text in finished.items())
+
+
+def test_other_code_on_a_cluster_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = {"commit": None, "dirty": None, "sources": "f" * 16}
+    monkeypatch.setattr("mtl_helpers.runs.sweep.code_version", lambda: other)
+    with (
+        cluster_of_two(tmp_path) as cluster,
+        pytest.raises(SweepError, match=r"one has sources \w{8} instead of ffffffff; install"),
+    ):
+        sweep(jobs(), tmp_path, executor=cluster.address)
+    assert not list(tmp_path.rglob("*.json"))

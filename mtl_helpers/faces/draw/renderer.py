@@ -118,7 +118,7 @@ class FaceRenderer:
 
     def __init__(self, head: HeadModel, device: str | torch.device = "cpu") -> None:
         self.device = Device(device)
-        self._figure = Figure(head, self.device)
+        self.figure = Figure(head, self.device)
 
     def set_face(self, vertices: Tensor, look: Look | None = None) -> None:
         """Place a face: framed vertices, shape (V, 3), in inter-ocular distances.
@@ -126,13 +126,13 @@ class FaceRenderer:
         With a ``look``, its hair and hat cast shadows, for pictures that share no shadows with
         others; without, nothing that is worn casts any.
         """
-        self._figure.set_face(vertices, look)
+        self.figure.set_face(vertices, look)
 
     @property
     def normals(self) -> NDArray[np.float32]:
         """Smooth unit normals of the present face's vertices, collar included, shape (V', 3)."""
-        normals: NDArray[np.float32] = self._figure.normals.numpy()
-        return normals[: self._figure.head_vertices]
+        normals: NDArray[np.float32] = self.figure.normals.numpy()
+        return normals[: self.figure.head_vertices]
 
     def bake(
         self,
@@ -163,7 +163,7 @@ class FaceRenderer:
             Shape (vertices with collar and wardrobe, L): 1 lit; 0 in a cast shadow, turned away,
             or not in the pictures.
         """
-        figure, device = self._figure, self.device
+        figure, device = self.figure, self.device
         count = len(figure.points)
         if hits:
             seen = wp.zeros(count, dtype=wp.uint8, device=device.name)
@@ -213,7 +213,7 @@ class FaceRenderer:
         There is one look per camera: hair stands off the scalp and so changes the outline. A pixel
         has ``supersample`` samples in each direction.
         """
-        figure, array, launch = self._figure, self.device.array, self.device.launch
+        figure, array, launch = self.figure, self.device.array, self.device.launch
         size, views = side * supersample, len(cameras)
         lens: Any = Lens()
         lens.axes = array(np.stack([c.axes for c in cameras]).astype(np.float32), wp.mat33)
@@ -285,7 +285,7 @@ class FaceRenderer:
         table = np.zeros((len(looks), max(map(len, named)), 4), dtype=np.int32)
         for view, names in enumerate(named):
             for place, name in enumerate(names):
-                part = self._figure.wardrobe.part(name)
+                part = self.figure.wardrobe.part(name)
                 table[view, place] = (
                     part.first_vertex,
                     part.vertices,
@@ -304,14 +304,14 @@ class FaceRenderer:
         Gives linear RGB radiance under unit lights, shape (C, side * side, 1 + L): the room's light
         first, then the flashes.
         """
-        self._figure.tint(skin)
+        self.figure.tint(skin)
         pixels = hits.sight.side**2
         linear = self.device.empty((hits.views, pixels, 1 + len(directions)), wp.vec3)
         self.device.launch(
             shade_hits,
             linear.shape[:2],
             hits.sight,
-            self._figure.surfaces,
+            self.figure.surfaces,
             skin_paint(skin),
             lit,
             self.device.array(directions.astype(np.float32).reshape(-1, 3), wp.vec3),
@@ -374,7 +374,7 @@ class FaceRenderer:
         With the ``hits`` that `trace` returned for the cameras, a vertex that hair, a hat or a dark
         lens covers in its picture is not seen.
         """
-        figure, array = self._figure, self.device.array
+        figure, array = self.figure, self.device.array
         ids = array(np.asarray(vertex_ids, dtype=np.int32), int)
         seen = self.device.empty((len(cameras), len(vertex_ids)), wp.uint8)
         self.device.launch(
@@ -396,7 +396,7 @@ class FaceRenderer:
 
     def inspect(self, hits: Hits, skin: Skin) -> HitRecord:
         """Ground truth of the hits; trace with ``supersample=1`` for one record a pixel."""
-        self._figure.tint(skin)
+        self.figure.tint(skin)
         shape, square = hits.sight.nearest.shape, (hits.views, hits.size, hits.size)
         triangle, material = self.device.empty(shape, int), self.device.empty(shape, int)
         depth, normal = self.device.empty(shape, float), self.device.empty(shape, wp.vec3)
@@ -404,7 +404,7 @@ class FaceRenderer:
             inspect_hits,
             shape,
             hits.sight,
-            self._figure.surfaces,
+            self.figure.surfaces,
             skin_paint(skin),
             BACKDROP,
             triangle,

@@ -8,7 +8,6 @@ training data, so that all but the first fifth of it sees pictures that it knows
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from itertools import combinations
@@ -26,12 +25,13 @@ from mtl_helpers.papers.yin2018.experiments.networks import ALL_TASKS, SIDE_TASK
 from mtl_helpers.papers.yin2018.experiments.pose_branches import CONDITIONS, HEAVY, POSE_NOISE
 from mtl_helpers.papers.yin2018.experiments.weighting_rules import PAPER_PHI, SIZES
 from mtl_helpers.papers.yin2018.model import BRANCH_TASK
+from mtl_helpers.papers.yin2018.words import TASK_WORDS
 from mtl_helpers.presets import get_preset
-from mtl_helpers.runs.record import Record, ResultsError
+from mtl_helpers.runs.query import select
+from mtl_helpers.runs.record import Record
 
-__all__ = ["CLAIMS", "SIDE_NETWORKS", "network", "passes_of", "side_dimensions"]
+__all__ = ["CLAIMS", "RANK1", "ROUTED", "SIDE_NETWORKS", "network", "passes_of", "side_dimensions"]
 
-PAPER = "{cite:t}`yin2018`"
 CHAPTER = "../notebooks/02_one_task_or_many.ipynb"
 WEIGHTS_CHAPTER = "../notebooks/03_weights_that_learn_themselves.ipynb"
 ENERGY_CHAPTER = "../notebooks/04_where_the_energy_goes.ipynb"
@@ -39,7 +39,6 @@ BRANCH_CHAPTER = "../notebooks/05_one_branch_per_pose.ipynb"
 
 RANK1 = Measure("test.rank1.y_d.overall", "people/test/y_d")
 ROUTED = Measure("routing.clean.stochastic.overall", "people/test/stochastic")
-NAMES = {"id": "identity", "pos": "pose", "illum": "illumination", "exp": "expression"}
 RULES = {"eq8": "Eq. 8", "released": "released"}
 SIDE_NETWORKS = {f"id+{task}": ("id", task) for task in SIDE_TASKS} | {"id+all": ALL_TASKS}
 """Tasks of each m-CNN of Table II with fixed weights, by the name that it has there."""
@@ -66,17 +65,7 @@ def network(records: Runs, **fields: Any) -> list[Record]:
     if "phi_s" not in wanted:
         phi_s = choice_at(records[0].preset).phi_s
         wanted["phi_s"] = phi_s / len(SIDE_TASKS) if wanted["rule"] == "released" else phi_s
-    runs = [run for run in records if all(_has(run, *field) for field in wanted.items())]
-    if not runs:
-        raise ResultsError(f"There are no stored runs of the network {wanted}; run the sweep.")
-    return sorted(runs, key=lambda run: run.seed)
-
-
-def _has(run: Record, name: str, wanted: Any) -> bool:
-    value = run.config[name]
-    if isinstance(wanted, float) and isinstance(value, (int, float)):
-        return math.isclose(value, wanted)
-    return bool(value == (list(wanted) if isinstance(wanted, tuple) else wanted))
+    return select(records, **wanted)
 
 
 def s_cnn(records: Runs) -> list[Record]:
@@ -343,7 +332,7 @@ def expression_has_fewest_classes(records: Runs) -> str:
         return ""
     return (
         "The paper explains the first leader by the number of classes, and expression must have "
-        f"the fewest; here it has {classes['exp']}, illumination {classes['illum']} and pose "
+        f"the fewest; here it has {classes['exp']}, light {classes['illum']} and pose "
         f"{classes['pos']}."
     )
 
@@ -372,10 +361,11 @@ def poses_are_wrong(records: Runs) -> str:
 # --- the claims ---------------------------------------------------------------------------------
 
 _TABLE_2 = (one_or_many.EXPERIMENT, weighting_rules.EXPERIMENT)
+_claim = partial(Claim, paper="{cite:t}`yin2018`")
+_energy_claim = partial(_claim, experiments=(weighting_rules.EXPERIMENT,), chapter=ENERGY_CHAPTER)
 
-_Y1 = Claim(
+_Y1 = _claim(
     id="Y1",
-    paper=PAPER,
     statement="Every side task, alone or with the others, raises rank-1 identification.",
     paper_figure="Table II: s-CNN 75.67 %, above it every m-CNN",
     experiments=_TABLE_2,
@@ -394,9 +384,8 @@ _Y1 = Claim(
     comparison="rank-1 of y_d on test people, network with side tasks minus s-CNN",
 )
 
-_Y2 = Claim(
+_Y2 = _claim(
     id="Y2",
-    paper=PAPER,
     statement="The gain from side tasks is mostly on profile faces.",
     paper_figure="Table II, by pose group",
     experiments=_TABLE_2,
@@ -411,23 +400,21 @@ _Y2 = Claim(
     "more",
 )
 
-_Y3 = Claim(
+_Y3 = _claim(
     id="Y3",
-    paper=PAPER,
     statement="Pose is the easiest side task, then illumination; expression is the hardest.",
     paper_figure="Table II, single-task networks",
     experiments=(one_or_many.EXPERIMENT,),
     parts=(
-        Part("pose minus illumination", partial(easier, task="pos", other="illum")),
-        Part("illumination minus expression", partial(easier, task="illum", other="exp")),
+        Part("pose minus light", partial(easier, task="pos", other="illum")),
+        Part("light minus expression", partial(easier, task="illum", other="exp")),
     ),
     chapter=CHAPTER,
     comparison="mean class accuracy on test people, each task trained by itself",
 )
 
-_Y4 = Claim(
+_Y4 = _claim(
     id="Y4",
-    paper=PAPER,
     statement="Dynamic weights beat fixed ones, and fixed ones on all side tasks are worse than "
     "pose alone.",
     paper_figure="Table II: 79.35 % dynamic, 77.59 % fixed",
@@ -443,9 +430,8 @@ _Y4 = Claim(
     comparison="rank-1 of y_d on test people",
 )
 
-_Y5 = Claim(
+_Y5 = _claim(
     id="Y5",
-    paper=PAPER,
     statement="An L2 penalty on the shared feature helps identity, but far less than side tasks "
     "do.",
     paper_figure="Table II, row id+L2",
@@ -461,9 +447,8 @@ _Y5 = Claim(
     comparison="rank-1 of y_d on test people; the penalty's factor is the best of two, so untuned",
 )
 
-_Y6 = Claim(
+_Y6 = _claim(
     id="Y6",
-    paper=PAPER,
     statement="The pose-directed network beats m-CNN.",
     paper_figure="Table II: 79.55 % against 79.35 %",
     experiments=(pose_branches.EXPERIMENT, weighting_rules.EXPERIMENT),
@@ -477,9 +462,8 @@ _Y6 = Claim(
     "released networks each main task weighs as much as m-CNN's one, so that comparison decides",
 )
 
-_Y7 = Claim(
+_Y7 = _claim(
     id="Y7",
-    paper=PAPER,
     statement="The dynamic weights favour expression first, then pose, and move on when pose is "
     "learnt.",
     paper_figure="Fig. 6a",
@@ -501,9 +485,8 @@ _Y7 = Claim(
     "rest of its first half, second half",
 )
 
-_Y8 = Claim(
+_Y8 = _claim(
     id="Y8",
-    paper=PAPER,
     statement="In p-CNN the weight of the pose-specific main task leads early, that of the generic "
     "one later.",
     paper_figure="Fig. 6c",
@@ -517,12 +500,10 @@ _Y8 = Claim(
     comparison="weights of the two main tasks in points of their sum",
 )
 
-_Y9 = Claim(
+_Y9 = _energy_claim(
     id="Y9",
-    paper=PAPER,
     statement="Energy is spread unevenly, with separate dimensions for separate tasks.",
     paper_figure="Fig. 7a and 7b",
-    experiments=(weighting_rules.EXPERIMENT,),
     logic="each",
     parts=(
         Part(
@@ -532,7 +513,7 @@ _Y9 = Claim(
         ),
         *(
             Part(
-                f"{NAMES[a]} and {NAMES[b]}",
+                f"{TASK_WORDS[a]} and {TASK_WORDS[b]}",
                 partial(apart, task=a, other=b),
                 statement="identity apart" if a == "id" else "side tasks apart",
             )
@@ -540,7 +521,7 @@ _Y9 = Claim(
         ),
         *(
             Part(
-                f"{name}: identity and {NAMES[task]}",
+                f"{name}: identity and {TASK_WORDS[task]}",
                 partial(apart, task="id", other=task, rule=rule),
                 role="beside",
             )
@@ -548,18 +529,15 @@ _Y9 = Claim(
             for task in SIDE_TASKS
         ),
     ),
-    chapter=ENERGY_CHAPTER,
     comparison="fixed weights. Uneven: growth of spread over mean in training. Apart: separation "
     "index of two tasks minus its mean over shuffled dimensions, in points of its range",
 )
 
-_Y10 = Claim(
+_Y10 = _energy_claim(
     id="Y10",
-    paper=PAPER,
     statement="Rank-1 of the n strongest dimensions of x rises and then falls with n; that of y_d "
     "keeps rising.",
     paper_figure="Fig. 7c",
-    experiments=(weighting_rules.EXPERIMENT,),
     logic="each",
     parts=(
         Part(
@@ -579,38 +557,34 @@ _Y10 = Claim(
             statement="y_d",
         ),
     ),
-    chapter=ENERGY_CHAPTER,
     comparison="rank-1 on test people with a share of the dimensions, fixed weights",
 )
 
-_Y11 = Claim(
+_Y11 = _energy_claim(
     id="Y11",
-    paper=PAPER,
     statement="During training the mean of each energy vector falls and its spread rises.",
     paper_figure="Fig. 8",
-    experiments=(weighting_rules.EXPERIMENT,),
     parts=tuple(
         part
         for task in ALL_TASKS
         for part in (
-            Part(f"{NAMES[task]}: mean", partial(energy_change, task=task, what="mean"), "less"),
-            Part(f"{NAMES[task]}: spread", partial(energy_change, task=task, what="std")),
+            Part(
+                f"{TASK_WORDS[task]}: mean", partial(energy_change, task=task, what="mean"), "less"
+            ),
+            Part(f"{TASK_WORDS[task]}: spread", partial(energy_change, task=task, what="std")),
         )
     ),
     window=_twenty_epochs("Fig. 8"),
-    chapter=ENERGY_CHAPTER,
     unit="%",
     comparison="change in training in % of the first value, fixed weights; the mean should fall "
     "and the spread rise",
 )
 
-_Y12 = Claim(
+_Y12 = _energy_claim(
     id="Y12",
-    paper=PAPER,
     statement="A larger phi_s gives more dimensions to the side tasks and raises the energies of "
     "the identity head.",
     paper_figure="Fig. 9",
-    experiments=(weighting_rules.EXPERIMENT,),
     parts=(
         *(
             part
@@ -636,7 +610,6 @@ _Y12 = Claim(
             for phi in PAPER_PHI[1:]
         ),
     ),
-    chapter=ENERGY_CHAPTER,
     comparison="minus those at phi_s = 0.1. A dimension belongs to the task that keeps the largest "
     "share of its own energy there. By mean absolute weight per class, which stands beside, side "
     "tasks would gain dimensions even if x stayed as it is, since a head that is trained with a "
@@ -644,9 +617,8 @@ _Y12 = Claim(
     "second observation by the first, so both are needed",
 )
 
-_Y13 = Claim(
+_Y13 = _claim(
     id="Y13",
-    paper=PAPER,
     statement="Stochastic routing beats hard routing when estimated poses are wrong.",
     paper_figure="Sec. III-C and IV-C",
     experiments=(pose_branches.EXPERIMENT,),
@@ -671,9 +643,8 @@ _Y13 = Claim(
     "main weights of 1, so that its branches are as good as m-CNN",
 )
 
-_Y14 = Claim(
+_Y14 = _claim(
     id="Y14",
-    paper=PAPER,
     statement="An interior total weight of the side tasks, phi_s, is best.",
     paper_figure="Sec. IV-A: 0.1, by validation",
     experiments=_TABLE_2,
@@ -690,9 +661,8 @@ _Y14 = Claim(
     "minus the ends of the range",
 )
 
-_Y15 = Claim(
+_Y15 = _claim(
     id="Y15",
-    paper=PAPER,
     statement="With estimated poses the gain is large from frontal to profile and small elsewhere.",
     paper_figure="Tables V and VI: CFP-FP 94.39 %",
     untested="It needs faces in the wild, which the course has yet to render.",

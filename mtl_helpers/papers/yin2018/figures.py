@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from mtl_helpers.ledger.statistics import mean_interval
 from mtl_helpers.papers.yin2018.energy import joint_weights
+from mtl_helpers.papers.yin2018.words import TASK_WORDS as TASKS
 from mtl_helpers.show import plots, widgets
 from mtl_helpers.show.style import (
     COLOURS,
@@ -51,15 +52,6 @@ __all__ = [
 ]
 
 PHI_S = r"$\varphi_s$, total weight of the side tasks"
-
-TASKS = {
-    "id": "identity",
-    "id_pose": "identity, by pose",
-    "pos": "pose",
-    "illum": "light",
-    "exp": "expression",
-}
-"""A task's name in code to a reader's word."""
 
 _RULES = {"fixed": "fixed weights", "eq8": "Eq. 8", "released": "released layer"}
 _CHANGES = {

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 TASK_WORDS = {
     "id": "identity",
-    "id_pose": "identity by branch",
+    "id_pose": "identity, by pose",
     "pos": "pose",
     "illum": "light",
     "exp": "expression",

@@ -78,8 +78,8 @@ def draw_linear(
     none = np.zeros((0, 3))
     linear = renderer.shade(hits, skin, none, renderer.bake(none)).numpy()
     triangle = record.triangle[0]
-    corners = renderer._faces.numpy()[np.maximum(triangle, 0)]
-    places = renderer._places.numpy()[corners].mean(2)  # (S, S, 3)
+    corners = renderer.figure.surfaces.faces.numpy()[np.maximum(triangle, 0)]
+    places = renderer.figure.surfaces.places.numpy()[corners].mean(2)  # (S, S, 3)
     places[triangle < 0] = np.nan
     return linear.reshape(side, side, 3), record.material[0], places
 

@@ -25,6 +25,7 @@ from made_up_runs import records_of as records_of_experiments
 from mtl_helpers.ledger.verdict import evaluate, judge
 from mtl_helpers.papers.yin2018 import claims as yin2018_claims
 from mtl_helpers.papers.yin2018.experiments.networks import ALL_TASKS, SIDE_TASKS
+from mtl_helpers.papers.yin2018.words import TASK_WORDS
 from mtl_helpers.registry import CLAIMS, EXPERIMENTS
 from mtl_helpers.runs.record import ResultsError
 
@@ -91,7 +92,7 @@ def test_a_network_is_asked_for_by_field(fields, arm):
 
 
 def test_a_network_that_nobody_trained_is_named():
-    with pytest.raises(ResultsError, match="no stored runs of the network .*'phi_s': 0.7"):
+    with pytest.raises(ResultsError, match="no stored run with .*phi_s=0.7"):
         yin2018_claims.network(made_up_records("weighting_rules"), phi_s=0.7)
 
 
@@ -138,8 +139,8 @@ def test_y3_compares_the_tasks_each_trained_by_itself():
     all_close(
         effects_of("Y3", records),
         {
-            "pose minus illumination": alone["pos"] - alone["illum"],
-            "illumination minus expression": alone["illum"] - alone["exp"],
+            "pose minus light": alone["pos"] - alone["illum"],
+            "light minus expression": alone["illum"] - alone["exp"],
         },
     )
 
@@ -243,7 +244,7 @@ def test_y7_does_not_depend_on_the_total_weight():
         assert theirs[name].over_seeds.mean == pytest.approx(effect.over_seeds.mean)
 
 
-def test_y8_looks_at_the_main_weights_in_the_first_and_last_fifth():
+def test_y8_looks_at_main_weights_in_the_first_and_last_fifth():
     records = records_of("Y8")
     lead, rise = [], []
     for made in runs(records, "p-eq8"):
@@ -282,14 +283,14 @@ def test_y9_measures_unevenness_and_each_pair_of_tasks():
 
     pairs_of_tasks = {
         "identity apart: identity and pose": (FIXED, "id", "pos"),
-        "identity apart: identity and illumination": (FIXED, "id", "illum"),
+        "identity apart: identity and light": (FIXED, "id", "illum"),
         "identity apart: identity and expression": (FIXED, "id", "exp"),
-        "side tasks apart: pose and illumination": (FIXED, "pos", "illum"),
+        "side tasks apart: pose and light": (FIXED, "pos", "illum"),
         "side tasks apart: pose and expression": (FIXED, "pos", "exp"),
-        "side tasks apart: illumination and expression": (FIXED, "illum", "exp"),
+        "side tasks apart: light and expression": (FIXED, "illum", "exp"),
     }
     for rule, arm in (("Eq. 8", EQ8), ("released", RELEASED)):
-        for task, word in zip(SIDE_TASKS, ("pose", "illumination", "expression"), strict=True):
+        for task, word in zip(SIDE_TASKS, ("pose", "light", "expression"), strict=True):
             pairs_of_tasks[f"{rule}: identity and {word}"] = (arm, "id", task)
     assert list(effects) == list(pairs_of_tasks)
     rng = np.random.default_rng(12)
@@ -305,6 +306,37 @@ def test_y9_measures_unevenness_and_each_pair_of_tasks():
         # other shuffles: the mean of 60 of them is good to a point
         found = effects[name].over_seeds
         np.testing.assert_allclose([found.mean, found.low, found.high], interval(above), atol=2)
+
+
+def test_y10_compares_shares_of_the_dimensions_laid_down():
+    records = records_of("Y10")
+    x, y = (
+        100 * np.array([made.metrics["dimensions"][name] for made in runs(records, FIXED)])
+        for name in ("x_n", "y_n")
+    )
+    all_close(
+        effects_of("Y10", records),
+        {
+            "x: 50 % minus 10 %": x[:, 4] - x[:, 0],
+            "x: 80 % minus 100 %": x[:, 7] - x[:, 9],
+            "y_d: 100 % minus 80 %": y[:, 9] - y[:, 7],
+        },
+    )
+    assert [part.role for part in CLAIMS["Y10"].parts] == ["trivial", "decides", "decides"]
+
+
+def test_y11_is_the_change_from_first_to_last_look_in_per_cent():
+    records = records_of("Y11")
+    expected = {}
+    for task in ALL_TASKS:
+        mean, std = (
+            np.array([made.curves["energy"][f"{kind}/{task}"] for made in runs(records, FIXED)])
+            for kind in ("mean", "std")
+        )
+        expected[f"{TASK_WORDS[task]}: mean"] = 100 * (mean[:, -1] - mean[:, 0]) / mean[:, 0]
+        expected[f"{TASK_WORDS[task]}: spread"] = 100 * (std[:, -1] - std[:, 0]) / std[:, 0]
+    all_close(effects_of("Y11", records), expected)
+    assert [part.direction for part in CLAIMS["Y11"].parts] == ["less", "greater"] * 4
 
 
 CLASSES = {"id": 300, "pos": 13, "illum": 6, "exp": 6}
@@ -349,7 +381,7 @@ def test_y12_counts_dimensions_by_both_measures_and_the_energy():
     assert {part.label for part in CLAIMS["Y12"].parts if part.role == "beside"} == set(beside)
 
 
-def test_y12_is_judged_by_a_measure_that_a_louder_head_leaves_alone():
+def test_y12_is_judged_by_what_a_louder_head_leaves_alone():
     made = with_many_people(made_up_records("weighting_rules")[0])
     louder = {f"energy/{task}": 50 * made.made[f"energy/{task}"] for task in SIDE_TASKS}
     heavier = dataclasses.replace(made, made=made.made | louder)
@@ -426,7 +458,7 @@ def test_claims_about_epochs_are_not_tested_inside_the_first(name):
 
 def test_y7_needs_fewest_classes_to_be_those_of_expression():
     condition = yin2018_claims.expression_has_fewest_classes
-    assert "here it has 6, illumination 6 and pose 13" in condition(records_of("Y7"))
+    assert "here it has 6, light 6 and pose 13" in condition(records_of("Y7"))
     assert condition(records_of("Y7", "gpu")) == ""  # 6, 19 and 13
 
 

@@ -7,6 +7,7 @@ and identified with stands here.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -17,14 +18,17 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from mtl_helpers.corpus import Corpus, GalleryCorpus
+from mtl_helpers.evaluation.attributes import training_accuracy
+from mtl_helpers.evaluation.identification import probe_sample
 from mtl_helpers.faces.corpora.pie import PieCorpus, PieSpec, load_pie
 from mtl_helpers.machine import pick_device
 from mtl_helpers.networks import MultiTaskNetwork, seeded_network
-from mtl_helpers.papers.yin2018.identification import POSE_GROUPS, identification_report
+from mtl_helpers.papers.yin2018.identification import POSE_GROUPS, factors, identified
 from mtl_helpers.papers.yin2018.method import YinMethod
 from mtl_helpers.papers.yin2018.model import BRANCH_TASK, PoseDirectedCNN
 from mtl_helpers.papers.yin2018.weighting import DynamicWeights, Rule, weighting
 from mtl_helpers.presets import Preset
+from mtl_helpers.runs.sweep import Outcome
 from mtl_helpers.streams import seeded, stream_seed
 from mtl_helpers.training.batches import labelled_batches
 from mtl_helpers.training.loop import StepState, Trained
@@ -39,7 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALL_TASKS",
-    "PROBE_STRIDE",
     "RANK1",
     "SIDE_TASKS",
     "CorpusView",
@@ -49,7 +52,7 @@ __all__ = [
     "curves_of",
     "feature_size",
     "groups_of",
-    "identified",
+    "measured",
     "method_of",
     "network_config",
     "pose_classes",
@@ -61,10 +64,6 @@ __all__ = [
 
 SIDE_TASKS = ("pos", "illum", "exp")
 ALL_TASKS = ("id", *SIDE_TASKS)
-PROBE_STRIDE = 7
-"""Every seventh probe of each test person is asked about: seven shares no factor with 15 cameras, 6
-lights and 6 expressions, so that every level of each meets every level of the others."""
-
 RANK1 = "test.rank1.y_d.overall"
 """Name of the metric that most comparisons are about."""
 
@@ -351,14 +350,23 @@ def train(
 
 
 def some_probes(corpus: PieCorpus, split: str = "test") -> NDArray[np.int64]:
-    """Return every :data:`PROBE_STRIDE`-th probe of a split."""
-    return corpus.probes(split)[::PROBE_STRIDE]
+    """Return every n-th probe of a split, so that no factor hides behind another.
+
+    n is coprime to the numbers of cameras, lights and expressions, so that every level of each
+    meets every level of the others, and to a person's probes, so that people differ in theirs.
+    """
+    spec = corpus.spec
+    factors = (len(spec.cameras), len(spec.shots), len(spec.expressions))
+    return probe_sample(corpus.probes(split), (*factors, math.prod(factors) - 1))
 
 
-def identified(
+def measured(
     result: Trained, corpus: GalleryCorpus, probes: Mapping[str, NDArray[np.int64]]
-) -> dict[str, Any]:
+) -> Outcome:
     """Return what is measured of every network.
+
+    Metrics: for each split its report (:mod:`mtl_helpers.papers.yin2018.identification`), and
+    under ``"training"`` what happened. Arrays: the same by person, ``people/<split>/<feature>``.
 
     Parameters
     ----------
@@ -366,27 +374,17 @@ def identified(
         The true one.
     probes
         (P,) which ones are asked about, of each split: ``"validation"``, ``"test"`` or both.
-
-    Returns
-    -------
-    dict
-        For each split the
-        :func:`~mtl_helpers.papers.yin2018.identification.identification_report` on its probes; and
-        under ``"training"`` what happened: see
-        :meth:`~mtl_helpers.training.loop.Trained.summary`.
     """
-    reports = {
-        split: identification_report(
-            corpus,
-            split,
-            result.final,
-            probes=asked,
-            device=pick_device(),
-            amp=result.bfloat16,
-        )
-        for split, asked in probes.items()
-    }
-    return {**reports, "training": result.summary()}
+    options: dict[str, Any] = {"device": pick_device(), "amp": result.bfloat16}
+    metrics: dict[str, Any] = {}
+    arrays: dict[str, Any] = {}
+    for split, asked in probes.items():
+        identification = identified(corpus, split, result.final, probes=asked, **options)
+        metrics[split] = identification.report(factors(corpus.yaw_degrees))
+        arrays |= identification.by_person()
+    accuracy = training_accuracy(result.final, result.batches, **options)
+    metrics["training"] = result.summary() | {"accuracy": accuracy}
+    return Outcome(metrics=metrics, curves=curves_of(result), arrays=arrays)
 
 
 def curves_of(result: Trained) -> dict[str, list[float]]:

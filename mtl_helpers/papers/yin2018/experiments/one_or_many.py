@@ -38,15 +38,16 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     ALL_TASKS,
     SIDE_TASKS,
     NetworkConfig,
-    curves_of,
-    identified,
+    measured,
     network_config,
     some_probes,
     train_on,
 )
+from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
 from mtl_helpers.presets import Preset
+from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.runs.record import Record, seed_values
-from mtl_helpers.runs.sweep import Experiment, Outcome, on_chosen_data, stored_or_rerun
+from mtl_helpers.runs.sweep import on_chosen_data, stored_or_rerun
 
 if TYPE_CHECKING:
     from mtl_helpers.datasets import FaceCorpus, RealSpec
@@ -167,8 +168,7 @@ def run(config: NetworkConfig) -> Outcome:
     """Train one arm and identify faces of the validation and the test identities.
 
     Settings of real sets without validation identities are reported on test identities alone.
-    Of the rendered corpus only some probes are asked about: see
-    :data:`~mtl_helpers.papers.yin2018.experiments.networks.PROBE_STRIDE`.
+    Of the rendered corpus only some probes are asked about.
     """
     corpus = _open(config.corpus, progress=False)
     splits = ("validation", "test")
@@ -178,7 +178,7 @@ def run(config: NetworkConfig) -> Outcome:
         known = [split for split in splits if split in corpus.table.galleries]
         probes = {split: corpus.probes(split) for split in known}
     result = train_on(corpus, config)
-    return Outcome(metrics=identified(result, corpus, probes), curves=curves_of(result))
+    return measured(result, corpus, probes)
 
 
 def _open(spec: PieSpec | RealSpec, *, progress: bool) -> PieCorpus | FaceCorpus:
@@ -225,6 +225,7 @@ def on(data: RealSpec) -> Experiment:
             f"{data.name} has only: {', '.join(data.tasks)}; choose multipie."
         )
     return Experiment(
+        paper=EXPERIMENT.paper,
         name=EXPERIMENT.name,
         configs=functools.partial(configs, data=data),
         run=run,
@@ -233,7 +234,15 @@ def on(data: RealSpec) -> Experiment:
     )
 
 
-EXPERIMENT = Experiment(name="one_or_many", configs=configs, run=run, prepare=prepare, on=on)
+EXPERIMENT = Experiment(
+    paper="yin2018",
+    name="one_or_many",
+    configs=configs,
+    run=run,
+    prepare=prepare,
+    on=on,
+    modernise=modern_network,
+)
 
 
 def compared_runs(preset: Preset) -> list[Record]:

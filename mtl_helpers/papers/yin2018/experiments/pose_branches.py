@@ -10,6 +10,7 @@ by :mod:`mtl_helpers.papers.yin2018.experiments.weighting_rules`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,19 +25,19 @@ from mtl_helpers.machine import pick_device
 from mtl_helpers.papers.yin2018.experiments.choices import CHOSEN
 from mtl_helpers.papers.yin2018.experiments.networks import (
     NetworkConfig,
-    curves_of,
-    identified,
+    measured,
     network_config,
     pose_classes,
     prepare,
     some_probes,
     train,
 )
+from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
 from mtl_helpers.papers.yin2018.identification import POSE_GROUPS
 from mtl_helpers.papers.yin2018.model import PoseDirectedCNN
 from mtl_helpers.papers.yin2018.routing import ROUTINGS, group_probabilities, route, routed_distance
 from mtl_helpers.presets import Preset
-from mtl_helpers.runs.sweep import Experiment, Outcome
+from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.streams import stream_seed
 
 __all__ = [
@@ -85,14 +86,12 @@ def run(config: NetworkConfig) -> Outcome:
     model = result.final
     assert isinstance(model, PoseDirectedCNN)
     probes = some_probes(corpus)
-    metrics = identified(result, corpus, {"test": probes}) | {
-        "routing": {
-            condition: routing_report(corpus, asked, model, condition, result.bfloat16)
-            for condition in CONDITIONS
-            for asked in [probes if condition == "clean" else probes[::2]]
-        }
+    outcome = measured(result, corpus, {"test": probes})
+    routing = {
+        condition: routing_report(corpus, probes, model, condition, result.bfloat16)
+        for condition in CONDITIONS
     }
-    return Outcome(metrics=metrics, curves=curves_of(result))
+    return replace(outcome, metrics={**outcome.metrics, "routing": routing})
 
 
 def routing_report(
@@ -166,4 +165,11 @@ def routing_report(
     return found
 
 
-EXPERIMENT = Experiment(name="pose_branches", configs=configs, run=run, prepare=prepare)
+EXPERIMENT = Experiment(
+    paper="yin2018",
+    name="pose_branches",
+    configs=configs,
+    run=run,
+    prepare=prepare,
+    modernise=modern_network,
+)

@@ -26,10 +26,12 @@ from mtl_helpers.faces.corpora.pie import PieSpec, load_pie
 from mtl_helpers.faces.corpora.wild import WildSpec, load_wild
 from mtl_helpers.machine import pick_device
 from mtl_helpers.networks import MultiTaskNetwork, seeded_network
+from mtl_helpers.papers.yin2018.experiments.old_records import modern_estimator
 from mtl_helpers.papers.yin2018.identification import POSE_GROUPS
 from mtl_helpers.presets import Preset
-from mtl_helpers.runs.record import Record, load_records
-from mtl_helpers.runs.sweep import Experiment, Outcome
+from mtl_helpers.runs.experiment import Experiment, Outcome
+from mtl_helpers.runs.query import load_records
+from mtl_helpers.runs.record import Record
 from mtl_helpers.training.batches import labelled_batches
 from mtl_helpers.training.joint import JointTraining
 from mtl_helpers.training.loop import train
@@ -226,7 +228,14 @@ def prepare(preset: Preset) -> None:
     load_wild(preset)
 
 
-EXPERIMENT = Experiment(name="pose_estimator", configs=configs, run=run, prepare=prepare)
+EXPERIMENT = Experiment(
+    paper="yin2018",
+    name="pose_estimator",
+    configs=configs,
+    run=run,
+    prepare=prepare,
+    modernise=modern_estimator,
+)
 
 
 def estimated_yaw(
@@ -259,7 +268,7 @@ def estimated_yaw(
     wanted = [config for config in configs(preset) if config.seed == seed]
     if not wanted:
         raise ValueError(f"The preset {preset.name} has no seed {seed}; it has {preset.seeds}.")
-    record = load_records(EXPERIMENT.name, preset, wanted, root=root)[0]
+    record = load_records(EXPERIMENT, preset, wanted, root=root)[0]
     return record.arrays()["estimated_yaw"].astype(np.float32)
 
 

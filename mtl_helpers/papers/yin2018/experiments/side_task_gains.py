@@ -19,15 +19,16 @@ from mtl_helpers.papers.yin2018.experiments import weighting_rules
 from mtl_helpers.papers.yin2018.experiments.networks import (
     RANK1,
     NetworkConfig,
-    identified,
+    measured,
     network_config,
     prepare,
     some_probes,
     train,
 )
+from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
 from mtl_helpers.presets import Preset
+from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.runs.record import Record, seed_values
-from mtl_helpers.runs.sweep import Experiment, Outcome
 
 __all__ = ["CELLS", "EXPERIMENT", "PHI", "arm_at", "configs", "contrasts", "gains", "sizes"]
 
@@ -91,10 +92,17 @@ def configs(preset: Preset) -> list[NetworkConfig]:
 def run(config: NetworkConfig) -> Outcome:
     """Train one network and identify the test identities."""
     result, corpus = train(config)
-    return Outcome(metrics=identified(result, corpus, {"test": some_probes(corpus)}))
+    return measured(result, corpus, {"test": some_probes(corpus)})
 
 
-EXPERIMENT = Experiment(name="side_task_gains", configs=configs, run=run, prepare=prepare)
+EXPERIMENT = Experiment(
+    paper="yin2018",
+    name="side_task_gains",
+    configs=configs,
+    run=run,
+    prepare=prepare,
+    modernise=modern_network,
+)
 
 
 def _rank1(records: Sequence[Record], arm: str) -> NDArray[np.float64]:

@@ -18,8 +18,9 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     prepare,
     train,
 )
+from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
 from mtl_helpers.presets import Preset
-from mtl_helpers.runs.sweep import Experiment, Outcome
+from mtl_helpers.runs.experiment import Experiment, Outcome
 
 __all__ = ["CONDITIONS", "EXPERIMENT", "SEEDS", "configs"]
 
@@ -69,4 +70,11 @@ def run(config: NetworkConfig) -> Outcome:
     return Outcome(metrics={"training": result.summary()}, curves=curves_of(result))
 
 
-EXPERIMENT = Experiment(name="weight_conditions", configs=configs, run=run, prepare=prepare)
+EXPERIMENT = Experiment(
+    paper="yin2018",
+    name="weight_conditions",
+    configs=configs,
+    run=run,
+    prepare=prepare,
+    modernise=modern_network,
+)

@@ -29,17 +29,17 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     ALL_TASKS,
     SIDE_TASKS,
     NetworkConfig,
-    curves_of,
-    identified,
+    measured,
     network_config,
     prepare,
     some_probes,
     train,
 )
+from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
 from mtl_helpers.papers.yin2018.weighting import Rule
 from mtl_helpers.presets import Preset
+from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.runs.record import Record
-from mtl_helpers.runs.sweep import Experiment, Outcome
 from mtl_helpers.streams import stream_seed
 from mtl_helpers.training.loop import StepState
 
@@ -125,25 +125,23 @@ def run(config: NetworkConfig) -> Outcome:
 
     result, corpus = train(config, on_step)
     asked = {split: some_probes(corpus, split) for split in ("validation", "test")}
-    found = energies_of(result.final)
-    metrics = identified(result, corpus, asked) | {
-        "dimensions": dimension_report(
-            corpus, asked["test"], result.final, config.seed, result.bfloat16
-        )
-    }
-    curves: dict[str, Any] = curves_of(result)
-    curves["energy"] = {
-        name: [float(f"{seen[name]:.5g}") for seen in history] for name in history[0]
-    }
-    arrays: dict[str, NDArray[np.floating]] = {
-        f"energy/{task}": vector.astype(np.float32) for task, vector in found.items()
+    outcome = measured(result, corpus, asked)
+    dimensions = dimension_report(corpus, asked["test"], result.final, config.seed, result.bfloat16)
+    energy_curves = {name: [float(f"{seen[name]:.5g}") for seen in history] for name in history[0]}
+    arrays = {
+        f"energy/{task}": vector.astype(np.float32)
+        for task, vector in energies_of(result.final).items()
     }
     if config.seed == 0:  # a picture needs one network's weights
         arrays |= {
             f"weight/{task}": weight.cpu().numpy().astype(np.float16)
             for task, weight in result.final.head_weights().items()
         }
-    return Outcome(metrics=metrics, curves=curves, arrays=arrays)
+    return Outcome(
+        metrics={**outcome.metrics, "dimensions": dimensions},
+        curves={**outcome.curves, "energy": energy_curves},
+        arrays={**outcome.arrays, **arrays},
+    )
 
 
 def energies_of(model: MultiTaskNetwork) -> dict[str, NDArray[np.float64]]:
@@ -224,7 +222,14 @@ def dimension_report(
     return {"n": sizes, "x_n": x_n, "y_n": y_n, "count": count, "removed": removed}
 
 
-EXPERIMENT = Experiment(name="weighting_rules", configs=configs, run=run, prepare=prepare)
+EXPERIMENT = Experiment(
+    paper="yin2018",
+    name="weighting_rules",
+    configs=configs,
+    run=run,
+    prepare=prepare,
+    modernise=modern_network,
+)
 
 
 def removal_table(records: Sequence[Record], arm: str) -> pd.DataFrame:

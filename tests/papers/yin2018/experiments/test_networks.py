@@ -5,18 +5,19 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import math
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from stored_runs import store_run
 from synthetic_corpus import SyntheticCorpus
 
 from mtl_helpers.faces.corpora.pie import PieSpec
 from mtl_helpers.papers.yin2018.experiments import networks
 from mtl_helpers.papers.yin2018.experiments.networks import (
     ALL_TASKS,
-    PROBE_STRIDE,
     SIDE_TASKS,
     FewerPeople,
     NoisyPoses,
@@ -33,11 +34,14 @@ from mtl_helpers.papers.yin2018.identification import POSE_GROUPS
 from mtl_helpers.papers.yin2018.model import PoseDirectedCNN
 from mtl_helpers.papers.yin2018.weighting import DynamicWeights, ReleasedDynamicWeights
 from mtl_helpers.presets import PRESETS, get_preset
-from mtl_helpers.runs.record import config_dict, config_hash, load_records, write_record
+from mtl_helpers.runs.config import config_dict, config_hash
+from mtl_helpers.runs.experiment import Experiment, Outcome
+from mtl_helpers.runs.query import load_records
 from mtl_helpers.training.optimizers import SGDConfig
 from mtl_helpers.training.weighting import FixedWeights
 
 SMOKE = get_preset("smoke")
+TOY = Experiment("toy", lambda preset: [], lambda config: Outcome({}))
 SHORT = {"steps": 3, "warmup_steps": 1, "batch": 8, "statistics_batches": 1}
 ALL_YAWS = tuple(range(-90, 91, 15))
 
@@ -65,8 +69,8 @@ def test_a_configuration_comes_back_from_the_disk_as_it_was(tmp_path):
         network_config(SMOKE, "few", 0, "fixed", 0.1, people=3),
     ]
     for run in runs:
-        write_record("toy", SMOKE, run, metrics={}, seconds=1.0, code={}, root=tmp_path)
-    records = load_records("toy", SMOKE, runs, root=tmp_path)
+        store_run(TOY, SMOKE, run, tmp_path)
+    records = load_records(TOY, SMOKE, runs, root=tmp_path)
     assert [(record.arm, record.seed) for record in records] == [("m", 1), ("p", 0), ("few", 0)]
     for run, record in zip(runs, records, strict=True):
         assert record.config == json.loads(json.dumps(config_dict(run)))
@@ -404,12 +408,14 @@ def test_tasks_that_the_corpus_does_not_have_are_refused(corpus):
 # ---- what is measured
 
 
-def test_every_seventh_probe_of_a_split_is_asked_about(corpus):
-    probes = corpus.probes("test")
-    assert some_probes(corpus).tolist() == [
-        p for k, p in enumerate(probes) if k % PROBE_STRIDE == 0
-    ]
-    assert PROBE_STRIDE == 7
+def test_no_factor_hides_behind_another_in_the_probes(corpus):
+    """Every level of a factor meets every level of the others, and people differ in theirs."""
+    some = some_probes(corpus)
+    index, spec = corpus.probes("test"), corpus.spec
+    stride = int(np.flatnonzero(index == some[1])[0])
+    levels = (len(spec.cameras), len(spec.shots), len(spec.expressions))
+    assert some.tolist() == index[::stride].tolist()
+    assert all(math.gcd(stride, count) == 1 for count in (*levels, math.prod(levels) - 1))
 
 
 def test_curves_keep_five_digits_and_become_plain_numbers():

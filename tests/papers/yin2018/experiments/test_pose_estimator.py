@@ -23,7 +23,8 @@ from mtl_helpers.papers.yin2018.experiments.pose_estimator import (
 )
 from mtl_helpers.presets import PRESETS
 from mtl_helpers.registry import EXPERIMENTS
-from mtl_helpers.runs.record import ResultsError, load_records
+from mtl_helpers.runs.query import load_records
+from mtl_helpers.runs.record import ResultsError
 from mtl_helpers.runs.sweep import run_sweep
 
 TOY = dataclasses.replace(
@@ -91,7 +92,7 @@ def stored(tmp_path_factory):
 
 
 def test_a_run_measures_both_corpora_and_keeps_its_estimates(stored):
-    records = load_records(EXPERIMENT.name, TOY, configs(TOY), root=stored)
+    records = load_records(EXPERIMENT, TOY, root=stored)
     wild = load_wild(TOY, progress=False)
     for record in records:
         estimates = estimated_yaw(TOY, record.seed, root=stored)

@@ -16,7 +16,7 @@ from mtl_helpers.papers.yin2018.experiments.weight_conditions import (
 )
 from mtl_helpers.presets import PRESETS, get_preset
 from mtl_helpers.registry import EXPERIMENTS
-from mtl_helpers.runs.record import config_dict, config_hash
+from mtl_helpers.runs.config import config_dict, config_hash
 
 PRESET = pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
 RULES = ("eq8", "released")

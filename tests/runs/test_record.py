@@ -13,131 +13,38 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from stored_runs import store_run
+from toy_runs import SMOKE, TOY, Config
 
 from mtl_helpers import machine
 from mtl_helpers.machine import StorageError
-from mtl_helpers.runs import record as results
+from mtl_helpers.runs.config import config_dict, config_hash
 from mtl_helpers.runs.record import (
-    Record,
     ResultsError,
     clean_leftovers,
-    config_dict,
-    config_hash,
-    load_records,
+    delete_record,
     provenance_line,
     read_record,
-    record_path,
-    seed_values,
-    write_record,
+    record_name,
+    results_root,
 )
 
-
-@dataclass(frozen=True)
-class Inner:
-    rate: float = 0.1
-    tasks: tuple[str, ...] = ("id", "pos")
-
-
-@dataclass(frozen=True)
-class Config:
-    arm: str = "id"
-    seed: int = 0
-    phi_s: float = 1.0
-    inner: Inner = Inner()
+TESTS = Path(__file__).resolve().parents[1]
 
 
 def store(root: Path, config: object = Config(), **more) -> Path:
-    more = {"metrics": {"rank1": 0.5}, "seconds": 1.5, **more}
-    return write_record("toy", "smoke", config, root=root, **more)
+    return store_run(
+        TOY, SMOKE, config, root, **{"metrics": {"rank1": 0.5}, "seconds": 1.5, **more}
+    )
 
 
 def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-# --- hashes -------------------------------------------------------------------------------------
-
-
-def test_hash_is_sha256_of_canonical_json() -> None:
-    # whole numbers have no point, keys are sorted, tuples are lists
-    text = '{"arm":"id","inner":{"rate":0.1,"tasks":["id","pos"]},"phi_s":1,"seed":0}'
-    assert config_hash(Config()) == hashlib.sha256(text.encode()).hexdigest()
-
-
-def test_hash_does_not_depend_on_field_order_or_process() -> None:
-    @dataclass(frozen=True)
-    class Reordered:
-        inner: Inner = Inner()
-        phi_s: float = 1.0
-        seed: int = 0
-        arm: str = "id"
-
-    assert config_hash(Reordered()) == config_hash(Config())
-    code = (
-        "from dataclasses import dataclass\n"
-        "from mtl_helpers.runs.record import config_hash\n"
-        "@dataclass(frozen=True)\n"
-        "class C:\n    b: tuple = (1, 2.5)\n    a: str = 'x'\n"
-        "print(config_hash(C()))"
-    )
-    seen = set()
-    for hash_seed in ("1", "2"):
-        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-        seen.add(subprocess.check_output([sys.executable, "-c", code], env=environment))
-    assert len(seen) == 1
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        Config(arm="id+pos"),
-        Config(seed=1),
-        Config(phi_s=math.nextafter(1.0, 2.0)),
-        Config(inner=Inner(rate=0.1 + 2**-56)),
-        Config(inner=Inner(tasks=("pos", "id"))),
-    ],
-)
-def test_hash_sees_every_difference(other: Config) -> None:
-    assert other != Config()
-    assert config_hash(other) != config_hash(Config())
-
-
-def test_configurations_that_compare_equal_have_one_hash() -> None:
-    assert Config(phi_s=1) == Config(phi_s=1.0)
-    assert config_hash(Config(phi_s=1)) == config_hash(Config(phi_s=np.float64(1.0)))
-    assert config_hash(Config(seed=np.int64(3))) == config_hash(Config(seed=3))
-
-
-def test_hash_survives_json() -> None:
-    config = Config(phi_s=0.1 + 0.2, inner=Inner(rate=1e-300))
-    assert config_hash(json.loads(json.dumps(config_dict(config)))) == config_hash(config)
-
-
-def test_unfit_configurations_are_refused() -> None:
-    @dataclass
-    class Thawed:
-        arm: str = "a"
-
-    with pytest.raises(TypeError, match="Thawed is not frozen"):
-        config_hash(Thawed())
-    with pytest.raises(TypeError, match="must be a frozen dataclass"):
-        config_dict({"arm": "a"})
-    with pytest.raises(ValueError, match=r"Config.phi_s is nan"):
-        config_hash(Config(phi_s=math.nan))
-    with pytest.raises(TypeError, match=r"Config.phi_s is a PosixPath|WindowsPath"):
-        config_hash(Config(phi_s=Path("x")))  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="another machine"):
-        config_hash(Config(inner=Inner(tasks=("/data/faces",))))
-    with pytest.raises(TypeError, match="needs the fields arm"):
-        record_path("toy", "smoke", Inner(), Path())
-    with pytest.raises(ValueError, match="cannot stand in a file name"):
-        record_path("toy", "smoke", Config(arm="../x"), Path())
 
 
 # --- write and read -----------------------------------------------------------------------------
@@ -156,7 +63,7 @@ def test_record_comes_back_as_it_was_stored(tmp_path: Path) -> None:
         arrays={"mu": np.arange(6.0).reshape(2, 3), "ids": torch.tensor([4, 5])},
         threads=2,
     )
-    assert path == record_path("toy", "smoke", Config(), tmp_path)
+    assert path == TOY.folder(SMOKE, tmp_path) / record_name(Config())
     assert path.name == f"id-s0-{config_hash(Config())[:8]}.json"
     record = read_record(path)
     assert record.metric("rank1.y_d") == 0.25 and record.metric("rank1.x") == 0.5
@@ -230,12 +137,12 @@ def test_places_do_not_depend_on_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MTL_RESULTS", raising=False)
-    before = results.results_root()
+    before = results_root()
     monkeypatch.chdir(tmp_path)
-    assert results.results_root() == before
+    assert results_root() == before
     assert before == Path(__file__).resolve().parents[2] / "results"
     monkeypatch.setenv("MTL_RESULTS", str(tmp_path / "elsewhere"))
-    assert results.results_root() == tmp_path / "elsewhere"
+    assert results_root() == tmp_path / "elsewhere"
     monkeypatch.setattr(machine, "_PACKAGE", tmp_path / "wheel" / "mtl_helpers")
     assert machine.project_root() == tmp_path
 
@@ -265,6 +172,50 @@ def test_unstorable_metrics_are_refused(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*.*")) == []
 
 
+def test_deleted_record_takes_its_arrays_along(tmp_path: Path) -> None:
+    path = store(tmp_path, arrays={"a": np.zeros(3)})
+    other = store(tmp_path, Config(seed=1), arrays={"a": np.zeros(3)})
+    delete_record(path)
+    assert {name.split("-")[1] for name in files(path.parent)} == {"s1"}
+    read_record(other)
+
+
+TRAINING = {
+    "weights": {"id": 1.0, "pos": 0.3},
+    "losses": {"id": 0.5},
+    "accuracy": {"id": 0.9},
+    "passes": 2.5,
+    "images": 1000,
+    "seconds": 3.5,
+}
+
+
+def test_record_says_what_happened_in_training(tmp_path: Path) -> None:
+    record = read_record(store(tmp_path, metrics={"training": TRAINING}))
+    assert record.metric("training") == TRAINING
+    assert record.metric("training.weights.pos") == 0.3
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("weights", [1.0]), ("passes", "2"), ("images", True)])
+def test_what_happened_has_one_shape(tmp_path: Path, name: str, wrong: object) -> None:
+    with pytest.raises(TypeError, match=rf"metrics\.training\.{name} should be a"):
+        store(tmp_path, metrics={"training": TRAINING | {name: wrong}})
+
+
+def test_results_by_person_come_back(tmp_path: Path) -> None:
+    shares = np.array([0.25, 1.0, 0.0], dtype=np.float32)
+    record = read_record(store(tmp_path, arrays={"people/test/y_d": shares, "mu": np.zeros(2)}))
+    assert (record.people("test", "y_d") == shares).all()
+    with pytest.raises(ResultsError, match=r"'people/test/x'; it has: people/test/y_d;"):
+        record.people("test", "x")
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(3), np.zeros((3, 1), np.float32)])
+def test_results_by_person_have_one_shape(tmp_path: Path, wrong: np.ndarray) -> None:
+    with pytest.raises(TypeError, match=r"'people/test/x' should be float32 of shape \(people,\)"):
+        store(tmp_path, arrays={"people/test/x": wrong})
+
+
 # --- faults -------------------------------------------------------------------------------------
 
 
@@ -291,7 +242,7 @@ def test_full_disk_ends_in_a_sentence_and_leaves_what_was_there(
     with pytest.raises(StorageError, match=r"The disk is full: id-s0-.*free some space"):
         store(tmp_path, arrays=arrays, metrics={"rank1": 0.9})
     monkeypatch.undo()
-    folder = tmp_path / "toy" / "smoke"
+    folder = TOY.folder(SMOKE, tmp_path)
     if already_there:
         (path,) = folder.glob("*.json")
         record = read_record(path)
@@ -302,7 +253,7 @@ def test_full_disk_ends_in_a_sentence_and_leaves_what_was_there(
 
 
 def test_unwritable_place_ends_in_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "toy").write_text("a file where a folder should be")
+    (tmp_path / "laboratory").write_text("a file where a folder should be")
     with pytest.raises(StorageError, match="could not be stored .* make its folder"):
         store(tmp_path)
 
@@ -340,11 +291,12 @@ def resealed(path: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema": 99}, "has schema 99, this code reads schema 1"),
+        ({"schema": 99}, "has schema 99, this code reads schema 2"),
         ({"metrics": "absent"}, "lacks the field 'metrics'"),
         ({"metrics": [1]}, "has a list as 'metrics'"),
         ({"seed": True}, "has a bool as 'seed'"),
-        ({"config": {"arm": "id", "seed": 0}}, "hash of another configuration"),
+        ({"paper": "absent"}, "lacks the field 'paper'"),
+        ({"remark": "better"}, "has the field 'remark', which records do not have"),
         ({"seed": 5}, "holds the run id-s5"),
         ({"arrays": {"file": "../x.npz", "sha256": "0"}}, "does not say which arrays"),
         ({"arrays": {"file": "x.npz", "sha256": "0"}}, "x.npz of a stored run could not be read"),
@@ -382,7 +334,7 @@ def test_changed_or_missing_arrays_are_noticed(tmp_path: Path) -> None:
         read_record(path)
 
 
-def test_leftovers_of_a_killed_writer_are_cleaned_and_nothing_else(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_writer_alone_are_cleaned(tmp_path: Path) -> None:
     path = store(tmp_path, arrays={"a": np.zeros(3)})
     folder = path.parent
     kept = files(folder)
@@ -401,23 +353,17 @@ def test_leftovers_of_a_killed_writer_are_cleaned_and_nothing_else(tmp_path: Pat
 
 WRITER = """
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
-from mtl_helpers.runs.record import write_record
+sys.path.insert(0, sys.argv[2])
+from stored_runs import store_run
+from toy_runs import SMOKE, TOY, Config
 
-@dataclass(frozen=True)
-class Config:
-    arm: str = "id"
-    seed: int = 0
-
-code = {"commit": None, "dirty": None, "sources": "0" * 16}
 n = 0
 while True:
     arrays = {"n": np.full(2000, n)}
     metrics = {"n": n, "more": list(range(2000))}
-    write_record("toy", "smoke", Config(), metrics=metrics, arrays=arrays, seconds=n, code=code,
-                 root=Path(sys.argv[1]))
+    store_run(TOY, SMOKE, Config(), Path(sys.argv[1]), metrics=metrics, arrays=arrays)
     n += 1
     print(n, flush=True)
 """
@@ -428,7 +374,9 @@ def test_writer_killed_at_any_moment_leaves_a_whole_record(tmp_path: Path) -> No
     rng = random.Random(0)
     for _ in range(4):
         writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", WRITER, str(tmp_path), str(TESTS)],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert writer.stdout is not None
         writer.stdout.readline()
@@ -437,7 +385,7 @@ def test_writer_killed_at_any_moment_leaves_a_whole_record(tmp_path: Path) -> No
         rest = writer.stdout.read().split()
         writer.wait()
         stored = int(rest[-1]) if rest else 1
-        (path,) = (tmp_path / "toy" / "smoke").glob("*.json")
+        (path,) = (TOY.folder(SMOKE, tmp_path)).glob("*.json")
         record = read_record(path)
         # the last one reported, or the one that was just being written
         assert record.metric("n") in (stored - 1, stored)
@@ -446,97 +394,8 @@ def test_writer_killed_at_any_moment_leaves_a_whole_record(tmp_path: Path) -> No
         assert len(files(path.parent)) == 2
 
 
-# --- records of a sweep -------------------------------------------------------------------------
-
-
-def test_load_records_keeps_the_order_of_the_configurations(tmp_path: Path) -> None:
-    configs = [Config(arm=arm, seed=seed) for seed in (1, 0) for arm in ("id+pos", "id")]
-    for config in reversed(configs):
-        store(tmp_path, config)
-    store(tmp_path, Config(arm="of_no_interest"))
-    records = load_records("toy", "smoke", configs, root=tmp_path)
-    assert [(record.arm, record.seed) for record in records] == [
-        (config.arm, config.seed) for config in configs
-    ]
-
-
-def test_missing_run_is_named_with_the_command_that_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(
-        ResultsError, match=r"toy/smoke/id-s0-.*'python -m mtl_helpers sweep toy --preset smoke'"
-    ):
-        load_records("toy", "smoke", [Config()], root=tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("stored", "message"),
-    [
-        (Config(phi_s=0.3), "phi_s is 0.3 there and 1.0 now"),
-        (Config(inner=Inner(rate=0.2)), r"inner.rate is 0.2 there and 0.1 now"),
-        (
-            Config(inner=Inner(tasks=("id",))),
-            r"inner.tasks is \['id'\] there and \['id', 'pos'\] now",
-        ),
-    ],
-)
-def test_run_of_another_configuration_is_refused_by_field(
-    tmp_path: Path, stored: Config, message: str
-) -> None:
-    path = store(tmp_path, stored)
-    with pytest.raises(ResultsError, match=message) as caught:
-        load_records("toy", "smoke", [Config()], root=tmp_path)
-    assert path.name in str(caught.value)
-
-
-def test_fields_that_came_or_went_are_named(tmp_path: Path) -> None:
-    @dataclass(frozen=True)
-    class Longer(Config):
-        dropout: float = 0.4
-
-    store(tmp_path, Config())
-    with pytest.raises(ResultsError, match="dropout is absent there and 0.4 now"):
-        load_records("toy", "smoke", [Longer()], root=tmp_path)
-    store(tmp_path, Longer(seed=1))
-    with pytest.raises(ResultsError, match="dropout is 0.4 there and absent now"):
-        load_records("toy", "smoke", [Config(seed=1)], root=tmp_path)
-
-
-def test_record_renamed_to_pass_for_another_is_refused(tmp_path: Path) -> None:
-    path = store(tmp_path, Config(phi_s=0.3))
-    path.rename(record_path("toy", "smoke", Config(), tmp_path))
-    with pytest.raises(ResultsError, match="holds the run"):
-        load_records("toy", "smoke", [Config()], root=tmp_path)
-
-
-def test_record_moved_from_another_preset_is_refused(tmp_path: Path) -> None:
-    path = store(tmp_path)
-    path.parent.rename(tmp_path / "toy" / "laptop")
-    with pytest.raises(ResultsError, match="belongs to the preset 'smoke', not to 'laptop'"):
-        load_records("toy", "laptop", [Config()], root=tmp_path)
-
-
-def stored_records(root: Path, **values: tuple[float, ...]) -> list[Record]:
-    configs = []
-    for arm, numbers in values.items():
-        for seed, value in enumerate(numbers):
-            configs.append(Config(arm=arm, seed=seed))
-            store(root, configs[-1], metrics={"rank1": value, "by": {"0": 1.0}})
-    return load_records("toy", "smoke", configs, root=root)
-
-
-def test_seed_values_are_in_the_order_of_seeds(tmp_path: Path) -> None:
-    records = stored_records(tmp_path, id=(0.1, 0.2, 0.3), other=(0.9, 0.8))
-    seeds, values = seed_values(reversed(records), "id", "rank1")
-    assert seeds == (0, 1, 2) and values.tolist() == [0.1, 0.2, 0.3]
-    with pytest.raises(ResultsError, match="no runs of the arm 'ID'; stored arms: id, other"):
-        seed_values(records, "ID", "rank1")
-    with pytest.raises(ResultsError, match="not one number a run"):
-        seed_values(records, "id", "by")
-    with pytest.raises(ResultsError, match="two runs with one seed"):
-        seed_values([*records, records[0]], "id", "rank1")
-
-
 def test_provenance_line_tells_runs_machines_dates_and_code(tmp_path: Path) -> None:
-    (record,) = stored_records(tmp_path, id=(0.1,))
+    record = read_record(store(tmp_path))
     fixed = dataclasses.replace(
         record,
         hardware={"cpu": "Some CPU", "cores": 2, "threads": 1, "ram_gib": 7.5, "gpu": None},
