@@ -25,8 +25,6 @@ def write_checkpoint(path: Path, run: Mapping[str, Any], state: Mapping[str, Any
 
     Parameters
     ----------
-    path
-        Where it goes; the folder is made if needed. One run writes to one path.
     run
         What a resumed run must have in common with this one; anything that JSON can hold.
     state
@@ -38,21 +36,7 @@ def write_checkpoint(path: Path, run: Mapping[str, Any], state: Mapping[str, Any
 
 
 def read_checkpoint(path: Path, run: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state in a checkpoint of this very run.
-
-    Parameters
-    ----------
-    path
-        The file.
-    run
-        As given to :func:`write_checkpoint`.
-
-    Raises
-    ------
-    CheckpointError
-        If the file cannot be read, has another format, or was written by another run; the message
-        names what differs.
-    """
+    """Return the state in a checkpoint of this very run; a refusal names what differs."""
     advice = "delete it to start afresh, or give another path"
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
