@@ -23,14 +23,8 @@ class CheckpointError(CourseError):
 def write_checkpoint(path: Path, run: Mapping[str, Any], state: Mapping[str, Any]) -> None:
     """Write a checkpoint under a temporary name, then give it its own.
 
-    Parameters
-    ----------
-    path
-        Where it goes; the folder is made if needed. One run writes to one path.
-    run
-        What a resumed run must have in common with this one; anything that JSON can hold.
-    state
-        What a resumed run continues from: tensors, numbers, strings, lists and dicts of them.
+    ``run`` is what a resumed run must have in common with this one, as JSON can hold it; ``state``
+    what it continues from: tensors, numbers, strings, lists and dictionaries of them.
     """
     content = {"format": CHECKPOINT_FORMAT, "run": json.dumps(run), "state": dict(state)}
     with atomic_file(path) as file:
@@ -40,18 +34,7 @@ def write_checkpoint(path: Path, run: Mapping[str, Any], state: Mapping[str, Any
 def read_checkpoint(path: Path, run: Mapping[str, Any]) -> dict[str, Any]:
     """Return the state in a checkpoint of this very run.
 
-    Parameters
-    ----------
-    path
-        The file.
-    run
-        As given to :func:`write_checkpoint`.
-
-    Raises
-    ------
-    CheckpointError
-        If the file cannot be read, has another format, or was written by another run; the message
-        names what differs.
+    Raises :class:`CheckpointError`, which names what differs, if it is of another run.
     """
     advice = "delete it to start afresh, or give another path"
     try:
