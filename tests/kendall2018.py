@@ -15,7 +15,7 @@ from mtl_helpers.faces.corpora.pie import PieSpec, load_pie
 from mtl_helpers.losses import task_losses
 from mtl_helpers.networks import MultiTaskNetwork, seeded_network
 from mtl_helpers.presets import Preset
-from mtl_helpers.runs.sweep import Experiment, Outcome
+from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.training.batches import labelled_batches
 from mtl_helpers.training.loop import train
 from mtl_helpers.training.method import Method
@@ -84,4 +84,4 @@ def run(config: Config) -> Outcome:
     return Outcome(metrics={"training": trained.summary()})
 
 
-EXPERIMENT = Experiment(name="uncertainty", configs=configs, run=run)
+EXPERIMENT = Experiment(paper="kendall2018", name="uncertainty", configs=configs, run=run)

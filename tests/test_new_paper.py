@@ -16,7 +16,7 @@ from mtl_helpers import __main__ as cli
 from mtl_helpers import registry
 from mtl_helpers.losses import task_losses
 from mtl_helpers.presets import PRESETS, get_preset
-from mtl_helpers.runs.record import load_records
+from mtl_helpers.runs.query import load_records, select
 from mtl_helpers.runs.sweep import run_sweep
 from mtl_helpers.training.batches import labelled_batches
 from mtl_helpers.training.plan import Plan
@@ -82,8 +82,8 @@ def test_it_is_swept_and_its_records_read_back_by_field(registered, tmp_path):
     report.raise_for_failures()
     assert len(report.done) == 4 and not report.skipped
     assert len(run_sweep(experiment, TINY, **settings).skipped) == 4
-    records = load_records(experiment.name, TINY, experiment.configs(TINY), root=tmp_path)
-    shared = [r for r in records if r.config["tasks"] == ["id", "pos", "illum"]]
+    records = load_records(experiment, TINY, experiment.configs(TINY), root=tmp_path)
+    shared = select(records, tasks=("id", "pos", "illum"))
     assert [record.seed for record in shared] == [0, 1]
     for record in shared:
         weights = record.metric("training.weights")

@@ -32,10 +32,7 @@ def write_checkpoint(path: Path, run: Mapping[str, Any], state: Mapping[str, Any
 
 
 def read_checkpoint(path: Path, run: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state in a checkpoint of this very run.
-
-    Raises :class:`CheckpointError`, which names what differs, if it is of another run.
-    """
+    """Return the state in a checkpoint of this very run; a refusal names what differs."""
     advice = "delete it to start afresh, or give another path"
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)

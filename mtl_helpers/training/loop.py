@@ -44,18 +44,7 @@ class TrainingError(CourseError):
 class StepState:
     """What ``on_step`` is told after each update: look, do not change.
 
-    Attributes
-    ----------
-    step : int
-        Number of updates done, 1 after the first.
-    method : Method
-        In training.
-    terms : dict of str to Tensor
-        What the update reported.
-    learning_rate : float
-        Rate of the update.
-    averaged : Module or None
-        The moving average so far.
+    ``step`` counts the updates that are done, 1 after the first.
     """
 
     step: int
@@ -67,24 +56,16 @@ class StepState:
 
 @dataclass
 class Trained:
-    """A trained method and how it came about.
+    """A trained method, in evaluation mode, and how it came about.
 
     Attributes
     ----------
-    method : Method
-        After the last update, in evaluation mode.
-    averaged : Module or None
-        The moving average of its network; None when ``average_decay`` is 0.
     curves : dict of str to ndarray
         ``"step"``, ``"learning_rate"`` and the terms that the method reports, each a mean over
         the steps since the point before. A term ``NAME`` that does not come with every point has
         its own ``"NAME/step"``.
     seconds : float
         Wall time of the steps, those before an interruption included.
-    bfloat16 : bool
-        Whether it was used.
-    batches : Batches
-        What it saw.
     passes : float
         How often each image was seen, on average.
     """
@@ -153,8 +134,6 @@ def train(
     ------
     TrainingError
         If a loss, or a weight at a checkpoint or at the end, is not finite.
-    CheckpointError
-        If the checkpoint is unreadable or of another run.
     """
     device = torch.device(device)
     _require_own_parameters(method)

@@ -257,12 +257,12 @@ def test_a_real_set_is_asked_with_every_network_of_the_table_in_float32(root: Pa
     some += [(task, seed) for task in side for seed in preset.seeds]
     assert set(keys) == {(arm, seed) for arm in often for seed in preset.seeds} | set(some)
     for run in runs:
-        assert run.train.amp is False and run.train.seed == run.seed
+        assert run.plan.bfloat16 is False
         if run.arm == "fixed-phi0":
-            assert run.train.tasks == ("id",)
+            assert run.tasks == ("id",)
         elif run.arm.startswith("fixed"):
-            assert run.train.tasks == ("id", *side)
-            assert run.train.weights == pytest.approx((1.0, *(run.phi_s / 3,) * 3))
+            assert run.tasks == ("id", *side) and run.rule == "fixed"
+            assert run.arm == f"fixed-phi{run.phi_s:g}"
 
 
 def test_configurations_on_the_rendered_corpus_hold_no_trace_of_real_sets():

@@ -255,7 +255,7 @@ def test_a_checkpoint_of_another_weighting_is_refused(corpus, tmp_path):
         run(corpus, label_smoothing=0.1, checkpoint=path)
 
 
-def test_a_checkpoint_of_another_rate_of_the_weighting_is_refused(corpus, tmp_path):
+def test_a_checkpoint_of_another_weighting_rate_is_refused(corpus, tmp_path):
     path = tmp_path / "state.pt"
 
     def learn(rate):

@@ -99,7 +99,7 @@ def test_a_method_is_told_how_many_steps_were_before():
 def test_the_end_leaves_networks_ready_to_be_asked():
     trained = run()
     assert not trained.method.training and not trained.averaged.training
-    assert trained.images == 20 and trained.passes == 12 * 8 / 20
+    assert len(trained.batches.index) == 20 and trained.passes == 12 * 8 / 20
     assert trained.seconds > 0
 
 

@@ -47,14 +47,14 @@ def test_energy_needs_a_matrix():
         energy(torch.zeros(3))
 
 
-def test_dimensions_come_by_falling_energy_and_equal_ones_keep_their_order():
+def test_dimensions_come_by_falling_energy_ties_in_order():
     assert dimension_order([1.0, 3.0, 2.0, 3.0, 0.0, 3.0]).tolist() == [1, 3, 5, 2, 0, 4]
     order = dimension_order(draw()["task 0"])
     assert sorted(order) == list(range(10))
     assert (np.diff(draw()["task 0"][order]) <= 0).all()
 
 
-def test_joint_weights_put_the_heads_side_by_side_by_falling_joint_energy():
+def test_joint_weights_stand_by_falling_joint_energy():
     torch.manual_seed(0)
     heads = {"id": torch.randn(4, 6), "pos": torch.randn(3, 6)}
     found, order = joint_weights(heads)
@@ -105,7 +105,7 @@ def test_tasks_that_spread_their_energy_alike_are_not_separate(tasks):
     assert found.excess < 0
 
 
-def test_neither_the_size_of_the_energies_nor_the_names_of_dimensions_matter():
+def test_neither_size_of_energies_nor_names_matter():
     energies = draw()
     found = separation(energies, shuffles=5)
     order = np.random.default_rng(1).permutation(10)
@@ -118,14 +118,14 @@ def test_neither_the_size_of_the_energies_nor_the_names_of_dimensions_matter():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_index_of_two_tasks_is_their_jensen_shannon_divergence_in_bits(seed):
+def test_the_index_of_two_tasks_is_jensen_shannon_in_bits(seed):
     energies = draw(2, seed=seed)
     expected = jensenshannon(*energies.values(), base=2) ** 2
     assert separation(energies, shuffles=1).index == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("tasks", [2, 3, 5])
-def test_the_index_is_the_share_of_the_task_that_a_dimension_tells(tasks):
+def test_the_index_is_the_share_that_a_dimension_tells(tasks):
     energies = draw(tasks)
     energies["task 0"][:4] = 0.0
     joint = np.stack([values / values.sum() for values in energies.values()]) / tasks
@@ -159,7 +159,7 @@ def test_blocks_are_more_separate_than_chance_gives():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_p_value_is_the_share_of_all_rearrangements_that_are_as_separate(seed):
+def test_the_p_value_is_the_share_of_rearrangements(seed):
     first, second = np.random.default_rng(seed).gamma(0.5, 1.0, (2, 3))
     real = jensenshannon(first, second) ** 2
     orders = map(list, itertools.permutations(range(3)))
@@ -198,7 +198,7 @@ def test_one_task_is_not_separate_from_anything():
 # ---- taking dimensions away
 
 
-def test_the_strongest_dimensions_of_a_task_are_those_where_it_leads():
+def test_the_strongest_dimensions_are_where_a_task_leads():
     energies = {"id": [4, 4, 1, 1], "pos": [1, 0, 8, 1], "exp": [0, 3, 0, 3]}
     # id leads by 0.4 - 0.1, 0.4 - 0.5, 0.1 - 0.8 and 0.1 - 0.5
     assert strongest(energies, "id", 3).tolist() == [0, 1, 3]
@@ -206,7 +206,7 @@ def test_the_strongest_dimensions_of_a_task_are_those_where_it_leads():
     assert strongest({"id": [1, 3, 2]}, "id", 2).tolist() == [1, 2]
 
 
-def test_the_size_of_the_energies_does_not_decide_which_are_strongest():
+def test_the_size_of_energies_does_not_decide_the_strongest():
     energies = draw()
     larger = energies | {"task 1": 50 * energies["task 1"]}
     assert (strongest(energies, "task 0", 5) == strongest(larger, "task 0", 5)).all()

@@ -81,7 +81,7 @@ def test_selecting_rows_is_filling_others_with_zeros(groups):
 
 
 @pytest.mark.parametrize("groups", PARTITIONS)
-def test_merging_by_a_sum_would_add_the_biases_of_the_other_groups(groups):
+def test_merging_by_a_sum_would_add_other_groups_biases(groups):
     model = make_directed(groups, trunk=ImageIsFeature())
     x = torch.randn(6, 6, 1, 1)
     scores, own = zero_filled(model, x.flatten(1), POSE)
@@ -119,7 +119,7 @@ def test_one_group_is_m_cnn_with_a_second_identity_head():
 
 
 @pytest.mark.parametrize("groups", PARTITIONS)
-def test_branches_answer_alone_in_training_and_together_in_evaluation(groups):
+def test_branches_answer_alone_in_training_and_together_later(groups):
     model = make_directed(groups)
     images = torch.randn(6, 1, 32, 32)
     trained = model(images, pose=POSE)
@@ -137,7 +137,7 @@ def test_branches_answer_alone_in_training_and_together_in_evaluation(groups):
         assert torch.allclose(asked.branches[:, number], branch(asked.features), atol=1e-5)
 
 
-def test_the_branches_loss_comes_after_that_of_id_wherever_it_stands():
+def test_the_branches_loss_comes_after_that_of_id():
     model = make_directed(classes={"pos": 5, "id": 7, "exp": 2})
     assert model.losses == ("pos", "id", "id_pose", "exp")
     assert list(model(torch.randn(6, 1, 32, 32), pose=POSE).logits) == list(model.losses)
@@ -157,7 +157,7 @@ def test_a_group_without_images_is_left_alone():
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
 
 
-def test_an_image_of_unknown_pose_takes_no_part_in_the_branches_loss():
+def test_unknown_poses_take_no_part_in_the_branches_loss():
     model = make_directed().eval()
     images = torch.randn(6, 1, 32, 32)
     unknown = POSE.clone()

@@ -98,7 +98,7 @@ def test_hard_routing_asks_one_branch():
         assert torch.allclose(found[row], chosen / chosen.norm(), atol=1e-6)
 
 
-def test_where_branches_are_the_generic_head_all_routings_rank_alike():
+def test_equal_branches_make_all_routings_rank_alike():
     ranks = []
     for routing in ROUTINGS:
         pair = []
@@ -142,7 +142,7 @@ def test_group_probabilities_are_sums_of_the_softmax():
     assert torch.allclose(found.sum(dim=1), torch.ones(7))
 
 
-def test_scores_that_say_nothing_make_a_group_as_probable_as_it_is_large():
+def test_empty_scores_make_a_group_as_probable_as_large():
     assert group_probabilities(torch.zeros(1, 6), GROUPS)[0].tolist() == pytest.approx(
         [2 / 6, 3 / 6, 1 / 6]
     )

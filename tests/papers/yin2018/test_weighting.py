@@ -140,7 +140,7 @@ def test_value_and_gradients_of_eq8_are_those_on_paper(groups):
         np.testing.assert_allclose(x.grad, to_x, atol=1e-6)
 
 
-def test_gradients_of_eq8_are_difference_quotients_of_the_printed_sum():
+def test_gradients_of_eq8_are_difference_quotients():
     rule = make(DynamicWeights)
     x, losses = draw(PAPER)
     rule(losses, x).backward()
@@ -182,7 +182,7 @@ def test_the_released_layer_has_the_value_of_eq8_to_the_last_bit(groups):
 
 
 @pytest.mark.parametrize("groups", LAYOUTS)
-def test_the_released_layer_trains_tasks_in_full_and_shares_as_eq8_does(groups):
+def test_the_released_layer_trains_tasks_in_full(groups):
     gradients = []
     for kind in DYNAMIC:
         rule = make(kind, groups)
@@ -251,7 +251,7 @@ def test_applied_weights_are_what_gradients_are_multiplied_by(kind, groups):
 
 
 @pytest.mark.parametrize("kind", DYNAMIC)
-def test_minimised_over_the_shares_the_sum_gives_all_weight_to_the_smallest_loss(kind):
+def test_over_the_shares_the_smallest_loss_gets_all_weight(kind):
     rule = kind(FEATURES, PAPER)
     x, losses = torch.randn(8, FEATURES), torch.tensor([0.1, 1.5, 1.4, 2.0])
     parameters = list(rule.parameters())

@@ -131,7 +131,7 @@ def test_a_field_that_no_network_has_is_refused():
 
 
 @pytest.mark.parametrize("phi_m", [None, 1.0, 2.0])
-def test_groups_are_the_losses_of_the_network_with_their_total_weights(phi_m, corpus):
+def test_groups_are_the_losses_with_their_total_weights(phi_m, corpus):
     run = network_config(SMOKE, "m", 0, "eq8", 0.3, phi_m=phi_m)
     groups = groups_of(run)
     main, side = groups
@@ -240,7 +240,7 @@ def test_a_share_that_is_none_is_refused(share, corpus):
 
 
 @pytest.mark.parametrize("identities", [1, 3, 6])
-def test_of_the_training_pictures_those_of_the_first_identities_are_seen(identities, corpus):
+def test_training_pictures_of_the_first_people_are_seen(identities, corpus):
     fewer = FewerPeople(corpus, identities)
     index = corpus.split("train")
     expected = [i for i in index if corpus.factors[i, 0] < identities]
@@ -256,7 +256,7 @@ def test_fewer_people_lie_among_more(corpus):
     assert splits[-1] == set(corpus.split("train").tolist())
 
 
-def test_other_splits_labels_and_images_are_those_of_the_whole_corpus(tiny_pie):
+def test_other_splits_and_labels_are_the_whole_corpus_s(tiny_pie):
     before = dict(tiny_pie.class_counts)
     fewer = FewerPeople(tiny_pie, 2)
     for name in ("validation", "test"):

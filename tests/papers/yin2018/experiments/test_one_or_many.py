@@ -74,7 +74,7 @@ def test_every_run_has_a_name_of_its_own_and_each_arm_its_seeds(preset):
 
 
 @PRESET
-def test_the_networks_of_another_experiment_bear_its_names_and_are_not_trained_twice(preset):
+def test_networks_of_another_experiment_are_not_trained_twice(preset):
     theirs = {run.arm: run for run in weighting_rules.configs(preset)}
     assert arm_name(("id",)) == S_CNN
     for phi in (0.0, *PHI_GRID, CHOSEN[preset.name].phi_s):
@@ -114,7 +114,7 @@ def test_runs_with_the_same_seed_differ_in_tasks_and_weights(preset):
 
 
 @pytest.mark.parametrize("tasks", [("id", "pos"), ("exp",)])
-def test_a_run_identifies_some_probes_of_people_that_are_new_to_it(tasks, tiny_pie, monkeypatch):
+def test_a_run_identifies_people_that_are_new_to_it(tasks, tiny_pie, monkeypatch):
     monkeypatch.setattr(one_or_many, "load_pie", lambda spec, **_: tiny_pie)
     monkeypatch.setenv("MTL_DEVICE", "cpu")
     preset = dataclasses.replace(get_preset("smoke"), steps=2, warmup_steps=1, batch=8)
@@ -138,7 +138,7 @@ def test_a_run_identifies_some_probes_of_people_that_are_new_to_it(tasks, tiny_p
 # ---- the choice
 
 
-def test_the_choice_is_the_best_mean_of_the_search_on_validation_identities():
+def test_the_choice_is_the_best_mean_on_validation_people():
     for seed in range(5):
         records = records_of(TOGETHER, seed=10 * seed)
 
@@ -153,7 +153,7 @@ def test_the_choice_is_the_best_mean_of_the_search_on_validation_identities():
 
 
 @pytest.mark.parametrize(("best", "later"), [(Choice(3.0, 1e-3), 1.0), (Choice(1.0, 1e-2), 0.0)])
-def test_the_choice_does_not_depend_on_seeds_that_came_after_the_search(best, later):
+def test_seeds_after_the_search_do_not_change_the_choice(best, later):
     winners = {arm_name(ALL, best.phi_s), arm_name(("id",), 0, best.feature_l2)}
 
     def scored(made):
@@ -168,7 +168,7 @@ def test_what_is_chosen_at_laptop_is_what_the_stored_runs_choose(stored):
     assert choose(stored) == CHOSEN["laptop"]
 
 
-def test_stored_runs_hold_every_seed_of_the_networks_that_are_compared(stored):
+def test_stored_runs_hold_every_seed_of_compared_networks(stored):
     preset = get_preset("laptop")
     l2 = arm_name(("id",), feature_l2=CHOSEN["laptop"].feature_l2)
     phi = CHOSEN["laptop"].phi_s
@@ -219,7 +219,7 @@ def test_the_summary_has_means_over_seeds_in_per_cent():
     assert table.loc["posed", [*GROUPS, "all", "spread"]].isna().all()
 
 
-def test_the_summary_has_accuracies_of_the_tasks_that_a_network_was_trained_on():
+def test_the_summary_has_accuracies_of_trained_tasks():
     records = records_of((*TOGETHER, "pose_branches"))
     trained = {
         S_CNN: (), "id+L2-0.01": (), "pos": ("pos",), "id+exp-phi1": ("exp",),

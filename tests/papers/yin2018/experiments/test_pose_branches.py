@@ -68,7 +68,7 @@ def test_every_network_has_branches_the_chosen_phi_s_and_float32(preset):
         assert run.phi_m == (2.0 if run.arm == "p-heavy" else 1.0)
 
 
-def test_under_heavy_weights_each_main_task_weighs_as_the_one_of_m_cnn():
+def test_heavy_main_tasks_weigh_each_as_that_of_m_cnn():
     (run, *_) = [run for run in configs(get_preset("laptop")) if run.arm == "p-heavy"]
     combine = weighting(run.rule, 8, groups_of(run))
     weights = dict(zip(combine.tasks, combine.weights.tolist(), strict=True))
@@ -77,7 +77,7 @@ def test_under_heavy_weights_each_main_task_weighs_as_the_one_of_m_cnn():
 
 
 @PRESET
-def test_runs_with_the_same_seed_differ_in_weights_and_wrong_poses_only(preset):
+def test_runs_of_a_seed_differ_in_weights_and_wrong_poses(preset):
     runs = configs(preset)
     free = {"arm", "rule", "pose_noise", "phi_m"}
     for run in runs:
@@ -285,7 +285,7 @@ def frontal_only(corpus, model):
         bias.copy_(before)
 
 
-def test_where_no_group_is_wrong_no_score_of_wrong_ones_is_reported(corpus, frontal_only):
+def test_without_wrong_groups_none_of_them_is_reported(corpus, frontal_only):
     model, probes = frontal_only
     found = routing_report(corpus, probes, model, "clean", amp=False)
     assert found["wrong_group"] == 0
@@ -300,7 +300,7 @@ def test_a_group_without_probes_has_no_rate(corpus, frontal_only):
         assert found[routing]["by_group"] == {"frontal": found[routing]["overall"]}
 
 
-def test_where_the_pose_is_certain_stochastic_and_hard_routing_agree(corpus, frontal_only):
+def test_with_a_certain_pose_both_routings_agree(corpus, frontal_only):
     model, probes = frontal_only
     found = routing_report(corpus, probes, model, "clean", amp=False)
     assert found["stochastic"] == found["hard"]

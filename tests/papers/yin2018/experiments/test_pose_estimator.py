@@ -118,7 +118,7 @@ def test_a_run_measures_both_corpora_and_keeps_its_estimates(stored):
     )
 
 
-def test_estimates_that_are_not_there_are_asked_for_in_a_sentence(tmp_path):
+def test_missing_estimates_are_asked_for_in_a_sentence(tmp_path):
     with pytest.raises(ValueError, match="has no seed 9; it has"):
         estimated_yaw(TOY, 9, root=tmp_path)
     with pytest.raises(ResultsError):

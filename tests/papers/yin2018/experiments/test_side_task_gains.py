@@ -41,12 +41,12 @@ def without(config, *names):
 # ---- the runs
 
 
-def test_the_cells_at_laptop_are_a_square_and_the_full_one_is_last():
+def test_the_cells_are_a_square_and_the_full_one_is_last():
     assert sizes(LAPTOP) == [(FEW, SHORT), (MANY, SHORT), (FEW, LONG), (MANY, LONG)]
 
 
 @PRESET
-def test_every_run_has_a_name_of_its_own_and_every_cell_each_phi_s_and_every_seed(preset):
+def test_every_cell_has_each_phi_s_and_every_seed(preset):
     runs = configs(preset)
     keys = [(run.arm, run.seed) for run in runs]
     assert len(set(keys)) == len(keys) == len({config_hash(run) for run in runs})
@@ -65,7 +65,7 @@ def test_every_run_has_a_name_of_its_own_and_every_cell_each_phi_s_and_every_see
 
 
 @PRESET
-def test_within_a_cell_runs_with_the_same_seed_differ_in_weights_only(preset):
+def test_within_a_cell_runs_of_a_seed_differ_in_weights(preset):
     runs = configs(preset)
     for run in runs:
         alone = next(
@@ -78,7 +78,7 @@ def test_within_a_cell_runs_with_the_same_seed_differ_in_weights_only(preset):
 
 
 @PRESET
-def test_cells_differ_from_the_full_one_in_people_and_length_only(preset):
+def test_cells_differ_in_people_and_length_only(preset):
     """The full one is made of networks that another experiment trains, with every seed."""
     full = {(run.arm, run.seed): run for run in weighting_rules.configs(preset)}
     size = ("arm", "people", "steps", "warmup_steps")
@@ -91,13 +91,13 @@ def test_cells_differ_from_the_full_one_in_people_and_length_only(preset):
 
 
 @PRESET
-def test_the_warm_up_takes_no_more_than_a_fifth_of_a_short_training(preset):
+def test_the_warm_up_takes_a_fifth_at_most(preset):
     for run in configs(preset):
         assert run.plan.warmup_steps == min(preset.warmup_steps, run.plan.steps // 5)
 
 
 @PRESET
-def test_no_arm_bears_the_name_of_one_of_the_full_cell_s_experiment(preset):
+def test_no_arm_bears_the_name_of_one_of_the_full_cell(preset):
     names = {run.arm for run in weighting_rules.configs(preset)}
     assert not names & {run.arm for run in configs(preset)}
 
@@ -172,7 +172,7 @@ def test_gains_are_paired_differences_by_scipy_in_points(records):
         assert row["p"] == pytest.approx(p)
 
 
-def test_where_side_tasks_help_alike_on_every_seed_the_interval_has_no_width(records):
+def test_gains_alike_on_every_seed_have_no_width(records):
     def moved(made):
         helped = 0.02 * (made.config["phi_s"] > 0) + 0.1 * made.seed
         report = {"rank1": {"y_d": {"overall": helped}}}

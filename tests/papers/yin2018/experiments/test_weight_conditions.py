@@ -64,7 +64,7 @@ def test_a_condition_differs_from_the_base_in_one_thing(preset):
 
 
 @PRESET
-def test_values_are_those_of_the_name_and_the_released_phi_s_is_a_third(preset):
+def test_values_are_the_name_s_and_released_phi_s_a_third(preset):
     for run in configs(preset):
         condition = run.arm.removeprefix(f"{run.rule}-")
         phi = 0.1 if condition == "phi0.1" else CHOSEN[preset.name].phi_s

@@ -85,7 +85,7 @@ def test_the_main_comparison_is_three_rules_and_comes_first(preset):
 
 
 @PRESET
-def test_under_the_released_rule_every_side_loss_weighs_as_under_fixed_weights(preset):
+def test_released_side_losses_weigh_as_under_fixed_weights(preset):
     phi = {run.rule: run.phi_s for run in configs(preset)[:3]}
     assert phi["fixed"] == phi["eq8"] == CHOSEN[preset.name].phi_s
     assert phi["released"] == pytest.approx(phi["fixed"] / 3)
@@ -96,7 +96,7 @@ def test_under_the_released_rule_every_side_loss_weighs_as_under_fixed_weights(p
 
 
 @PRESET
-def test_fixed_weights_are_trained_at_none_and_at_every_phi_s_of_the_search_and_the_paper(preset):
+def test_fixed_weights_have_every_phi_s_of_search_and_paper(preset):
     fixed = [run.phi_s for run in configs(preset) if run.rule == "fixed" and run.seed == 0]
     assert sorted(fixed) == [0.0, 0.03, 0.1, 0.2, 0.3, 1.0, 3.0]
     assert set(fixed) == {0.0, *PHI_GRID, *PAPER_PHI} >= {CHOSEN[preset.name].phi_s}
@@ -107,7 +107,7 @@ def test_fixed_weights_are_trained_at_none_and_at_every_phi_s_of_the_search_and_
 
 
 @PRESET
-def test_side_tasks_without_weight_stand_for_the_single_task_network(preset):
+def test_side_tasks_without_weight_stand_for_s_cnn(preset):
     runs = [run for run in configs(preset) if run.arm == "fixed-phi0"]
     assert [run.seed for run in runs] == list(preset.seeds)
     assert all(run.rule == "fixed" and run.phi_s == 0 for run in runs)
@@ -127,7 +127,7 @@ def test_runs_with_the_same_seed_differ_in_rule_and_weights_only(preset):
 
 
 @PRESET
-def test_every_network_computes_in_float32_without_branches_and_with_true_poses(preset):
+def test_networks_have_float32_no_branches_and_true_poses(preset):
     for run in configs(preset):
         assert run.plan.bfloat16 is False
         assert run.phi_m is None and run.pose_noise == run.spread == 0
@@ -200,7 +200,7 @@ def naive(corpus, model):
     return Naive(corpus, model, corpus.probes("test"))
 
 
-def test_at_all_dimensions_x_n_is_rank1_of_x_and_y_n_is_rank1_of_y_d(corpus, model, report):
+def test_at_all_dimensions_x_n_and_y_n_are_rank1(corpus, model, report):
     scores = identification_report(corpus, "test", model)["rank1"]
     assert report["n"][-1] == 40  # eighth of CASIA-Net's 320
     assert report["x_n"][-1] == pytest.approx(scores["x"]["overall"], abs=1e-9)
@@ -235,9 +235,7 @@ def test_a_task_s_own_dimensions_are_set_to_their_mean(report, naive):
     assert report["removed"]["id"] != report["removed"]["nothing"]
 
 
-def test_random_dimensions_depend_on_the_seed_alone_and_are_a_mean_over_draws(
-    corpus, model, report, naive, monkeypatch
-):
+def test_random_dimensions_are_a_mean_over_seeded_draws(corpus, model, report, naive, monkeypatch):
     probes = corpus.probes("test")
     again = dimension_report(corpus, probes, model, seed=0, amp=False)
     assert again == report
@@ -302,7 +300,7 @@ def short_run(corpus, monkeypatch):
     return make
 
 
-def test_a_run_looks_at_the_energies_first_and_then_at_even_steps(short_run):
+def test_a_run_looks_at_energies_first_and_at_even_steps(short_run):
     steps = 2 * SNAPSHOTS + 1
     outcome, seen = short_run(0, steps)
     history = outcome.curves["energy"]
@@ -350,7 +348,7 @@ def record(arm, seed, removed):
     )  # fmt: skip
 
 
-def test_the_table_is_what_each_removal_costs_in_points_averaged_over_seeds():
+def test_the_table_is_what_each_removal_costs_in_points():
     def made_up(shift):
         whole = dict(zip(ALL_TASKS, (0.8, 0.9, 0.7, 0.6), strict=True))
         removed = {"nothing": whole}
