@@ -263,11 +263,6 @@ def verification(root: str | os.PathLike[str], split: str = "split1") -> Compari
         The set's folder.
     split
         ``"split1"`` to ``"split10"``.
-
-    Raises
-    ------
-    DatasetError
-        If a list is missing or malformed, or compares a template that ``verify_metadata`` lacks.
     """
     table, tree = ADAPTER.parse(root, split), Tree(root, SOURCE)
     lists = _read_lists(tree, split)
@@ -297,11 +292,6 @@ def search(root: str | os.PathLike[str], split: str = "split1") -> Search:
     ----------
     root, split
         As for :func:`verification`.
-
-    Raises
-    ------
-    DatasetError
-        If a list is missing or malformed.
     """
     table, tree = ADAPTER.parse(root, split), Tree(root, SOURCE)
     lists = _read_lists(tree, split)

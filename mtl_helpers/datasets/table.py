@@ -100,12 +100,6 @@ class SampleTable:
     box_places, landmark_places
         (N,) where each box and each picture's landmarks stand, for messages; empty if unknown. A
         place without a line number is a list with a line for each landmark.
-
-    Raises
-    ------
-    ValueError
-        If the arrays do not fit together. Adapters check their input before, so this is an
-        adapter's own mistake.
     """
 
     source: Source

@@ -389,11 +389,6 @@ def restricted_pairs(root: str | os.PathLike[str], view: View = "folds") -> Pair
     -------
     PairList
         Its numbers are those of the corpus, in every setting.
-
-    Raises
-    ------
-    DatasetError
-        If something is missing or malformed.
     """
     tree = Tree(root, SOURCE)
     pictures = _Pictures.of(tree)
@@ -436,11 +431,6 @@ def unrestricted_pairs(root: str | os.PathLike[str], view: View = "folds") -> Pa
     -------
     PairList
         Ordered by fold, then caricature, then photograph.
-
-    Raises
-    ------
-    DatasetError
-        If something is missing or malformed.
 
     Note
     ----

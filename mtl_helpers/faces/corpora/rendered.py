@@ -265,14 +265,6 @@ class RenderedCorpus(Generic[SpecT]):
             gigabyte, once the file is in memory.
         repair
             Whether to render damaged identities anew instead of raising.
-
-        Raises
-        ------
-        CacheError
-            If the cache cannot be written, the disk is too small, or the corpus that is there is
-            damaged or of another specification.
-        ValueError
-            If the specification is of another version than this code renders.
         """
         wanted: Any = cls.spec_class.from_preset(spec) if isinstance(spec, Preset) else spec
         newest = cls.spec_class.version

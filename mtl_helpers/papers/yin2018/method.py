@@ -29,17 +29,11 @@ def half_squared_length(x: Tensor) -> Tensor:
 class YinMethod(JointTraining):
     """Joint training with side tasks (Sec. III-A), learned weights (III-B), branches (III-C).
 
-    Parameters
-    ----------
-    model
-        With one task it is s-CNN, with several m-CNN; a :class:`PoseDirectedCNN` is p-CNN.
-    weighting
-        Eq. 6 is :class:`~mtl_helpers.training.weighting.FixedWeights`; Eqs. 7-8 and 10-11 stand in
-        :mod:`mtl_helpers.papers.yin2018.weighting`.
-    optimizer, weighting_rate, label_smoothing, clip_norm
-        As for :class:`~mtl_helpers.training.joint.JointTraining`.
-    feature_l2
-        Factor of the penalty on x of "id+L2" (Table II); 0 is off.
+    A model with one task is s-CNN, with several m-CNN; a :class:`PoseDirectedCNN` is p-CNN. The
+    weighting of Eq. 6 is :class:`~mtl_helpers.training.weighting.FixedWeights`; those of Eqs. 7-8
+    and 10-11 stand in :mod:`mtl_helpers.papers.yin2018.weighting`. ``feature_l2`` is the factor of
+    the penalty on x of "id+L2" (Table II), 0 for none. The rest is as for
+    :class:`~mtl_helpers.training.joint.JointTraining`.
 
     Note
     ----

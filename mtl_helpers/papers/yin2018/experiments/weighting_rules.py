@@ -158,24 +158,11 @@ def dimension_report(
 ) -> dict[str, Any]:
     """Identify with some dimensions of x only, and without those of one task.
 
-    Parameters
-    ----------
-    corpus, probes
-        Faces of the test identities.
-    model
-        A trained network with the tasks of
-        :data:`~mtl_helpers.papers.yin2018.experiments.networks.ALL_TASKS`.
-    seed
-        Of the random dimensions.
-    amp
-        Compute in bfloat16.
-
-    Returns
-    -------
-    dict
-        ``"n"``: numbers of dimensions kept, ``"x_n"`` and ``"y_n"`` rank-1 of each number (Fig.
-        7c). ``"removed"``: for each task, and for ``"random"`` and ``"nothing"``, what is left of
-        each task when those dimensions are set to their mean; identity is rank-1 of y_d.
+    The network has the tasks of :data:`~mtl_helpers.papers.yin2018.experiments.networks.ALL_TASKS`;
+    ``seed`` draws the random dimensions. ``"n"``: numbers of dimensions kept, ``"x_n"`` and
+    ``"y_n"`` rank-1 of each number (Fig. 7c). ``"removed"``: for each task, and for ``"random"``
+    and ``"nothing"``, what is left of each task when those dimensions are set to their mean;
+    identity is rank-1 of y_d.
     """
     gallery = corpus.gallery("test")
     index = np.concatenate([gallery, probes])
@@ -235,18 +222,8 @@ EXPERIMENT = Experiment(
 def removal_table(records: Sequence[Record], arm: str) -> pd.DataFrame:
     """Return what removing a task's dimensions costs each task, in points, mean over seeds.
 
-    Parameters
-    ----------
-    records
-        The experiment's runs at one preset.
-    arm
-        Which networks.
-
-    Returns
-    -------
-    DataFrame
-        A row a set of removed dimensions (a task's, or random ones), a column a task: score with
-        all dimensions minus score without these.
+    A row per set of removed dimensions (a task's, or random ones), a column per task: score with
+    all dimensions minus score without these.
     """
     runs = [record for record in records if record.arm == arm]
     rows: dict[str, Mapping[str, float]] = {}
