@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from mtl_helpers.losses import UNLABELLED, feature_l2, task_losses
+from torch import Tensor
+
+from mtl_helpers.losses import UNLABELLED, task_losses
 from mtl_helpers.networks import MultiTaskNetwork
 from mtl_helpers.papers.yin2018.model import BRANCH_TASK, POSE_TASK, PoseDirectedCNN
 from mtl_helpers.training.batches import Batch
@@ -13,7 +15,15 @@ from mtl_helpers.training.method import Terms
 from mtl_helpers.training.optimizers import SGDConfig
 from mtl_helpers.training.weighting import Weighting, named_terms
 
-__all__ = ["YinMethod"]
+__all__ = ["YinMethod", "half_squared_length"]
+
+
+def half_squared_length(x: Tensor) -> Tensor:
+    """Return the penalty of "id+L2" (Table II): the batch mean of 0.5 * ||x||^2, x (B, D).
+
+    The paper gives neither the formula nor its factor; the half is Caffe's convention.
+    """
+    return 0.5 * x.float().square().sum(dim=1).mean()  # (B, D) -> (B,) -> ()
 
 
 class YinMethod(JointTraining):
@@ -69,7 +79,7 @@ class YinMethod(JointTraining):
         total = self.weighting(losses, out.features)  # Eq. 6, or 8, or 11
         terms = named_terms(self.weighting, losses)
         if self.feature_l2:
-            penalty = feature_l2(out.features)
+            penalty = half_squared_length(out.features)
             total = total + self.feature_l2 * penalty
             terms["loss/feature_l2"] = penalty.detach()
         self.descend(total, "all")
