@@ -198,6 +198,7 @@ def _corpus(options: argparse.Namespace) -> int:
 
 
 def _sweep(options: argparse.Namespace) -> int:
+    from mtl_helpers.distributed import joined_group
     from mtl_helpers.registry import EXPERIMENTS
     from mtl_helpers.runs.sweep import on_chosen_data, run_sweep
 
@@ -216,7 +217,8 @@ def _sweep(options: argparse.Namespace) -> int:
         "MTL_DATA_SETTING": options.setting,
     }
     failed = 0
-    with _environment({name: value for name, value in chosen.items() if value}):
+    environment = {name: value for name, value in chosen.items() if value}
+    with _environment(environment), joined_group():
         # all of them: on a real set, those that can be asked of one
         asked = options.experiment or [
             name

@@ -11,12 +11,21 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["average_gradients", "joined_group", "mean_over_processes", "place_in_group"]
+__all__ = [
+    "average_gradients",
+    "joined_group",
+    "mean_over_processes",
+    "of_the_first",
+    "place_in_group",
+]
+
+Value = TypeVar("Value")
 
 
 def place_in_group() -> tuple[int, int]:
@@ -41,6 +50,16 @@ def joined_group() -> Iterator[None]:
         yield
     finally:
         dist.destroy_process_group()
+
+
+def of_the_first(value: Value) -> Value:
+    """Return what the first process of the group has for a value, so that all go by it."""
+    if place_in_group()[1] == 1:
+        return value
+    shared: list[Any] = [value]
+    dist.broadcast_object_list(shared)
+    chosen: Value = shared[0]
+    return chosen
 
 
 def mean_over_processes(value: Tensor) -> Tensor:

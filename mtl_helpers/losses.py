@@ -17,31 +17,12 @@ UNLABELLED = -1
 def task_losses(
     logits: Mapping[str, Tensor], labels: Mapping[str, Tensor], label_smoothing: float = 0.0
 ) -> Tensor:
-    """Return the mean cross-entropy of each task (Yin & Liu 2018, Eqs. 3 and 4).
+    """Return the mean cross-entropy of each task: (T,) float32, in the order of the logits.
 
-    For task t with logits y and label c: the mean of log sum_k exp(y_k) - y_c over the images of
-    the batch that are labelled for t.
-
-    Parameters
-    ----------
-    logits
-        One (B, K_t) tensor a task.
-    labels
-        One (B,) integer tensor a task, with values in 0 .. K_t - 1, or -1 for images without a
-        label; further entries are ignored.
-    label_smoothing
-        Share of the target that is spread evenly over all classes; 0 is the paper's loss.
-
-    Returns
-    -------
-    Tensor
-        (T,) float32, in the order of ``logits``; 0, with a zero gradient, for a task that no
-        image of the batch is labelled for.
-
-    Raises
-    ------
-    ValueError
-        If a task has no labels.
+    For task t with logits y (B, K_t) and labels c (B,): the mean of log sum_k exp(y_k) - y_c over
+    the images of the batch that are labelled for t, in all processes of a group together. A label
+    of -1 is none; a task without labels has loss 0 and no gradient. Further labels are ignored.
+    ``label_smoothing`` is the share of the target that is spread over all classes.
 
     Examples
     --------
@@ -72,26 +53,3 @@ def _labelled_mean(y: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
     count = mean_over_processes((labels != UNLABELLED).sum())
     # a mean over no image would be 0 / 0
     return total / count.clamp(min=1 / place_in_group()[1])
-
-
-def feature_l2(x: Tensor) -> Tensor:
-    """Return the batch mean of half the squared length of the shared feature.
-
-    The penalty of "id+L2" (Yin & Liu 2018, Table II): mean over the batch of 0.5 * ||x||^2.
-
-    Parameters
-    ----------
-    x
-        (B, D) features, before dropout.
-
-    Returns
-    -------
-    Tensor
-        Scalar.
-
-    Note
-    ----
-    The paper gives neither the formula nor the factor of its penalty; the half is Caffe's
-    convention for Euclidean losses.
-    """
-    return 0.5 * x.float().square().sum(dim=1).mean()  # (B, D) -> (B,) -> ()

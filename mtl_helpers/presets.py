@@ -40,31 +40,11 @@ _ALL_EXPRESSIONS = ("neutral", "smile", "surprise", "squint", "disgust", "scream
 class Preset:
     """Every size that a chapter depends on.
 
-    Parameters
-    ----------
-    name
-        What ``MTL_PRESET`` says to choose it.
-    side, channels
-        Image side in pixels; 1 channel for grey, 3 for RGB.
-    width
-        Channel multiplier of CASIA-Net; 1 gives the published 320-dimensional feature.
-    train_identities, validation_identities, test_identities
-        Counts of identities; the three sets are disjoint.
-    cameras, shots, expressions
-        The factor levels that are rendered: Multi-PIE camera names (``"05_1"`` is frontal),
-        Multi-PIE shot numbers 0-19 (7 is the frontal flash; 0 and 19 have no flash), and names
-        of expressions. Every combination of identity, camera, shot and expression occurs once.
-    steps, batch
-        Number of updates, and images in each.
-    learning_rate, warmup_steps, schedule
-        Peak learning rate, steps of linear warm-up to it, and what follows: ``"cosine"`` to zero,
-        or ``"step"``, cut by ten at 10/20, 15/20 and 19/20 of the steps as in the paper.
-    weight_decay, dropout
-        L2 penalty on the weights, and the dropout probability on the feature.
-    average_decay
-        Decay of the exponential moving average of the weights that is evaluated; 0 is off.
-    seeds
-        The paired seeds of each arm of an experiment.
+    Cameras and shots have Multi-PIE's names and numbers (``"05_1"`` is frontal; 7 is the frontal
+    flash, 0 and 19 have none). Every combination of identity, camera, shot and expression occurs
+    once; training, validation and test identities are disjoint. ``width`` multiplies the channels
+    of CASIA-Net; 1 gives the published 320-dimensional feature. Schedules are those of
+    :meth:`mtl_helpers.training.plan.Plan.rate`; ``average_decay`` 0 is off.
 
     Note
     ----
@@ -183,11 +163,6 @@ def get_preset(name: str | None = None) -> Preset:
     ----------
     name
         One of :data:`PRESETS`; if absent, the value of ``MTL_PRESET``, else ``"laptop"``.
-
-    Raises
-    ------
-    ValueError
-        If there is no preset of that name.
     """
     source = "the argument"
     if name is None:

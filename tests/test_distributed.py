@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from mtl_helpers.runs.record import read_record
+
 WORKER = """
 import sys
 import torch
@@ -66,15 +68,54 @@ def free_port():
         return probe.getsockname()[1]
 
 
+SWEEP = """
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from mtl_helpers.distributed import joined_group, place_in_group
+from mtl_helpers.presets import get_preset
+from mtl_helpers.runs.experiment import Experiment, Outcome
+from mtl_helpers.runs.sweep import run_sweep
+
+
+@dataclass(frozen=True)
+class Config:
+    arm: str
+    seed: int
+
+
+def run(config):
+    rank, processes = place_in_group()
+    (Path(sys.argv[1]) / f"ran-{config.seed}-{rank}").touch()
+    return Outcome(metrics={"processes": processes, "rank": rank})
+
+
+with joined_group():
+    experiment = Experiment("together", lambda preset: [Config("a", 0), Config("a", 1)], run)
+    root = Path(sys.argv[1]) / "results"
+    report = run_sweep(experiment, get_preset("smoke"), root=root, progress=False)
+    again = run_sweep(experiment, get_preset("smoke"), root=root, progress=False)
+    if place_in_group()[0] == 0:
+        assert len(report.done) == 2 and len(again.skipped) == 2 and not again.done
+"""
+
+
 def trained(folder: Path, processes: int, norm: str = "plain", labels: str = "whole"):
     folder.mkdir()
+    run_together(WORKER, processes, folder, norm, labels)
+    return [torch.load(folder / f"rank{rank}.pt") for rank in range(processes)]
+
+
+def run_together(code: str, processes: int, *arguments: object) -> None:
+    """Run a script in processes that know of one another, as ``torchrun`` starts them."""
     common = os.environ | {
         "WORLD_SIZE": str(processes),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(free_port()),
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]),
     }
-    command = [sys.executable, "-c", WORKER, str(folder), norm, labels]
+    command = [sys.executable, "-c", code, *map(str, arguments)]
     workers = [
         subprocess.Popen(
             command,
@@ -86,7 +127,6 @@ def trained(folder: Path, processes: int, norm: str = "plain", labels: str = "wh
     for worker in workers:
         _, error = worker.communicate(timeout=120)
         assert worker.returncode == 0, error.decode()
-    return [torch.load(folder / f"rank{rank}.pt") for rank in range(processes)]
 
 
 def assert_same_weights(first, second, tolerance):
@@ -113,3 +153,13 @@ def test_batch_norm_sees_its_own_share(tmp_path):
     assert not torch.allclose(heads[0], heads[1], atol=1e-6)
     means = [state["weights"]["trunk.blocks.0.bn1.running_mean"] for state in two]
     assert not torch.equal(*means)
+
+
+def test_a_sweep_of_a_group_is_written_by_its_first_process(tmp_path):
+    run_together(SWEEP, 2, tmp_path)
+    assert sorted(p.name for p in tmp_path.glob("ran-*")) == [
+        f"ran-{seed}-{rank}" for seed in (0, 1) for rank in (0, 1)
+    ]
+    records = [read_record(path) for path in sorted(tmp_path.rglob("*.json"))]
+    assert [record.seed for record in records] == [0, 1]
+    assert all(record.metrics == {"processes": 2, "rank": 0} for record in records)

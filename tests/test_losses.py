@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from mtl_helpers.losses import feature_l2, task_losses
+from mtl_helpers.losses import task_losses
 
 
 def naive_cross_entropy(logits, labels, smoothing=0.0):
@@ -69,15 +69,3 @@ def test_half_precision_logits_give_a_full_precision_loss():
 def test_missing_labels_are_named():
     with pytest.raises(ValueError, match=r"found none for \['pos'\]"):
         task_losses({"pos": torch.zeros(1, 2)}, {"id": torch.zeros(1, dtype=torch.long)})
-
-
-def test_feature_penalty_by_hand():
-    # (3^2 + 4^2) / 2 = 12.5 and (2^2 + 0) / 2 = 2; mean 7.25
-    assert feature_l2(torch.tensor([[3.0, 4.0], [2.0, 0.0]])).item() == 7.25
-
-
-def test_the_penalty_s_gradient_is_x_over_the_batch():
-    torch.manual_seed(1)
-    x = torch.randn(4, 3, requires_grad=True)
-    feature_l2(x).backward()
-    assert torch.allclose(x.grad, x.detach() / 4)

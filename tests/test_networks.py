@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mtl_helpers.losses import feature_l2, task_losses
+from mtl_helpers.losses import task_losses
 from mtl_helpers.networks import MultiTaskNetwork, count_parameters, seeded_network
 from mtl_helpers.trunks import CASIANet
 
@@ -75,13 +75,6 @@ def test_dropout_acts_on_the_logits_in_training_and_never_on_x():
     first, second = model(images), model(images)
     assert torch.equal(first.features, still.features)
     assert not torch.equal(first.logits["id"], second.logits["id"])
-
-
-def test_the_feature_penalty_reaches_the_trunk():
-    model = make({"id": 7})
-    feature_l2(model(torch.randn(4, 1, 32, 32)).features).backward()
-    assert model.trunk.blocks[0].conv1.weight.grad.abs().sum() > 0
-    assert model.heads["id"].weight.grad is None
 
 
 def test_bad_arguments_are_refused():

@@ -86,18 +86,9 @@ def real_spec(
 ) -> RealSpec:
     """Return what identifies a real set in configurations and records.
 
-    The set's lists are parsed and its files are hashed for it; its pictures are not decoded.
-
-    Parameters
-    ----------
-    name
-        Of the adapter.
-    side, channels
-        Of the pictures to decode.
-    setting
-        One of the adapter's settings; the usual one if absent.
-    root
-        The set's folder; ``MTL_DATA_ROOT`` if absent.
+    The set's lists are parsed and its files are hashed for it; its pictures, of ``side`` pixels,
+    are not decoded. ``setting`` is the adapter's usual one, and ``root`` ``MTL_DATA_ROOT``, if
+    absent.
     """
     adapter = get_adapter(name)
     setting = adapter.settings[0] if setting is None else setting

@@ -21,14 +21,8 @@ __all__ = ["Adapter", "RealSpec"]
 class Adapter:
     """How to read one data set.
 
-    Parameters
-    ----------
-    source
-        Name, origin, licence and layout.
-    read
-        Parses folders and lists: called with the tree and one of the ``settings``.
-    settings
-        Ways to split the set, the usual one first; a set with one way has ``("default",)``.
+    ``read`` parses folders and lists: it is called with the tree and one of the ``settings``, the
+    ways to split the set, the usual one first; a set with one way has ``("default",)``.
     """
 
     source: Source
@@ -93,20 +87,9 @@ class Adapter:
 class RealSpec:
     """What a record says of the real set behind it; never where the set lies.
 
-    Parameters
-    ----------
-    name
-        The adapter's name.
-    setting
-        Which of its settings.
-    fingerprint
-        Of the table (:attr:`SampleTable.fingerprint`).
-    side, channels
-        Of the decoded pictures.
-    tasks
-        Tasks with at least two classes, ``"id"`` first.
-    version
-        :data:`DECODER_VERSION`.
+    ``name`` is the adapter's, ``setting`` one of its settings, ``fingerprint`` the table's
+    (:attr:`SampleTable.fingerprint`); ``tasks`` are those with at least two classes, ``"id"``
+    first.
     """
 
     name: str

@@ -176,22 +176,8 @@ def pairs(
 ) -> PairList:
     """Return a list of pairs for photo-caricature verification; the caricature is the first.
 
-    Parameters
-    ----------
-    root
-        The set's folder.
-    split
-        Which list.
-    folds
-        Number of folds; pair p goes into fold p modulo ``folds``.
-    skip_missing
-        Leave out pairs with a picture that the folders lack, as the released lists have some,
-        instead of raising.
-
-    Returns
-    -------
-    PairList
-        Its numbers are those of the corpus.
+    Pair p goes into fold p modulo ``folds``. ``skip_missing`` leaves out pairs with a picture that
+    the folders lack, as the released lists have some, instead of raising. Numbers are the corpus's.
 
     Note
     ----

@@ -42,16 +42,10 @@ def digest_of(*parts: bytes) -> int:
 def file_digests(
     paths: Sequence[Path], error: Callable[[Path, OSError], Exception], cache: Path | None = None
 ) -> NDArray[np.uint64]:
-    """Return the hash of each file.
+    """Return the hash of each of N files, one of which may stand there more than once.
 
-    Parameters
-    ----------
-    paths
-        (N,) files; one may stand there more than once.
-    error
-        Makes the exception for a file that cannot be read.
-    cache
-        Where hashes are remembered; ``contents.sqlite`` in the cache if absent.
+    ``error`` makes the exception for a file that cannot be read; hashes are remembered in
+    ``cache``, by default ``contents.sqlite`` in the cache.
     """
     cache = default_root() / "contents.sqlite" if cache is None else cache
     names = [os.fsencode(os.path.abspath(path)) for path in paths]

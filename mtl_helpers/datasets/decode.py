@@ -60,25 +60,10 @@ def load_faces(
     from there: when one file of a set has changed, one is decoded. Broken pictures do not stop the
     others; they are named together at the end.
 
-    Parameters
-    ----------
-    table
-        From an adapter.
-    root
-        The set's folder.
-    side
-        Side of the stored pictures in pixels.
-    channels
-        1 for grey, 3 for RGB.
-    read
-        Gives a picture by its number, for sets that do not lie in files; reads ``table.files``
-        below ``root`` if absent.
-    threads
-        Threads that decode (decoding lets go of the interpreter's lock); one per core if absent.
-    cache
-        As ``root`` of :func:`mtl_helpers.store.load_store`.
-    progress, verify
-        As for :func:`mtl_helpers.store.load_store`.
+    Sets that do not lie in files give ``read``, which returns a picture by its number; else
+    ``table.files`` below ``root`` are read. One thread per core decodes unless ``threads`` says
+    otherwise; ``cache``, ``progress`` and ``verify`` are as for
+    :func:`mtl_helpers.store.load_store`.
     """
     if side < 1 or channels not in (1, 3):
         raise ValueError(

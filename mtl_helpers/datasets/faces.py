@@ -18,16 +18,8 @@ class FaceCorpus:
 
     It is a :class:`mtl_helpers.corpus.Corpus`; where the set has galleries and poses, a
     :class:`mtl_helpers.corpus.GalleryCorpus`; where it has landmarks, a
-    :class:`mtl_helpers.corpus.LandmarkCorpus`.
-
-    Parameters
-    ----------
-    table
-        What is known of the N pictures.
-    images
-        (N, side, side) uint8, or (N, side, side, 3) in colour.
-    boxes
-        (N, 4) what was cut out, in pixels of the files.
+    :class:`mtl_helpers.corpus.LandmarkCorpus`. ``images`` are (N, side, side) uint8, or (N, side,
+    side, 3) in colour; ``boxes`` (N, 4) are what was cut out, in pixels of the files.
     """
 
     def __init__(

@@ -76,18 +76,11 @@ class _Face:
 
 @dataclass(frozen=True, eq=False)
 class TemplateSet:
-    """The templates of one list.
+    """The T templates of one list of R rows.
 
-    Attributes
-    ----------
-    sample : ndarray
-        (R,) number of each row's face in the table.
-    template, media : ndarray
-        (R,) the row's template and medium, as the list numbers them.
-    ids : ndarray
-        (T,) the templates, ascending.
-    subject : ndarray
-        (T,) identity of each.
+    ``sample`` (R,) is the number of each row's face in the table, ``template`` and ``media`` (R,)
+    as the list numbers them; ``ids`` (T,) are the templates, ascending, ``subject`` (T,) their
+    identity.
     """
 
     sample: NDArray[np.int64]
@@ -105,14 +98,8 @@ class TemplateSet:
 class Comparisons:
     """The 1:1 protocol of a split.
 
-    Attributes
-    ----------
-    templates : TemplateSet
-        T templates.
-    first, second : ndarray
-        (C,) places of the compared templates in ``templates``.
-    same : ndarray
-        (C,) whether both are of one person.
+    ``first`` and ``second`` (C,) are places of the compared templates in ``templates``, ``same``
+    (C,) says whether both are of one person.
     """
 
     templates: TemplateSet
@@ -263,11 +250,6 @@ def verification(root: str | os.PathLike[str], split: str = "split1") -> Compari
         The set's folder.
     split
         ``"split1"`` to ``"split10"``.
-
-    Raises
-    ------
-    DatasetError
-        If a list is missing or malformed, or compares a template that ``verify_metadata`` lacks.
     """
     table, tree = ADAPTER.parse(root, split), Tree(root, SOURCE)
     lists = _read_lists(tree, split)
@@ -297,11 +279,6 @@ def search(root: str | os.PathLike[str], split: str = "split1") -> Search:
     ----------
     root, split
         As for :func:`verification`.
-
-    Raises
-    ------
-    DatasetError
-        If a list is missing or malformed.
     """
     table, tree = ADAPTER.parse(root, split), Tree(root, SOURCE)
     lists = _read_lists(tree, split)

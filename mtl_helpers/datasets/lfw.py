@@ -137,14 +137,9 @@ ADAPTER = Adapter(source=SOURCE, read=_read, settings=("view2", "view1"))
 def pairs(root: str | os.PathLike[str], view: View = "view2") -> PairList:
     """Return LFW's pairs; the numbers are those of the pictures in the setting ``"view2"``.
 
-    Parameters
-    ----------
-    root
-        The set's folder.
-    view
-        ``"view2"``: ten folds of 300 same and 300 different pairs, to report on with
-        :func:`mtl_helpers.evaluation.verification.ten_fold_accuracy`; ``"dev-train"`` and
-        ``"dev-test"``: View 1, one fold each.
+    ``"view2"``: ten folds of 300 same and 300 different pairs, to report on with
+    :func:`mtl_helpers.evaluation.verification.ten_fold_accuracy`; ``"dev-train"`` and
+    ``"dev-test"``: View 1, one fold each.
     """
     tree = Tree(root, SOURCE)
     table = ADAPTER.parse(root)

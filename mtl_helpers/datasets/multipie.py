@@ -60,20 +60,9 @@ _HELD_OUT = 0.1
 
 @dataclass(frozen=True)
 class Setting:
-    """Which part of Multi-PIE is used, and who is trained on.
+    """Which sessions, cameras, shots and expressions (in the order of the classes) are used.
 
-    Parameters
-    ----------
-    sessions
-        Numbers of sessions.
-    cameras
-        Names of cameras.
-    shots
-        Numbers of shots.
-    expressions
-        Names of expressions, in the order of the classes.
-    last_train
-        Subjects up to this number are trained on, the others are tested.
+    Subjects up to the number ``last_train`` are trained on, the others are tested.
     """
 
     sessions: tuple[int, ...]

@@ -23,11 +23,6 @@ def decode(path: Path, channels: int) -> Image.Image:
     It is turned upright as its EXIF orientation says; 16 bits and floats in 0 .. 1 are scaled to 8
     bits; what is transparent is black, as is what lies outside a picture; of an animation or a
     file with pages, the first is taken.
-
-    Raises
-    ------
-    OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError
-        As Pillow does, if it is missing or does not decode to the end.
     """
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         # another library's wish, for which half a picture would be taken for a whole one

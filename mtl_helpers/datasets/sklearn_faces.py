@@ -73,22 +73,9 @@ def olivetti(
 ) -> FaceCorpus:
     """Return the Olivetti faces: 40 people of a laboratory, ten grey pictures of 64 pixels each.
 
-    Parameters
-    ----------
-    side, channels
-        Of the pictures; with 3 channels they are equal.
-    download
-        Whether to fetch the set if it is not in scikit-learn's folder.
-    data_home
-        That folder; scikit-learn's default if absent.
-    cache
-        As for :func:`mtl_helpers.datasets.decode.load_faces`.
-
-    Returns
-    -------
-    FaceCorpus
-        400 pictures with ``id``; 28 people train, 4 validate and 8 test. A person's first picture
-        is the gallery. The pictures are called ``person 07/03.png``.
+    28 people train, 4 validate and 8 test; a person's first picture is the gallery. Pictures are
+    called ``person 07/03.png``; with 3 channels these are equal. ``download`` fetches the set if it
+    is not in ``data_home``, scikit-learn's folder.
     """
     bunch = _fetch(OLIVETTI_SOURCE, fetch_olivetti_faces, download, _home(data_home))
     images, target = _unit_images(OLIVETTI_SOURCE, bunch.images, 3), np.asarray(bunch.target)
@@ -105,21 +92,10 @@ def lfw_people(
     data_home: str | os.PathLike[str] | None = None,
     cache: Path | None = None,
 ) -> FaceCorpus:
-    """Return the people of LFW of whom there are enough pictures.
+    """Return the people of LFW of whom there are enough pictures, in three splits by person.
 
-    Parameters
-    ----------
-    side, channels
-        Of the pictures.
-    min_pictures
-        Least number of pictures of a person. 20 leaves 62 people and 3,023 pictures.
-    download, data_home, cache
-        As for :func:`olivetti`.
-
-    Returns
-    -------
-    FaceCorpus
-        Pictures with ``id``, in three splits by person; a person's first picture is the gallery.
+    20 as ``min_pictures`` leaves 62 people and 3,023 pictures. A person's first picture is the
+    gallery. The rest is as for :func:`olivetti`.
     """
     options = _lfw_options(side, channels)
     home = _home(data_home)
@@ -146,23 +122,10 @@ def lfw_pairs(
     download: bool = True,
     data_home: str | os.PathLike[str] | None = None,
 ) -> tuple[NDArray[np.uint8], PairList]:
-    """Return LFW's View 2: 6,000 pairs in ten folds.
+    """Return LFW's View 2: 6,000 pairs in ten folds, and their pictures (12,000, side, side[, 3]).
 
-    Parameters
-    ----------
-    side, channels
-        Of the pictures.
-    download, data_home
-        As for :func:`olivetti`.
-
-    Returns
-    -------
-    images : ndarray
-        (2 P, side, side) uint8, or (2 P, side, side, 3): the first picture of each pair, and after
-        it the second.
-    pairs : PairList
-        P pairs; pair p is of the pictures 2 p and 2 p + 1. scikit-learn does not say who is on
-        them, so there is no corpus with identities.
+    Pair p is of the pictures 2 p and 2 p + 1. scikit-learn does not say who is on them, so there is
+    no corpus with identities.
     """
     options = _lfw_options(side, channels)
     home = _home(data_home)

@@ -19,21 +19,10 @@ class DatasetError(CourseError):
 class Source:
     """Where a data set comes from and what it should look like; part of every message.
 
-    Parameters
-    ----------
-    name
-        Short name: that of the adapter and of the option ``--data``.
-    title
-        What its authors call it.
-    url
-        Where to get it.
-    licence
-        Its terms in a sentence.
-    layout
-        What lies below the root, in a line or two.
-    marks
-        Files or folders of which one lies in the root. Archives are often unpacked into a folder
-        of their own; with marks, the root is found inside it.
+    ``name`` is that of the adapter and of the option ``--data``, ``title`` what the set's authors
+    call it, ``licence`` its terms in a sentence, ``layout`` what lies below the root. One of the
+    ``marks``, files or folders, lies in the root: archives are often unpacked into a folder of
+    their own, and with marks, the root is found inside it.
     """
 
     name: str

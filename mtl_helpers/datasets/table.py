@@ -67,45 +67,30 @@ class SampleTable:
 
     Parameters
     ----------
-    source
-        The set.
     files
         (N,) paths below the root, with slashes; a file may stand there more than once with
         different boxes.
-    identity
-        (N,) number of the person: 0 .. I - 1; those who are trained on come first.
-    identities
-        (I,) what the set calls them.
+    identity, identities
+        (N,) number of the person, 0 .. I - 1, those who are trained on first; (I,) what the set
+        calls them.
     contents
         (N,) hash of each file's bytes (or, of sets without files, of each picture's), so that an
         exchanged picture is noticed; None until the files have been read.
-    labels
-        (N,) int64 class of each further task; -1 where unlabelled.
-    class_names
-        Names of the classes of each of these tasks, in the order of the classes.
+    labels, class_names
+        (N,) class of each further task, -1 where unlabelled; and the names of its classes.
     splits
         Numbers of the pictures of each split (``"train"``, ``"validation"``, ``"test"``, ...).
-    galleries
-        For splits on which identification is tested: the numbers of its gallery. The probes are
-        the rest of the split, unless ``probes`` has the split.
-    probes
-        Numbers of a split's probes, where they are not simply the rest.
+    galleries, probes
+        For splits on which identification is tested: the numbers of its gallery, and those of its
+        probes where they are not simply the rest.
     landmarks
         (N, M, 2) float32 in pixels of the upright picture, x right and y down; NaN where unknown.
-    boxes
-        (N, 4) float64 left, top, right, bottom of the face in pixels of the upright picture; NaN
-        where the middle of the picture is to be taken.
-    middle
-        Share of the largest square in the middle that is taken where there is no box.
+    boxes, middle
+        (N, 4) left, top, right, bottom of the face in pixels of the upright picture; NaN where the
+        middle of the picture is to be taken, of whose largest square ``middle`` is the share.
     box_places, landmark_places
         (N,) where each box and each picture's landmarks stand, for messages; empty if unknown. A
         place without a line number is a list with a line for each landmark.
-
-    Raises
-    ------
-    ValueError
-        If the arrays do not fit together. Adapters check their input before, so this is an
-        adapter's own mistake.
     """
 
     source: Source
@@ -214,19 +199,9 @@ def number_identities(
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Number people so that those of the first group come first.
 
-    Parameters
-    ----------
-    names
-        (N,) the person of each picture.
-    *groups
-        Disjoint groups of people, e.g. those to train on; whoever is in none comes last.
-
-    Returns
-    -------
-    identity : ndarray
-        (N,) numbers; within a group they follow the sorted names.
-    identities : tuple of str
-        (I,) names by number; people without a picture are left out.
+    ``groups`` are disjoint, e.g. those to train on; whoever is in none comes last. Returns (N,)
+    numbers, which within a group follow the sorted names, and (I,) names by number; people without
+    a picture are left out.
     """
     present = set(names)
     order = [name for group in groups for name in sorted(set(group) & present)]

@@ -43,15 +43,9 @@ class Tree:
     Names are given and taken in Unicode's composed form with slashes. A name that is not there as
     it is written is looked for without regard to case and to the form of accents, with another
     ending of pictures, and in a folder within one of the same name; so a set that was copied from
-    another system, converted, or unpacked by another program is the same set.
-
-    Parameters
-    ----------
-    root
-        The folder; if it holds none of the source's marks but leads to one through folders that
-        hold nothing else, that one.
-    source
-        What it should be.
+    another system, converted, or unpacked by another program is the same set. If the root holds
+    none of the source's marks but leads to one through folders that hold nothing else, that one is
+    it.
     """
 
     def __init__(self, root: str | os.PathLike[str], source: Source) -> None:

@@ -377,23 +377,8 @@ ADAPTER = Adapter(source=SOURCE, read=_read, settings=SETTINGS)
 def restricted_pairs(root: str | os.PathLike[str], view: View = "folds") -> PairList:
     """Return the pairs of restricted verification; the caricature is the first of each.
 
-    Parameters
-    ----------
-    root
-        The set's folder.
-    view
-        ``"folds"``: View 2, to report on, fold by fold; ``"dev-train"`` and ``"dev-test"``: View 1,
-        one fold each.
-
-    Returns
-    -------
-    PairList
-        Its numbers are those of the corpus, in every setting.
-
-    Raises
-    ------
-    DatasetError
-        If something is missing or malformed.
+    ``"folds"``: View 2, to report on, fold by fold; ``"dev-train"`` and ``"dev-test"``: View 1, one
+    fold each. Numbers are those of the corpus, in every setting.
     """
     tree = Tree(root, SOURCE)
     pictures = _Pictures.of(tree)
@@ -427,20 +412,7 @@ def _pair(line: Line, finder: _Finder, pictures: _Pictures) -> tuple[int, int, b
 def unrestricted_pairs(root: str | os.PathLike[str], view: View = "folds") -> PairList:
     """Return all pairs of caricature and photograph of the people that are tested on.
 
-    Parameters
-    ----------
-    root, view
-        As for :func:`restricted_pairs`.
-
-    Returns
-    -------
-    PairList
-        Ordered by fold, then caricature, then photograph.
-
-    Raises
-    ------
-    DatasetError
-        If something is missing or malformed.
+    They are ordered by fold, then caricature, then photograph.
 
     Note
     ----

@@ -36,19 +36,9 @@ __all__ = [
 
 
 def cfp_rates(scores: NDArray[np.floating], pairs: PairList) -> dict[str, FoldScores]:
-    """Return what CFP's authors report: accuracy, EER and AUC, fold by fold.
+    """Return what CFP's authors report of similarities (P,), fold by fold.
 
-    Parameters
-    ----------
-    scores
-        (P,) similarities.
-    pairs
-        From :func:`mtl_helpers.datasets.cfp.pairs`.
-
-    Returns
-    -------
-    dict
-        ``"accuracy"`` (threshold from the nine other folds), ``"EER"`` and ``"AUC"``, 0 .. 1.
+    ``"accuracy"`` (threshold from the nine other folds), ``"EER"`` and ``"AUC"``, in 0 .. 1.
     """
     return {
         "accuracy": ten_fold_accuracy(scores, pairs),
@@ -71,19 +61,8 @@ def ijba_verification_rates(
 ) -> dict[str, float]:
     """Return TAR at each FAR of a split's 1:1 comparisons, by cosine of pooled features.
 
-    Parameters
-    ----------
-    features
-        (N, D), a row for each face of the split's table.
-    comparisons
-        From :func:`mtl_helpers.datasets.ijba.verification`.
-    fars
-        False accept rates.
-
-    Returns
-    -------
-    dict
-        ``"TAR@FAR=0.01"`` and so on, in 0 .. 1. IJB-A's figures are means over the ten splits.
+    Features are (N, D), a row for each face of the split's table. The keys are ``"TAR@FAR=0.01"``
+    and so on; IJB-A's figures are means over the ten splits.
     """
     pooled = template_features(features, comparisons.templates)  # (T, D)
     scores = np.einsum("cd,cd->c", pooled[comparisons.first], pooled[comparisons.second])
@@ -95,20 +74,9 @@ def ijba_identification_rates(
 ) -> dict[str, float]:
     """Return the identification rates of a split, by cosine of pooled features.
 
-    Parameters
-    ----------
-    features
-        (N, D), a row for each face of the split's table.
-    protocol
-        From :func:`mtl_helpers.datasets.ijba.search`.
-    fpirs
-        Rates of false alarms.
-
-    Returns
-    -------
-    dict
-        ``"rank-1"``, ``"rank-5"`` and ``"rank-10"`` over the probes whose person is in the gallery
-        (closed set), and ``"TPIR@FPIR=0.01"`` and so on over all (open set), in 0 .. 1.
+    Features are (N, D), a row for each face of the split's table. ``"rank-1"``, ``"rank-5"`` and
+    ``"rank-10"`` are over the probes whose person is in the gallery (closed set), and
+    ``"TPIR@FPIR=0.01"`` and so on, at each rate of false alarms, over all (open set).
     """
     similarity = cosine_matrix(
         template_features(features, protocol.probe),
@@ -123,20 +91,9 @@ def ijba_identification_rates(
 
 
 def webcaricature_verification_rates(scores: ArrayLike, pairs: PairList) -> dict[str, FoldScores]:
-    """Return what the benchmark reports of verification, fold by fold.
+    """Return what the benchmark reports of similarities (P,), fold by fold.
 
-    Parameters
-    ----------
-    scores
-        (P,) similarities.
-    pairs
-        From :func:`mtl_helpers.datasets.webcaricature.restricted_pairs` or
-        :func:`~mtl_helpers.datasets.webcaricature.unrestricted_pairs`.
-
-    Returns
-    -------
-    dict
-        ``"VAL@FAR=0.1%"``, ``"VAL@FAR=1%"`` and ``"AUC"``, in 0 .. 1.
+    ``"VAL@FAR=0.1%"``, ``"VAL@FAR=1%"`` and ``"AUC"``, in 0 .. 1.
 
     Note
     ----
@@ -152,26 +109,9 @@ def webcaricature_verification_rates(scores: ArrayLike, pairs: PairList) -> dict
 def webcaricature_identification_rates(
     features: ArrayLike, table: SampleTable, direction: Direction
 ) -> dict[str, float]:
-    """Return rank-1 and rank-10 of one fold.
+    """Return rank-1 and rank-10 of one fold, from features (N, D) of each picture of its table.
 
-    Parameters
-    ----------
-    features
-        (N, D), a row for each picture of the table.
-    table
-        Of an identification setting.
-    direction
-        ``"c2p"``: caricatures are looked for among photographs; ``"p2c"``: the other way.
-
-    Returns
-    -------
-    dict
-        ``"rank-1"`` and ``"rank-10"``, in 0 .. 1.
-
-    Raises
-    ------
-    ValueError
-        If the table has no such gallery, or the features do not fit.
+    ``"c2p"`` looks for caricatures among photographs, ``"p2c"`` the other way.
 
     Note
     ----

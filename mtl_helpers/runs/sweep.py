@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
+from mtl_helpers.distributed import of_the_first, place_in_group
 from mtl_helpers.machine import StorageError, code_version, limited_threads
 from mtl_helpers.presets import Preset
-from mtl_helpers.runs.executors import SweepError, get_executor
+from mtl_helpers.runs.executors import Executor, SweepError, get_executor
 from mtl_helpers.runs.experiment import Experiment, Outcome, rendered_only
 from mtl_helpers.runs.query import StoredRuns, load_records, other_config, stored_runs
 from mtl_helpers.runs.record import (
@@ -134,13 +135,16 @@ def run_sweep(
     ResultsError
         If a stored run is damaged, or its place is taken by another configuration's.
     """
-    where = get_executor(executor, processes, threads)
+    rank, group = place_in_group()
+    # the processes of a group (torchrun) train one run together, and the first of them writes it
+    where = get_executor(executor, processes, threads) if group == 1 else Executor(1, threads)
     if rerun is None:
         rerun = rerun_requested()
     configs = _distinct(experiment, experiment.configs(preset))
     place, folder = experiment.place(preset), experiment.folder(preset, root)
-    with _only_sweep(folder):
-        clean_leftovers(folder)
+    with _only_sweep(folder) if rank == 0 else nullcontext():
+        if rank == 0:
+            clean_leftovers(folder)
         stored = stored_runs(experiment, preset, root)
         known = {
             record_name(config): record
@@ -149,8 +153,9 @@ def run_sweep(
         }
         skipped = [] if rerun else [record.path for record in known.values()]
         pending = [config for config in configs if rerun or record_name(config) not in known]
-        if not rerun:
+        if not rerun and rank == 0:
             _refuse_trouble(stored, pending, folder)
+        pending = of_the_first(pending)
         if pending and where.is_here and experiment.prepare is not None:
             experiment.prepare(preset)
         run = functools.partial(
@@ -169,7 +174,7 @@ def run_sweep(
             initial=len(skipped),
             desc=f"{experiment.name}/{place}",
             unit="run",
-            disable=not progress,
+            disable=not progress or rank > 0,
             smoothing=0,
         )
         with bar, closing(where.unordered(run, pending)) as outcomes:
@@ -177,7 +182,7 @@ def run_sweep(
                 if isinstance(outcome, Failure):
                     failed.append(outcome)
                     bar.write(f"failed: {config!r}\n  {outcome.error}", file=sys.stderr)
-                else:
+                elif rank == 0:
                     done.append(write_record(outcome, folder))
                     before = known.get(outcome.name)
                     if before and before.path != done[-1]:

@@ -58,22 +58,11 @@ def contact_sheet(
     title: str | None = None,
     size: float = 1.1,
 ) -> Figure:
-    """Show images side by side, row by row.
+    """Show grey images (N, H, W) or RGB images (N, H, W, 3) side by side, row by row.
 
-    Parameters
-    ----------
-    images
-        Grey images (N, H, W) or RGB images (N, H, W, 3), as ``uint8`` or as floats from 0 to 1.
-    titles
-        One per picture; or one per column, shown above the first row.
-    columns
-        Pictures in a row; all in one row if not given and there are at most ten, else ten.
-    row_labels
-        One per row, shown at its left.
-    title
-        Above everything.
-    size
-        Side of a picture in inches.
+    Images are ``uint8``, or floats from 0 to 1. There is one title per picture, or one per column,
+    shown above the first row. All stand in one row if there are at most ten, else ten per row,
+    unless ``columns`` says otherwise. ``size`` is a picture's side in inches.
     """
     pictures = np.asarray(images)
     if pictures.ndim not in (3, 4) or not len(pictures):
@@ -133,20 +122,8 @@ def rank1_by_yaw(
 ) -> Figure:
     """Rank-1 against yaw: the mean over seeds of each arm, in a band of its 95 % interval.
 
-    Parameters
-    ----------
-    yaws
-        Degrees (Y,), in rising order.
-    rank1
-        Arm to fractions (S, Y), a row per seed.
-    names
-        Arm to the words of the legend.
-    axis
-        Where to draw; a new figure of `size` inches if not given.
-    size, ylabel, title
-        Of the figure.
-    scale
-        What a fraction is multiplied by before it is drawn.
+    Degrees (Y,) in rising order, and fractions (S, Y) per arm, a row per seed. A new figure of
+    ``size`` inches is made if no axis is given; fractions are multiplied by ``scale``.
     """
     figure, axis = figure_and_axis(axis, size)
     banded(axis, yaws, rank1, names=names, scale=scale)
@@ -202,16 +179,7 @@ def paired_dots(
 ) -> Figure:
     """Each arm's gain over a reference of the same seeds, drawn as :func:`interval_dots` does.
 
-    Parameters
-    ----------
-    reference
-        Fractions (S,) of the arm compared with.
-    arms
-        Arm to fractions (S,) with the same seeds in the same order.
-    names, axis, xlabel, meaningful
-        As in :func:`interval_dots`.
-    scale
-        What a fraction is multiplied by before it is drawn.
+    All are fractions (S,) with the same seeds in the same order, multiplied by ``scale``.
     """
     base = np.asarray(reference, dtype=float)
     for name, values in arms.items():
@@ -234,18 +202,8 @@ def interval_dots(
 ) -> Figure:
     """Differences from zero, a row per comparison: a dot per seed, the mean, its 95 % interval.
 
-    Parameters
-    ----------
-    values
-        Comparison to its differences (S,), in the unit of the axis; two seeds or more.
-    names
-        Comparison to the words at its row.
-    axis
-        Where to draw; a new figure if not given.
-    xlabel
-        What a difference means.
-    meaningful
-        Smallest difference that would matter; shaded to both sides of zero.
+    Differences are (S,), in the unit of the axis, of two seeds or more. The smallest ``meaningful``
+    one is shaded to both sides of zero.
     """
     figure, axis = figure_and_axis(axis, (6.4, 1.2 + 0.48 * len(values)))
     if meaningful is not None:
@@ -277,18 +235,8 @@ def learning_curves(
 ) -> Figure:
     """Curves over the steps of training, one line per name, each with a dash of its own.
 
-    Parameters
-    ----------
-    curves
-        Name to values (T,), or (S, T) for several seeds, whose mean is drawn over thin lines.
-    names
-        Name to the words of the legend.
-    steps
-        Step of each value (T,); 1, 2, ... if not given.
-    ylabel, axis, size
-        As in :func:`rank1_by_yaw`.
-    log
-        Whether the vertical axis is logarithmic.
+    Values are (T,), or (S, T) for several seeds, whose mean is drawn over thin lines. Steps are
+    1, 2, ... if not given; ``log`` is of the vertical axis.
     """
     figure, axis = figure_and_axis(axis, size)
     for (name, values), style in zip(
@@ -316,18 +264,10 @@ def matrices(
     label: str = "correlation",
     limit: float = 0.6,
 ) -> Figure:
-    """Square matrices side by side, their rows marked by group instead of one by one.
+    """Square matrices (K, K) side by side, their rows marked by group instead of one by one.
 
-    Forty names at one matrix's side cannot be read; five or six groups of them can.
-
-    Parameters
-    ----------
-    panels
-        Title to a matrix (K, K).
-    groups
-        Group to the number of its rows, in their order; together K.
-    label, limit
-        Of the colours, which run from minus to plus the limit.
+    Forty names at one matrix's side cannot be read; five or six groups of them can. ``groups`` has
+    the number of each group's rows, in order; colours run from minus to plus the limit.
     """
     sizes = list(groups.values())
     ends = np.cumsum(sizes)

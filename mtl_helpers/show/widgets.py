@@ -55,16 +55,11 @@ _SIGNATURES = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8
 def image_bytes(frame: Frame, *, zoom: int = 1, lossy: bool = False) -> bytes:
     """Return a frame as the bytes of a picture file.
 
-    Parameters
-    ----------
-    frame
-        Bytes of a PNG, JPEG, GIF or WebP file (returned as they are), a matplotlib figure (drawn
-        and closed), a PIL image, or a ``uint8`` array (H, W) of grey or (H, W, 3) of RGB values.
-    zoom
-        Whole factor by which an array or PIL image is enlarged, each pixel staying a sharp square.
-    lossy
-        Whether arrays and PIL images become WebP instead of PNG: about a tenth of the size for a
-        rendered face, with differences that the eye does not see.
+    A frame is the bytes of a PNG, JPEG, GIF or WebP file (returned as they are), a matplotlib
+    figure (drawn and closed), a PIL image, or a ``uint8`` array (H, W) of grey or (H, W, 3) of RGB
+    values. The last two are enlarged ``zoom`` times, each pixel staying a sharp square, and if
+    ``lossy`` become WebP instead of PNG: about a tenth of the size for a rendered face, with
+    differences that the eye does not see.
     """
     if isinstance(frame, bytes):
         _media_type(frame)
@@ -164,17 +159,13 @@ def linked_frames(
         Panel title to its frames, one per value; an empty title shows none. Side by side they
         share a column of some 720 px in proportion to their widths: draw two or three figures at
         :data:`mtl_helpers.show.style.PANEL`.
-    values
-        What the slider runs over, such as 13 yaws or five values of ``phi_s``.
+    values, labels
+        What the slider runs over, and what it shows for each value.
     description
         What the slider changes, in a few words; read aloud by a screen reader.
     alt
-        What the pictures show, for who cannot see them; each frame's text ends with its value.
-        One text for all panels, or one per panel.
-    labels
-        What the slider shows for each value; ``str(value)`` if not given.
-    start
-        Position shown first.
+        What the pictures show, for who cannot see them, one text for all panels or one per panel;
+        each frame's text ends with its value.
     zoom, lossy
         As in :func:`image_bytes`.
     limit_bytes
@@ -266,23 +257,10 @@ def frame_grid(
     """One picture beside several sliders, drawn beforehand for every combination of their values.
 
     The frames lie in stacks within stacks, one level per axis, and each slider is linked to all
-    stacks of its level: so the browser finds the picture with nothing but links.
-
-    Parameters
-    ----------
-    axes
-        The sliders, from top to bottom.
-    draw
-        Called with one value per axis; returns the frame.
-    alt
-        What the picture shows, for who cannot see it; each frame's text ends with its values.
-    shown
-        Width in the page, in pixels, whatever the frame's own: hundreds of frames travel with the
-        page, so that they may be smaller than they are shown.
-    zoom, lossy
-        As in :func:`image_bytes`.
-    limit_bytes
-        Most that all frames may weigh together, since all of them travel with the page.
+    stacks of its level: so the browser finds the picture with nothing but links. ``draw`` is called
+    with one value per axis. Frames are ``shown`` at a width in pixels, whatever their own: hundreds
+    of them travel with the page, so that they may be smaller than they are shown. The rest is as in
+    :func:`linked_frames`.
     """
     if not axes:
         raise ValueError("Expected at least one axis, found none.")
@@ -359,16 +337,7 @@ def _check_weight(weight: int, limit_bytes: int) -> None:
 class LivePicture(ipywidgets.VBox):
     """Sliders of any value and the picture that they make, where a kernel is there.
 
-    Parameters
-    ----------
-    controls
-        Keyword of ``draw`` to the widget whose ``value`` is passed.
-    draw
-        Called with all values whenever one changes; returns a frame.
-    alt
-        What the picture shows, for who cannot see it.
-    live
-        As in :class:`LiveControl`.
+    Whenever a control changes, ``draw`` gets the values of all by keyword and returns a frame.
     """
 
     def __init__(
@@ -414,20 +383,10 @@ def _kernel_for_readers() -> bool:
 class LiveControl(ipywidgets.VBox):
     """A button that computes for the slider's present value, where a kernel is there.
 
-    Parameters
-    ----------
-    frames
-        The slider whose value is taken.
-    compute
-        Called with the value; returns a sentence to show, or a frame as :func:`image_bytes`
-        takes it, or both as a tuple ``(frame, sentence)``. The sentence also serves as the
-        frame's alt text.
-    button
-        What the button says.
-    live
-        Whether a kernel will be there for the reader; where none will be, nothing is shown. If not
-        given: yes, unless the notebook is being executed for publication (``MTL_PUBLISH=1``, as
-        ``make run`` sets it).
+    ``compute`` gets the value and returns a sentence to show, or a frame as :func:`image_bytes`
+    takes it, or both as a tuple ``(frame, sentence)``; the sentence is then the frame's alt text
+    too. If ``live`` does not say whether a kernel will be there for the reader: yes, unless the
+    notebook is being executed for publication (``MTL_PUBLISH=1``, as ``make run`` sets it).
     """
 
     def __init__(
@@ -480,21 +439,9 @@ class LiveControl(ipywidgets.VBox):
 class LiveTraining(LiveControl):
     """A button that trains at the slider's value, with a progress bar and curves that grow.
 
-    Parameters
-    ----------
-    frames
-        The slider whose value is taken.
-    train
-        Called with the value and a function ``watch(state)`` that takes in each step; returns what
-        :class:`LiveControl` shows.
-    steps
-        Steps of such a training.
-    losses
-        Names of the losses that are drawn: ``state.terms["loss/..."]``; or name to its words.
-    redraws
-        How often the curves are drawn anew.
-    button, live
-        As in :class:`LiveControl`.
+    ``train`` gets the value and a function ``watch(state)`` that takes in each of the ``steps``,
+    and returns what :class:`LiveControl` shows. ``losses`` are drawn from
+    ``state.terms["loss/..."]``, ``redraws`` times in all; they are names, or name to its words.
     """
 
     def __init__(

@@ -23,12 +23,8 @@ class CheckpointError(CourseError):
 def write_checkpoint(path: Path, run: Mapping[str, Any], state: Mapping[str, Any]) -> None:
     """Write a checkpoint under a temporary name, then give it its own.
 
-    Parameters
-    ----------
-    run
-        What a resumed run must have in common with this one; anything that JSON can hold.
-    state
-        What a resumed run continues from: tensors, numbers, strings, lists and dicts of them.
+    ``run`` is what a resumed run must have in common with this one, as JSON can hold it; ``state``
+    what it continues from: tensors, numbers, strings, lists and dictionaries of them.
     """
     content = {"format": CHECKPOINT_FORMAT, "run": json.dumps(run), "state": dict(state)}
     with atomic_file(path) as file:

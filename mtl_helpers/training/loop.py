@@ -104,6 +104,7 @@ class Trained:
             "passes": self.passes,
             "seconds": self.seconds,
             "bfloat16": self.bfloat16,
+            "processes": place_in_group()[1],
         }
 
 

@@ -57,13 +57,9 @@ Colour = tuple[float, float, float]
 class _Target:
     """Ranges of a shape measure, and the local changes and outlines that move it.
 
-    Parameters
-    ----------
-    lacks, holds
-        Ranges of the measure without and with the attribute.
-    changes, shapes, opposite
-        Amounts for one unit of the driver: signed local changes (``lr-`` for both sides), outlines
-        when it is positive, and outlines when it is negative.
+    ``lacks`` and ``holds`` are the ranges of the measure without and with the attribute. One unit
+    of the driver makes signed local ``changes`` (``lr-`` for both sides), and outlines: ``shapes``
+    when it is positive, ``opposite`` when it is negative.
     """
 
     lacks: tuple[float, float]
@@ -142,23 +138,9 @@ def _amount(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def draw_person(wish: Wish, *, seed: int, identity: int, head: HeadModel) -> tuple[Tensor, Skin]:
-    """Draw a person with given attributes.
+    """Draw a person with given attributes: the neutral face's coefficients (K,), and its colours.
 
-    Parameters
-    ----------
-    wish
-        Whether each identity-level attribute is to hold; others are ignored.
-    seed, identity
-        Key of all that is drawn.
-    head
-        The head model.
-
-    Returns
-    -------
-    coefficients : Tensor
-        (K,), the neutral face.
-    skin : Skin
-        Its colours.
+    Only identity-level attributes of the wish count; seed and identity key all that is drawn.
     """
     rng = np.random.default_rng([_PERSON_STREAM, seed, identity])
     person = sample_identities(1, seed, start=identity)[0]
@@ -339,17 +321,7 @@ _UNDER_HATS: Final = ("short", "swept", "bob", "long")
 
 
 def draw_look(rng: np.random.Generator, wish: Wish, skin: Skin) -> Look:
-    """Draw a look that shows the picture-level attributes of a wish.
-
-    Parameters
-    ----------
-    rng
-        The picture's own generator.
-    wish
-        Whether each attribute is to hold.
-    skin
-        The person's colours.
-    """
+    """Draw a look that shows the picture-level attributes of a wish."""
     u = rng.random(40)
     unsure = rng.random(16) < _UNSURE
     named = [name for name in _HAIR_COLOURS if name and wish[name]]
@@ -505,18 +477,11 @@ def _draw_scene(rng: np.random.Generator, look: Look, skin: Skin) -> Scene:
 
 @dataclass(frozen=True)
 class RenderedPerson:
-    """A person's pictures with what was measured in them; P pictures.
+    """A person's P pictures with what was measured in them.
 
-    Parameters
-    ----------
-    images
-        uint8, (P, side, side) or (P, side, side, 3).
-    landmarks, visible
-        (P, 51, 2) float32 and (P, 51) bool.
-    measures
-        For each attribute (P,); NaN where the picture does not show it.
-    labels
-        For each attribute int8 (P,): 1, 0, or -1 in the margin.
+    ``images`` are uint8 (P, side, side) or (P, side, side, 3), ``landmarks`` (P, 51, 2) float32,
+    ``visible`` (P, 51) bool. Per attribute, ``measures`` are (P,), NaN where the picture does not
+    show it, and ``labels`` int8 (P,): 1, 0, or -1 in the margin.
     """
 
     images: NDArray[np.uint8]
@@ -537,17 +502,9 @@ def render_person(
 ) -> RenderedPerson:
     """Draw, render and measure one person's pictures.
 
-    Parameters
-    ----------
-    wishes
-        For each attribute whether it is to hold in each picture, (P,); those of the person are
-        taken from the first picture.
-    seed, identity
-        Key of all that is drawn; a picture depends on them, its place and its wish alone.
-    side, channels
-        Size of the pictures. Grey ones are the luminance of the colour ones.
-    device
-        Where to render.
+    Wishes say for each attribute whether it is to hold in each picture, (P,); those of the person
+    are taken from the first. A picture depends on seed, identity, its place and its wish alone.
+    Grey pictures are the luminance of the colour ones.
     """
     head = _head(device)
     pictures = [

@@ -75,19 +75,11 @@ _USUAL_PICTURES, _PICTURES = 25, {"smoke": 12}
 class AttributesSpec(RenderedSpec):
     """All that decides an ``attributes`` corpus, byte for byte; beside what every corpus has:
 
-    Parameters
-    ----------
-    pictures
-        Pictures of each identity.
-    strength
-        Strength of the task graph's links, 0 for independent attributes; see
-        :func:`mtl_helpers.faces.corpora.task_graphs.face_graph`.
-    starved
-        Pairs of an attribute and the number of training pictures that keep its label; those of all
-        others are withheld. A mapping may be given. It changes labels of the training split only,
-        and no pixel.
-    channels
-        3 for RGB; 1 for grey, of the same pictures.
+    ``pictures`` of each identity, and ``strength``, the factor on the links of
+    :func:`mtl_helpers.faces.corpora.task_graphs.face_graph`. ``starved`` pairs an attribute with
+    the number of training pictures that keep its label (a mapping will do); those of all others are
+    withheld, and no pixel changes, nor any label of another split. ``channels`` are 3 for RGB, or 1
+    for grey, of the same pictures.
     """
 
     name = "attributes"

@@ -38,18 +38,9 @@ _SAMPLES = 128
 class CaricaturePicture:
     """What one picture is to show.
 
-    Attributes
-    ----------
-    style
-        Place in :data:`mtl_helpers.faces.draw.styles.STYLES`, -1 for a photograph.
-    vertices
-        (V, 3), the framed face with its expression.
-    scene
-        Camera, lights, look and colours.
-    factors
-        Factor ``a`` by region; 1 everywhere in a photograph.
-    key
-        Numbers that key the drawing.
+    ``style`` is its place in :data:`mtl_helpers.faces.draw.styles.STYLES`, -1 for a photograph;
+    ``vertices`` (V, 3) the framed face with its expression; ``factors`` the factor ``a`` by region,
+    1 everywhere in a photograph; ``key`` the numbers that key the drawing.
     """
 
     style: int
@@ -60,16 +51,10 @@ class CaricaturePicture:
 
 
 def draw_picture(identity: Identity, key: tuple[int, int, int], style: int) -> CaricaturePicture:
-    """Draw everything that one picture shows.
+    """Draw everything that one picture of an identity shows.
 
-    Parameters
-    ----------
-    identity
-        Who.
-    key
-        The corpus's seed, the identity's number in the population, the picture's place.
-    style
-        Place in :data:`mtl_helpers.faces.draw.styles.STYLES`, -1 for a photograph.
+    ``key`` is the corpus's seed, the identity's number in the population, and the picture's place;
+    ``style`` a place in :data:`mtl_helpers.faces.draw.styles.STYLES`, -1 for a photograph.
     """
     rng = np.random.default_rng([_STREAM, *key])
     photo = style < 0
@@ -178,21 +163,10 @@ def _draw_lights(
 def render_picture(
     picture: CaricaturePicture, side: int, device: str = "cpu"
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.bool_]]:
-    """Render a photograph, or render and draw a caricature.
+    """Render a photograph, or render a caricature and draw it, which the CPU does.
 
-    Parameters
-    ----------
-    picture
-        From :func:`draw_picture`.
-    side
-        Pixels a side.
-    device
-        Where to render; drawing runs on the CPU.
-
-    Returns
-    -------
-    image, landmarks, visible
-        (side, side, 3) uint8; (51, 2) float32 pixel coordinates; (51,) bool.
+    Returns the image (side, side, 3) uint8, landmarks (51, 2) in pixels, and which are visible
+    (51,).
     """
     photo = picture.style < 0
     finer = 1 if photo else max(2, -(-_SAMPLES // side))

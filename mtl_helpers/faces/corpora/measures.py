@@ -58,14 +58,8 @@ Array = NDArray[np.float64]
 class Measure:
     """How an attribute is read, and from where on it holds.
 
-    Parameters
-    ----------
-    what
-        The measure in a line.
-    source
-        Where it comes from; see the module.
-    low, high
-        At or below ``low`` the attribute does not hold, at or above ``high`` it does.
+    ``what`` says it in a line, ``source`` is one of the module's four. At or below ``low`` the
+    attribute does not hold, at or above ``high`` it does.
     """
 
     what: str

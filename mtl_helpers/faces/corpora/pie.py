@@ -66,16 +66,9 @@ class Factors(NamedTuple):
 class PieSpec(RenderedSpec):
     """All that decides a ``pie`` corpus, byte for byte; beside what every corpus has:
 
-    Parameters
-    ----------
-    cameras
-        Multi-PIE camera names, in the order in which they are stored.
-    shots
-        Multi-PIE shot numbers, 0 to 19.
-    expressions
-        Names out of :data:`mtl_helpers.faces.model.expression.EXPRESSIONS`.
-    channels
-        1 for grey, 3 for RGB.
+    Multi-PIE's camera names and shot numbers (0 to 19) and names out of
+    :data:`mtl_helpers.faces.model.expression.EXPRESSIONS`, each in the order in which pictures are
+    stored, and the number of ``channels``: 1 for grey, 3 for RGB.
     """
 
     name = "pie"

@@ -42,16 +42,8 @@ FOLDS = 10
 class RenderedSpec:
     """All that decides a corpus, byte for byte. Pictures are numbered identity by identity.
 
-    Parameters
-    ----------
-    train_identities, validation_identities, test_identities
-        Counts of identities; the three sets are disjoint.
-    side
-        Image side in pixels.
-    seed
-        Key of everything that is drawn at random.
-    version
-        Version of the pixels; the default is the only one that this code can render.
+    The three sets of identities are disjoint; ``side`` is in pixels; ``seed`` keys everything that
+    is drawn at random; ``version`` is that of the pixels, of which this code can render one.
     """
 
     name: ClassVar[str]
@@ -209,14 +201,8 @@ SpecT = TypeVar("SpecT", bound=RenderedSpec)
 class RenderedCorpus(Generic[SpecT]):
     """A rendered corpus, memory-mapped and read-only. Made by :meth:`load`.
 
-    It pickles as its place on disk, so it may be sent to other processes.
-
-    Attributes
-    ----------
-    spec
-        What the corpus holds.
-    images : numpy.ndarray
-        (N, side, side) uint8, or (N, side, side, 3) in colour.
+    It pickles as its place on disk, so it may be sent to other processes. ``images`` are (N, side,
+    side) uint8, or (N, side, side, 3) in colour.
     """
 
     spec_class: ClassVar[type[RenderedSpec]]
@@ -254,8 +240,6 @@ class RenderedCorpus(Generic[SpecT]):
             A specification, or a preset that has one.
         processes
             Processes that render, one thread each; one per available core if absent.
-        progress
-            Whether to show a progress bar and messages while rendering.
         root
             The cache; ``MTL_CACHE`` or ``~/.cache/mtl_helpers`` if absent.
         device
@@ -265,14 +249,6 @@ class RenderedCorpus(Generic[SpecT]):
             gigabyte, once the file is in memory.
         repair
             Whether to render damaged identities anew instead of raising.
-
-        Raises
-        ------
-        CacheError
-            If the cache cannot be written, the disk is too small, or the corpus that is there is
-            damaged or of another specification.
-        ValueError
-            If the specification is of another version than this code renders.
         """
         wanted: Any = cls.spec_class.from_preset(spec) if isinstance(spec, Preset) else spec
         newest = cls.spec_class.version

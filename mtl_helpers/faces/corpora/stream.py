@@ -23,20 +23,10 @@ _PARTS_STREAM, _PICTURES_STREAM = 0x70617274, 0x70696374
 
 
 def sample_of(corpus: LandmarkCorpus, index: int) -> dict[str, Any]:
-    """Return one picture of a corpus and all that is known of it.
+    """Return one picture of a corpus, by its number, and all that is known of it.
 
-    Parameters
-    ----------
-    corpus
-        Any rendered corpus.
-    index
-        The picture's number.
-
-    Returns
-    -------
-    dict
-        ``"index"``: the number; ``"image"``: uint8 (side, side) or (side, side, 3); ``"labels"``: a
-        number a task; ``"landmarks"``: float32 (51, 2); ``"visible"``: bool (51,).
+    ``"index"``; ``"image"``: uint8 (side, side) or (side, side, 3); ``"labels"``: a number per
+    task; ``"landmarks"``: float32 (51, 2); ``"visible"``: bool (51,).
     """
     return _sample(corpus, np.array(corpus.images[index]), index)
 
@@ -56,21 +46,9 @@ class RenderedStream(IterableDataset[dict[str, Any]]):
     """The samples of a corpus, rendered as they are asked for, bit for bit those of the cache.
 
     Workers of a :class:`torch.utils.data.DataLoader` share the parts among them, so that each
-    sample comes once.
-
-    Parameters
-    ----------
-    spec
-        The specification of any corpus of :data:`mtl_helpers.faces.corpora.kinds.CORPORA`.
-    split
-        Yield this split only; all pictures if absent.
-    shuffle
-        Whether to shuffle the parts, and the pictures within each. Pictures of different parts do
-        not mix within a worker: use several workers, or a buffer, where that matters.
-    seed
-        Of the shuffling; :meth:`set_epoch` gives another order.
-    device
-        Where to render.
+    sample comes once. Without a split, all pictures come. Shuffled are the parts, and the pictures
+    within each; pictures of different parts do not mix within a worker: use several workers, or a
+    buffer, where that matters. :meth:`set_epoch` gives another order.
 
     Examples
     --------

@@ -37,18 +37,10 @@ _NODES: Final = 24
 class Block:
     """One latent number, cut into intervals, each of which makes some attributes hold.
 
-    Parameters
-    ----------
-    name
-        The block's name.
-    level
-        ``"identity"``: drawn once a person; ``"picture"``: drawn anew for every picture, given the
-        person.
-    states
-        For each interval, from the lowest latent numbers to the highest, the attributes that hold
-        in it; possibly none. An attribute may hold in several intervals of its own block.
-    shares
-        The probability of each interval; they sum to 1.
+    A block of level ``"identity"`` is drawn once per person; one of ``"picture"`` anew for every
+    picture, given the person. ``states`` are, from the lowest latent numbers to the highest, the
+    attributes that hold in each interval, possibly none or in several intervals; ``shares`` the
+    intervals' probabilities, which sum to 1.
     """
 
     name: str
@@ -96,7 +88,7 @@ def yes_or_no(attribute: str, level: Level, share: float) -> Block:
 
 
 class TaskGraph:
-    r"""Binary attributes with exactly known correlations.
+    """Binary attributes with exactly known correlations.
 
     With links :math:`P` (symmetric, zero diagonal) and strength :math:`s`, the latent vector is
     Gaussian with precision proportional to :math:`I - sP` and unit variances; its correlation
@@ -105,10 +97,8 @@ class TaskGraph:
 
     Parameters
     ----------
-    blocks
-        The blocks. An attribute belongs to one of them.
-    links
-        Partial correlations between blocks; a pair occurs at most once.
+    blocks, links
+        An attribute belongs to one block. Links are partial correlations between two blocks.
     strength
         Factor on all links, at least 0; at 0 all blocks are independent.
     hidden
@@ -116,20 +106,13 @@ class TaskGraph:
         blocks does (a bald head has no hair colour).
     groups
         Named sets of attributes that together hold every attribute once; one group for each block
-        if absent.
-
-    Attributes
-    ----------
-    names : tuple of str
-        The attributes, in the order of the groups.
-    latent_correlations : numpy.ndarray
-        (B, B), :math:`R`.
+        if absent. Attribute ``names`` follow their order.
 
     Note
     ----
     The graph that a method should find is that of :meth:`adjacency`: pairs that exclude each other
     or whose blocks are linked. Two pairs further apart still correlate a little, through what lies
-    between them; :meth:`correlations` has all of it.
+    between them; :meth:`correlations` has all of it, ``latent_correlations`` has :math:`R`.
     """
 
     def __init__(

@@ -216,27 +216,17 @@ class WildCorpus(RenderedCorpus[WildSpec], spec_class=WildSpec):
         return YAW_CLASSES
 
     def pairs(self, split: str = "test", form: Form = "lfw") -> PairList:
-        """Return pairs to verify, in ten folds that share no identity.
+        """Return pairs of pictures to verify, in ten folds that share no identity.
 
-        Parameters
-        ----------
-        split
-            Whose identities.
-        form
-            ``"frontal-frontal"`` and ``"frontal-profile"`` are CFP's: 350 pairs of one person and
-            350 of two in a fold, the first picture frontal and the second of the kind that the
-            name says. ``"lfw"`` is LFW's: 300 and 300, of any pose.
-
-        Returns
-        -------
-        PairList
-            Numbers of pictures. Every pair of one kind in a fold is as likely as another, none
-            occurs twice, and both kinds are equally many: fewer than published where a small
-            preset has fewer. With under twenty identities there are half as many folds as those.
+        ``"frontal-frontal"`` and ``"frontal-profile"`` are CFP's: 350 pairs of one person and 350
+        of two in a fold, the first picture frontal and the second of the kind that the name says.
+        ``"lfw"`` is LFW's: 300 and 300, of any pose. Every pair of one kind in a fold is as likely
+        as another, none occurs twice, and both kinds are equally many: fewer than published where a
+        small preset has fewer. With under twenty identities there are half as many folds as those.
 
         Note
         ----
-        CFP takes 7 pairs of each of 50 people a fold; here chance decides how many of each.
+        CFP takes 7 pairs of each of 50 people in a fold; here chance decides how many of each.
         LFW's second list, for training and choosing, is what the validation split is for.
         """
         if form not in get_args(Form):

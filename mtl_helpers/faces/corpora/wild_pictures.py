@@ -37,24 +37,12 @@ _REFERENCE_SIDE = 48  # blur is drawn in pixels of this side
 class WildPicture:
     """All that was drawn for one picture.
 
-    Parameters
-    ----------
-    scene
-        Camera, lights, look and exposure. Positive yaw shows the left cheek, positive pitch is
-        seen from above, positive roll leans the head to the picture's right.
-    expression
-        What is added to the identity's coefficients, shape (K,).
-    strengths
-        Strength of each expression but the neutral one, shape (5,); at most two are not 0.
-    blur, motion, motion_angle
-        Standard deviation of the lens's blur and length of the motion's, in pixels of a picture of
-        48 pixels, and the motion's direction in degrees.
-    noise
-        Standard deviation of the sensor's noise in grey levels.
-    quality
-        Of the JPEG file.
-    labels
-        By task.
+    In its ``scene``, positive yaw shows the left cheek, positive pitch is seen from above, positive
+    roll leans the head to the picture's right. ``expression`` (K,) is added to the identity's
+    coefficients; ``strengths`` (5,) are those of each expression but the neutral one, at most two
+    not 0. ``blur`` is the standard deviation of the lens's and ``motion`` the length of the
+    motion's, in pixels of a picture of 48 pixels, ``motion_angle`` its direction in degrees;
+    ``noise`` is the standard deviation of the sensor's in grey levels; ``quality`` the JPEG file's.
     """
 
     scene: Scene
@@ -96,17 +84,7 @@ class WildPicture:
 
 
 def draw_picture(identity: Identity, seed: int, place: int, count: int) -> WildPicture:
-    """Draw everything about one of an identity's ``count`` pictures but the person.
-
-    Parameters
-    ----------
-    identity
-        Who.
-    seed
-        The corpus's.
-    place, count
-        Which of the identity's pictures, from 0, and how many there are.
-    """
+    """Draw everything about one of an identity's ``count`` pictures but the person."""
     rng = np.random.default_rng([_STREAM, seed, identity.index, place])
     look_rng = np.random.default_rng([_LOOK_STREAM, seed, identity.index, place])
     yaw = _draw_yaw((seed, identity.index), place, count, rng)

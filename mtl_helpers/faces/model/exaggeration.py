@@ -155,26 +155,17 @@ def exaggerate(
     elsewhere: float = 1.0,
     limited: bool = True,
 ) -> Tensor:
-    """Return the neutral shape of an identity's caricature.
+    """Return the neutral shape (K,) of an identity's caricature; expressions may be added to it.
 
     Parameters
     ----------
-    identity
-        Who is exaggerated.
     amount
         The factor ``a``: 1 gives the identity, 0 the mean of its gender, age and ancestry, 1.5 to 3
-        a caricature. A mapping gives regions factors of their own.
-    elsewhere
-        The factor of the regions that a mapping leaves out.
+        a caricature. A mapping gives regions factors of their own, ``elsewhere`` all others.
     limited
         Whether coefficients that would leave the range in which faces can be drawn are held back: a
         coefficient c above 1 becomes ``1 + (l - 1) tanh((c - 1) / (l - 1))``, which never reaches
         its limit l, mostly 1.7. Without it the formula holds exactly.
-
-    Returns
-    -------
-    Tensor
-        (K,) float32 on the CPU. Add an expression to it as to an identity's coefficients.
 
     Note
     ----

@@ -96,23 +96,11 @@ def expression_actions(name: str) -> dict[str, float]:
 def expression_coefficients(
     name: str, strength: float = 1.0, rng: np.random.Generator | None = None
 ) -> Tensor:
-    """Return an expression as coefficients of the head model.
+    """Return an expression as coefficients (K,) of the head model, to be added to an identity's.
 
-    Parameters
-    ----------
-    name
-        One of :data:`EXPRESSIONS`.
-    strength
-        Factor on every action; 1 is the usual strength and 0 the neutral face.
-    rng
-        When given, draws how this face shows the expression: an overall strength of 0.75 to 1.1,
-        each action's own factor of 0.7 to 1.2, and sides that differ by up to 8 %.
-
-    Returns
-    -------
-    Tensor
-        (K,) float32 on the CPU, zero but for facial actions, each within [0, 1]. Add it to an
-        identity's coefficients.
+    They are zero but for facial actions, each within [0, 1]. A strength of 1 is usual, 0 the
+    neutral face. ``rng`` draws how this face shows the expression: an overall strength of 0.75 to
+    1.1, each action's own factor of 0.7 to 1.2, and sides that differ by up to 8 %.
     """
     _check(name)
     row = torch.zeros(len(load_asset()["coefficient_names"]))
@@ -132,13 +120,7 @@ def expression_coefficients(
 def identity_expression(name: str, *, seed: int, identity: int) -> Tensor:
     """Return how one identity of a corpus shows an expression: (K,), always the same.
 
-    Parameters
-    ----------
-    name
-        One of :data:`EXPRESSIONS`.
-    seed, identity
-        The corpus's seed and the identity's number; with the expression they key the generator, so
-        the result depends on nothing else.
+    Seed, identity and expression key the generator, so the result depends on nothing else.
     """
     _check(name)
     rng = np.random.default_rng([_STREAM, seed, identity, EXPRESSIONS.index(name)])

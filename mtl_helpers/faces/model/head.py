@@ -55,25 +55,16 @@ def load_asset(path: Path | None = None) -> Mapping[str, NDArray[np.generic]]:
 
 
 class HeadModel(nn.Module):
-    """Heads as a template plus a linear combination of shape changes.
-
-    Parameters
-    ----------
-    asset
-        The arrays of :func:`load_asset`.
+    """Heads as a template plus a linear combination of shape changes; made of :func:`load_asset`.
 
     Attributes
     ----------
-    template : Tensor
-        (V, 3) float32, metres.
-    basis : Tensor
-        (K, V, 3) float32, metres per unit of coefficient.
-    faces : Tensor
-        (F, 3) int64, vertex ids, counter-clockwise seen from outside.
-    face_segments : Tensor
-        (F,) int64, index into ``segment_names``.
+    template, basis : Tensor
+        (V, 3) metres, and (K, V, 3) metres per unit of coefficient.
+    faces, face_segments : Tensor
+        (F, 3) vertex ids, counter-clockwise seen from outside; (F,) index into ``segment_names``.
     mirror : Tensor
-        (V,) int64, the vertex at the mirrored place (x -> -x).
+        (V,) the vertex at the mirrored place (x -> -x).
     coefficient_names : tuple[str, ...]
         K names, in five runs: ``race:`` and ``body:`` (the phenotype), ``action:`` (52 facial
         actions, ARKit's names), ``change:`` (local changes, each target a row of its own,
@@ -159,23 +150,14 @@ class HeadModel(nn.Module):
         return self.template + offsets.view(-1, *self.template.shape)  # (B, V, 3)
 
     def phenotype_coefficients(self, phenotypes: Mapping[str, float | Tensor] | Tensor) -> Tensor:
-        """Return the coefficients of the ``race:`` and ``body:`` rows.
+        """Return the coefficients (B, 72) of the ``race:`` and ``body:`` rows.
 
-        Each row is one corner of a grid (a race, a gender, an age; or a gender, an age, a muscle
-        tone and a weight). Its coefficient is the product of the linear interpolation weights of
-        the corner's anchors: gender at 0 (male) and 1 (female); age at 1/3 (child), 2/3 (young)
-        and 1 (old); muscle and weight at 0, 1/2 and 1; the three races normalised to sum 1.
-
-        Parameters
-        ----------
-        phenotypes
-            Numbers or (B,) tensors by name of :data:`PHENOTYPES`, those left out being 0.5; or a
-            (B, 7) tensor in that order. Values outside the anchors are moved to the nearest one.
-
-        Returns
-        -------
-        Tensor
-            (B, 72), in the order of ``coefficient_names``.
+        Phenotypes are numbers or (B,) tensors by name of :data:`PHENOTYPES`, those left out being
+        0.5; or a (B, 7) tensor in that order. Each row is one corner of a grid (a race, a gender,
+        an age; or a gender, an age, a muscle tone and a weight). Its coefficient is the product of
+        the linear interpolation weights of the corner's anchors: gender at 0 (male) and 1 (female);
+        age at 1/3 (child), 2/3 (young) and 1 (old); muscle and weight at 0, 1/2 and 1; the three
+        races normalised to sum 1. Values outside the anchors are moved to the nearest one.
 
         Note
         ----

@@ -71,36 +71,15 @@ _MUSCLE, _WEIGHT = 3.0, 2.5
 
 @dataclass(frozen=True)
 class Identity:
-    """One person.
+    """One person: the neutral shape's ``coefficients`` (K,), the phenotype, and colours.
 
-    Attributes
-    ----------
-    index : int
-        The identity's number.
-    coefficients : Tensor
-        (K,), the neutral shape, in the head model's order.
-    phenotype : dict[str, float]
-        The numbers of :data:`mtl_helpers.faces.model.head.PHENOTYPES`; the races sum to 1.
-    skin_tone : float
-        0 (light) to 1 (dark).
-    skin_redness : float
-        -1 (sallow) to 1 (ruddy).
-    lip_darkness, lip_redness : float
-        0 (as the skin) to 1.
-    brow_darkness : float
-        0 (fair) to 1 (black).
-    brow_thickness : float
-        Relative to the usual, 0.6 to 1.5.
-    brow_density : float
-        0.45 to 1.
-    iris : tuple[float, float, float]
-        Linear RGB reflectance.
-    unevenness : float
-        Strength of the skin's blotches, 0.05 to 0.3.
-    gloss : float
-        Strength of the skin's highlight, 0.02 to 0.1.
-    pattern : int
-        Number that selects the pattern of the blotches.
+    ``phenotype`` holds the numbers of :data:`mtl_helpers.faces.model.head.PHENOTYPES`; the races
+    sum to 1. Ranges of the rest: ``skin_tone`` 0 (light) to 1 (dark); ``skin_redness`` -1 (sallow)
+    to 1 (ruddy); ``lip_darkness`` and ``lip_redness`` 0 (as the skin) to 1; ``brow_darkness`` 0
+    (fair) to 1 (black); ``brow_thickness`` 0.6 to 1.5 of the usual; ``brow_density`` 0.45 to 1;
+    ``iris`` linear RGB reflectance; ``unevenness`` of the skin, the strength of its blotches, 0.05
+    to 0.3, in a ``pattern`` that a number selects; ``gloss``, the strength of its highlight, 0.02
+    to 0.1.
     """
 
     index: int
@@ -123,20 +102,8 @@ class Identity:
 class IdentityBatch:
     """Several identities, field by field; ``batch[i]`` is an :class:`Identity`.
 
-    Attributes
-    ----------
-    index : numpy.ndarray
-        (n,) int64, the identities' numbers.
-    coefficients : Tensor
-        (n, K) float32 on the CPU.
-    phenotypes : numpy.ndarray
-        (n, 7), in the order of :data:`mtl_helpers.faces.model.head.PHENOTYPES`.
-    skin_tone, skin_redness, lip_darkness, lip_redness, brow_darkness, brow_thickness
-        (n,) each, as in :class:`Identity`.
-    brow_density, unevenness, gloss, pattern
-        (n,) each.
-    iris : numpy.ndarray
-        (n, 3).
+    Fields are (n,), but ``coefficients`` (n, K) float32, ``iris`` (n, 3), and ``phenotypes`` (n, 7)
+    in the order of :data:`mtl_helpers.faces.model.head.PHENOTYPES`.
     """
 
     index: NDArray[np.int64]

@@ -203,14 +203,9 @@ def interocular_distance(vertices: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Framing:
-    """A translation and a scale, one for each face.
+    """One translation and one scale per face.
 
-    Attributes
-    ----------
-    origin : Tensor
-        (B, 3), the point that becomes the origin.
-    scale : Tensor
-        (B,), the length that becomes 1.
+    ``origin`` (B, 3) becomes the origin, ``scale`` (B,) the length 1.
     """
 
     origin: Tensor

@@ -129,25 +129,11 @@ def draw_look(
 ) -> Look:
     """Draw what a studio picture shows beside the identity.
 
-    The identity's number only keys the generator: pictures of one person share nothing but what
-    gender and skin tone allow (a haircut's and a hair colour's rates, facial hair, makeup). There
-    are no hats, and the backdrop is plain.
-
-    Parameters
-    ----------
-    seed
-        The corpus's seed.
-    identity, camera, expression
-        Numbers of the picture's identity, camera (its place in `PIE_CAMERAS`) and expression (its
-        place in `EXPRESSIONS`). They only key the generator, so a draw never depends on which
-        other pictures are made.
-    gender, skin_tone
-        0 masculine to 1 feminine, 0 light to 1 dark, as in
-        `mtl_helpers.faces.model.identity.Identity`.
-
-    Returns
-    -------
-    Look
+    Identity, camera (its place in `PIE_CAMERAS`) and expression (its place in `EXPRESSIONS`) only
+    key the generator, so a draw never depends on which other pictures are made, and pictures of one
+    person share nothing but what gender (0 masculine to 1 feminine) and skin tone (0 light to 1
+    dark) allow: a haircut's and a hair colour's rates, facial hair, makeup. There are no hats, and
+    the backdrop is plain.
     """
     rng = np.random.default_rng([_STUDIO_STREAM, seed, identity, camera, expression])
     look = _draw_hair(rng, gender, skin_tone, greying=0.25)
@@ -166,18 +152,8 @@ def draw_wild_look(
 ) -> Look:
     """Draw what a picture outside a studio shows beside the identity.
 
-    Parameters
-    ----------
-    rng
-        The picture's own generator.
-    gender, skin_tone
-        As for `draw_look`.
-    age
-        anny's number: 2/3 is young, 1 old. It only sets how often hair is grey or receding.
-
-    Returns
-    -------
-    Look
+    Gender and skin tone are as for `draw_look`. Age is anny's number (2/3 is young, 1 old); it only
+    sets how often hair is grey or receding.
     """
     old = float(np.clip((age - 0.75) / 0.25, 0, 1))
     look = _draw_hair(rng, gender, skin_tone, greying=0.1 + 1.6 * old)

@@ -44,22 +44,19 @@ class Camera:
     ----------
     name
         Multi-PIE's name, for example ``"05_1"``.
-    yaw_deg
-        Where the camera really stands: 0 is straight before the face, positive is toward the
-        subject's left, so that a positive yaw shows the left cheek and the nose points to the
-        left of the picture.
-    pitch_deg
-        Height of the camera above the horizontal plane through its target, in degrees.
+    yaw_deg, pitch_deg
+        Where the camera really stands: a yaw of 0 is straight before the face, positive is toward
+        the subject's left, so that it shows the left cheek and the nose points to the left of the
+        picture; pitch is the height above the horizontal plane through the target.
     label_deg
         The yaw class under which Yin and Liu (2018) file the camera's pictures. It differs from
         ``yaw_deg`` only in that it ignores pitch.
     roll_deg
-        Turn of the picture about its middle, in degrees: positive turns what it shows clockwise,
-        so that the head leans to the right of the picture.
-    field_width
-        Width of the picture in the plane through the target, in inter-ocular distances.
-    target
-        World coordinates of the point in the middle of the picture.
+        Turn of the picture about its middle: positive turns what it shows clockwise, so that the
+        head leans to the right of the picture.
+    field_width, target
+        Width of the picture in the plane through the target, and the point in its middle, both in
+        inter-ocular distances.
 
     Note
     ----
@@ -140,22 +137,10 @@ def get_camera(camera: str | Camera) -> Camera:
 
 
 def project(points: Tensor, camera: str | Camera, side: int) -> Tensor:
-    """Project world points into a square picture by a perspective (pinhole) camera.
+    """Project world points into a square picture of ``side`` pixels by a perspective camera.
 
-    Parameters
-    ----------
-    points
-        World coordinates, shape (..., 3), in inter-ocular distances.
-    camera
-        A `Camera` or a Multi-PIE name.
-    side
-        Height and width of the picture in pixels.
-
-    Returns
-    -------
-    Tensor
-        Pixel coordinates, shape (..., 2): x to the right, y down, the first pixel's centre at
-        (0.5, 0.5). Differentiable with respect to ``points``.
+    Points (..., 3) in inter-ocular distances -> pixel coordinates (..., 2): x to the right, y down,
+    the first pixel's centre at (0.5, 0.5). Differentiable with respect to the points.
     """
     camera = get_camera(camera)
     view = to_camera(points, camera)  # (..., 3)

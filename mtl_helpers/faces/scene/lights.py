@@ -23,20 +23,11 @@ AMBIENT_INTENSITY = 0.22
 
 @dataclass(frozen=True)
 class Shot:
-    """One of the twenty pictures that a camera takes in a row.
+    """One of the twenty pictures that a camera takes in a row, by Multi-PIE's number, 0 to 19.
 
-    Parameters
-    ----------
-    number
-        Multi-PIE's shot number, 0 to 19.
-    condition
-        Illumination class: 0 without flash (shots 0 and 19), else the flash's number.
-    yaw_deg, pitch_deg
-        Where the flash stands, as for cameras; both 0 when there is none.
-    flash
-        The flash's intensity, 0 when there is none.
-    ambient
-        Intensity of the room's light.
+    ``condition`` is the illumination class: 0 without flash (shots 0 and 19), else the flash's
+    number. The flash stands at yaw and pitch as cameras do; both and its intensity are 0 when there
+    is none. ``ambient`` is the intensity of the room's light.
     """
 
     number: int

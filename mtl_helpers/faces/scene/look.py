@@ -50,31 +50,13 @@ SCENES = ("plain", "gradient", "blotches", "lights")
 class Skin:
     """An identity's own colours.
 
-    Parameters
-    ----------
-    albedo, lips, brows, iris
-        Colours.
-    brow_height, brow_density
-        Thickness of the brows relative to the usual, and how opaque they are in [0, 1].
-    blotches
-        Strength of the skin's unevenness, about 0.05 to 0.3.
-    gloss
-        Strength of the skin's highlight, about 0.02 to 0.1.
-    pattern
-        Number that selects the pattern of the unevenness.
-    flush
-        Strength of the blood in cheeks, nose and ears; 1 is usual.
-    under_eye
-        How dark the skin under the eyes is, 0 to 1.
-    freckles, moles
-        Strength of the freckles, 0 to 1; chance of a mole in a cell of half a paint unit.
-    wrinkles
-        Strength of the lines of age, 0 to 1.
-    brow_arch, brow_slope, brow_length
-        Rise of the brow's arch and of its outer end, in paint units, and its length relative to
-        the usual.
-    iris_ring
-        How amber the iris is round the pupil, 0 to 1.
+    Amounts run from 0 to 1 unless said otherwise. Brows: ``brow_height`` and ``brow_length``
+    relative to the usual, ``brow_density`` how opaque, ``brow_arch`` and ``brow_slope`` the rise of
+    the arch and of the outer end in paint units. Skin: ``blotches`` (unevenness, about 0.05 to 0.3,
+    in the ``pattern`` that a number selects), ``gloss`` (highlight, about 0.02 to 0.1), ``flush``
+    (blood in cheeks, nose and ears; 1 is usual), ``under_eye`` (darkness there), ``freckles``,
+    ``wrinkles`` (lines of age), ``moles`` (chance of one in a cell of half a paint unit).
+    ``iris_ring`` is how amber the iris is round the pupil.
     """
 
     albedo: Colour
@@ -101,52 +83,24 @@ class Skin:
 class Look:
     """All that one picture shows and that is not the identity; the defaults mean "nothing".
 
-    Parameters
-    ----------
-    colour, cloth, backdrop
-        Colours of the hair, the clothes and the wall.
-    hairline
-        Shift of the hairline on the forehead: negative is a fringe, positive a high forehead.
-    sideburn, nape
-        Shift of the hairline's lower end before and behind the ear, negative is longer.
-    tilt
-        Slope of the hairline from the subject's right to the left.
-    ragged
-        Amplitude of the hairline's unevenness.
-    top, side
-        Thickness of the hair above and at the sides.
-    strands
-        Contrast of the strands.
-    pattern
-        Number that selects the strands and every other random detail of the picture.
-    hair
-        Haircut, an index into `HAIR_STYLES`.
-    wave
-        0 for straight hair to 1 for wavy.
-    receding
-        How far the hair has gone from the temples and the crown, 0 to 1.
-    stubble, moustache, goatee, sideburns, beard
-        Coverage of the facial hair, 0 to 1; ``beard`` is the full one.
-    beard_colour
-        Its colour.
-    lipstick, eyeshadow, rouge
-        Strength of the makeup, 0 to 1; ``eyeshadow`` brings a line along the lashes.
-    lipstick_colour
-        Colour of the lipstick.
-    glasses
-        0 for none, else the style of the frame.
-    glasses_colour, lens
-        Colour of the frame, and how dark the lenses are: 0 clear, 1 black.
-    hat, hat_colour
-        Index into `HATS`, and the colour of the hat and of the tie.
-    earrings
-        Index into `EARRINGS`.
-    necklace, necktie
-        1 if worn.
-    trinket_colour
-        Colour of earrings and necklace.
-    scene, backdrop2
-        Kind of backdrop, an index into `SCENES`, and its second colour.
+    Hair: ``colour``; ``hair``, an index into `HAIR_STYLES`; ``hairline``, its shift on the forehead
+    (negative is a fringe, positive a high forehead); ``sideburn`` and ``nape``, the shift of its
+    lower end before and behind the ear (negative is longer); ``tilt``, its slope from the subject's
+    right to the left; ``ragged``, the amplitude of its unevenness; ``top`` and ``side``, the hair's
+    thickness; ``strands``, their contrast; ``wave``, 0 straight to 1 wavy; ``receding`` from the
+    temples and the crown, 0 to 1; ``pattern``, a number that selects every random detail of the
+    picture.
+
+    Face: coverage of the facial hair, 0 to 1 (``beard`` is the full one, ``beard_colour`` is for
+    all); strength of the makeup, 0 to 1 (``eyeshadow`` brings a line along the lashes).
+
+    Accessories: ``glasses``, 0 for none, else the style of the frame, and ``lens``, 0 clear to 1
+    black; ``hat``, an index into `HATS`, whose colour is the tie's too; ``earrings``, an index into
+    `EARRINGS`; ``necklace`` and ``necktie``, 1 if worn; ``trinket_colour``, of earrings and
+    necklace.
+
+    Behind: ``cloth``, the colour of the clothes; ``scene``, an index into `SCENES`, in the colours
+    ``backdrop`` and ``backdrop2``.
     """
 
     colour: Colour

@@ -28,29 +28,13 @@ __all__ = [
 
 
 def energy(weight: Tensor | ArrayLike) -> NDArray[np.float64]:
-    r"""Return a head's energy vector (Yin & Liu 2018, Eq. 13).
+    r"""Return a head's energy vector (Yin & Liu 2018, Eq. 13): weights (K, D) -> energies (D,).
 
     .. math:: s_i = \sum_j |W_{ij}|
 
-    where i runs over the dimensions of x and j over the classes of the task.
+    where i runs over the dimensions of x and j over the classes of the task (the paper writes the
+    transpose of :attr:`torch.nn.Linear.weight`). Energies grow with the number of classes.
 
-    Parameters
-    ----------
-    weight
-        (K, D), as :attr:`torch.nn.Linear.weight` has it; the paper writes the transpose.
-
-    Returns
-    -------
-    ndarray
-        (D,), in the unit of the weights; it grows with the number of classes.
-
-    Raises
-    ------
-    ValueError
-        If the weights are no matrix.
-
-    Examples
-    --------
     >>> energy([[1.0, -2.0], [0.5, 0.0]]).tolist()
     [1.5, 2.0]
     """
@@ -70,17 +54,8 @@ def joint_weights(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return W_all with its rows sorted by joint energy, as Fig. 7b of Yin & Liu (2018) shows it.
 
-    Parameters
-    ----------
-    weights
-        (K_t, D) of each task, in the order of the columns.
-
-    Returns
-    -------
-    sorted : ndarray
-        (D, sum of K_t): a row a dimension of x, the most energetic first.
-    order : ndarray
-        (D,) dimension of each row.
+    Weights (K_t, D) of each task -> (D, sum of K_t), a row per dimension of x with the most
+    energetic first and columns in the order of the tasks; and the dimension of each row, (D,).
     """
     parts = [np.asarray(torch.as_tensor(part).detach().cpu()) for part in weights.values()]
     together = np.concatenate(parts, axis=0).astype(np.float64)  # (sum K_t, D)
@@ -92,11 +67,6 @@ def task_shares(energies: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
     """Return how each task spreads its energy over the dimensions: (T, D), rows adding up to 1.
 
     Tasks have different numbers of classes and so energies of different size; shares compare them.
-
-    Raises
-    ------
-    ValueError
-        If a task has no energy at all.
     """
     table = np.stack([np.asarray(values, dtype=np.float64) for values in energies.values()])
     totals = table.sum(axis=1, keepdims=True)
@@ -110,12 +80,8 @@ def task_shares(energies: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
 class Separation:
     """How far tasks keep their dimensions apart, beside what chance would give.
 
-    Parameters
-    ----------
-    index
-        In 0 .. 1.
-    null
-        Indices (R,) of the same energies with each task's dimensions shuffled.
+    ``index`` lies in 0 .. 1; ``null`` (R,) holds the indices of the same energies with each task's
+    dimensions shuffled.
     """
 
     index: float
@@ -137,7 +103,7 @@ class Separation:
 def separation(
     energies: Mapping[str, ArrayLike], *, shuffles: int = 1000, seed: int = 0
 ) -> Separation:
-    r"""Return how separate the tasks' dimensions are.
+    r"""Return how separate the dimensions of at least two tasks are, from their energies (D,).
 
     The index is the mutual information between a task, drawn evenly, and a dimension, drawn by
     that task's share of energy, as a fraction of the entropy of the task:
@@ -149,20 +115,6 @@ def separation(
     1 that no dimension is used by two. (It is the Jensen-Shannon divergence of the tasks, scaled.)
     Energies that are uneven look somewhat separate by chance alone. So the index stands beside its
     null distribution, in which each task keeps its energies but on shuffled dimensions.
-
-    Parameters
-    ----------
-    energies
-        (D,) of each of at least two tasks.
-    shuffles
-        R, the number of shuffles.
-    seed
-        Of the shuffles.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two tasks, or one has no energy.
 
     Note
     ----
@@ -198,21 +150,7 @@ def strongest(energies: Mapping[str, ArrayLike], task: str, count: int) -> NDArr
     """Return the dimensions that belong to a task more than to the others, (count,).
 
     They are those with the largest share of the task's energy minus the largest share that any
-    other task has in them.
-
-    Parameters
-    ----------
-    energies
-        (D,) of each task.
-    task
-        Whose dimensions.
-    count
-        How many, at most D.
-
-    Raises
-    ------
-    ValueError
-        If there are not so many dimensions, or no such task.
+    other task has in them. Energies are (D,) per task.
     """
     if task not in energies:
         raise ValueError(f"There is no task {task!r}; there are: {', '.join(energies)}.")
@@ -225,20 +163,9 @@ def strongest(energies: Mapping[str, ArrayLike], task: str, count: int) -> NDArr
 
 
 def without(x: Tensor, dimensions: Sequence[int] | NDArray[np.int64]) -> Tensor:
-    """Return features in which some dimensions say nothing: each is set to its mean.
+    """Return features (N, D) in which some dimensions say nothing: each is set to its mean.
 
-    Parameters
-    ----------
-    x
-        (N, D).
-    dimensions
-        Which ones.
-
-    Returns
-    -------
-    Tensor
-        (N, D), a copy. The mean and not zero, because x is not centred: a head's bias has learnt
-        to live with the mean.
+    The mean and not zero, because x is not centred: a head's bias has learnt to live with the mean.
     """
     chosen = torch.as_tensor(np.asarray(dimensions, dtype=np.int64))
     out = x.clone()

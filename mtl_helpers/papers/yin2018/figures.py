@@ -68,8 +68,6 @@ _CHANGES = {
 def arm_words(arm: str) -> str:
     """An arm's name in a reader's words.
 
-    Examples
-    --------
     >>> arm_words("eq8-spread0.3"), arm_words("fixed-phi0"), arm_words("p-eq8")
     ('Eq. 8, first weights spread by 0.3', 's-CNN', 'p-CNN, Eq. 8')
     """
@@ -128,20 +126,9 @@ def phi_s_curve(
 ) -> Figure:
     """Rank-1 against the total weight of the side tasks: a dot per seed, the mean with its bar.
 
-    Parameters
-    ----------
-    phi_s
-        Weights (P,), above zero; drawn on a logarithmic axis.
-    rank1
-        P arrays of fractions (S,), one per seed; a weight may have fewer seeds than another.
-    chosen
-        The weight that the search takes, marked by a line.
-    reference
-        Fractions (S,) of s-CNN (``phi_s`` of 0), drawn as a level line.
-    highlight
-        A weight to encircle, as for a frame of a slider.
-    axis, size, ylabel, scale
-        As in :func:`mtl_helpers.show.plots.rank1_by_yaw`.
+    For each of P weights above zero, on a logarithmic axis, ``rank1`` has fractions (S,); a weight
+    may have fewer seeds than another. ``chosen`` is marked by a line, ``highlight`` encircled (as
+    for a frame of a slider), and ``reference``, fractions (S,) of s-CNN, drawn as a level line.
     """
     weights = np.asarray(phi_s, dtype=float)
     columns = [np.asarray(values, dtype=float) * scale for values in rank1]  # P times (S,)
@@ -196,16 +183,8 @@ def differences_by_share(
 ) -> Figure:
     """Paired differences against a share, a mark per condition: means over seeds, 95 % intervals.
 
-    Parameters
-    ----------
-    shares
-        Arm to shares (P, S), a row per condition and a column per seed; drawn at a row's mean.
-    differences
-        Arm to differences (P, S), in the same order; two seeds or more.
-    axis, xlabel, ylabel
-        As in :func:`mtl_helpers.show.plots.rank1_by_yaw`.
-    meaningful
-        Smallest difference that would matter; shaded to both sides of zero.
+    Both are (P, S) per arm, a row per condition and a column per seed, two seeds or more. The
+    smallest ``meaningful`` difference is shaded to both sides of zero.
     """
     figure, axis = figure_and_axis(axis)
     if meaningful is not None:
@@ -245,13 +224,8 @@ def gain_map(gains: pd.DataFrame) -> Figure:
 
     The colour says how far the gain lies from zero in half-widths of its interval, so that a large
     but uncertain one stays pale. A tile has a thick edge where its interval excludes zero, so that
-    no reader depends on colour.
-
-    Parameters
-    ----------
-    gains
-        A row per tile: ``phi_s``, ``identities``, ``steps``, and ``gain``, ``low`` and ``high`` in
-        points. Sizes without a row stay blank; the most identities stand at the top.
+    no reader depends on colour. A row of ``gains`` is a tile: ``phi_s``, ``identities``, ``steps``,
+    and ``gain``, ``low`` and ``high`` in points. Sizes without a row stay blank.
     """
     if gains.empty:
         raise ValueError("There is no gain to draw: the table is empty.")
@@ -295,19 +269,9 @@ def sorted_energies(
 ) -> Figure:
     """Each task's energy vector, sorted by itself (Fig. 7a; chapter 4), a panel and axis per task.
 
-    Parameters
-    ----------
-    energies
-        Task to its energies (D,), or (S, D) of several seeds, whose sorted vectors are drawn thin
-        under their mean.
-    start
-        The same before training, whose mean is drawn dashed.
-    tops
-        Upper end of each task's axis, so that frames of one slider can be compared.
-    columns
-        Panels in a row.
-    size
-        Of a panel, in inches.
+    Energies are (D,), or (S, D) of several seeds, whose sorted vectors are drawn thin under their
+    mean; the mean at the ``start`` of training is drawn dashed. ``tops`` are the upper ends of the
+    tasks' axes, so that frames of one slider can be compared; ``size`` is a panel's, in inches.
     """
     rows = math.ceil(len(energies) / columns)
     figure, axes = plt.subplots(
@@ -349,15 +313,8 @@ def joint_weight_pictures(
 
     A row per dimension of x, a column per class. The columns of every task are stretched to the
     same width, and darkness is the absolute weight as a multiple of its task's mean: a task of six
-    classes beside one of hundreds would else not be seen.
-
-    Parameters
-    ----------
-    panels
-        Title of a picture to the weights (K_t, D) of its tasks, by name. Pictures stand side by
-        side; each is sorted by itself.
-    size
-        Of a picture, in inches.
+    classes beside one of hundreds would else not be seen. ``panels`` maps the title of a picture of
+    ``size`` inches to the weights (K_t, D) of its tasks; each picture is sorted by itself.
     """
     tasks = len(next(iter(panels.values())))
     figure, axes = plt.subplots(
@@ -518,18 +475,9 @@ def phi_explorer(
 ) -> widgets.Explorer:
     """What the side tasks' total weight does: panels that move together, and a live training.
 
-    Parameters
-    ----------
-    panels
-        Title to a function that draws the panel for a value.
-    values
-        Of phi_s, or of whatever else ``description`` names.
-    train
-        As in :class:`mtl_helpers.show.widgets.LiveTraining`.
-    alt, start, description, labels, lossy
-        As in :func:`mtl_helpers.show.widgets.linked_frames`.
-    steps, losses, live
-        As in :class:`mtl_helpers.show.widgets.LiveTraining`.
+    ``panels`` maps a title to a function that draws the panel for a value: of phi_s, or of whatever
+    else ``description`` names. The rest is as in :func:`mtl_helpers.show.widgets.linked_frames` and
+    :class:`mtl_helpers.show.widgets.LiveTraining`.
     """
     frames = widgets.linked_frames(
         # encoded one by one, since pyplot keeps every figure open until then

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from mtl_helpers.losses import UNLABELLED, feature_l2, task_losses
+from torch import Tensor
+
+from mtl_helpers.losses import UNLABELLED, task_losses
 from mtl_helpers.networks import MultiTaskNetwork
 from mtl_helpers.papers.yin2018.model import BRANCH_TASK, POSE_TASK, PoseDirectedCNN
 from mtl_helpers.training.batches import Batch
 from mtl_helpers.training.joint import JointTraining
 from mtl_helpers.training.method import Terms
-from mtl_helpers.training.optimizers import SGDConfig
 from mtl_helpers.training.weighting import Weighting, named_terms
 
-__all__ = ["YinMethod"]
+__all__ = ["YinMethod", "half_squared_length"]
+
+
+def half_squared_length(x: Tensor) -> Tensor:
+    """Return the penalty of "id+L2" (Table II): the batch mean of 0.5 * ||x||^2, x (B, D).
+
+    The paper gives neither the formula nor its factor; the half is Caffe's convention.
+    """
+    return 0.5 * x.float().square().sum(dim=1).mean()  # (B, D) -> (B,) -> ()
 
 
 class YinMethod(JointTraining):
     """Joint training with side tasks (Sec. III-A), learned weights (III-B), branches (III-C).
 
-    Parameters
-    ----------
-    model
-        With one task it is s-CNN, with several m-CNN; a :class:`PoseDirectedCNN` is p-CNN.
-    weighting
-        Eq. 6 is :class:`~mtl_helpers.training.weighting.FixedWeights`; Eqs. 7-8 and 10-11 stand in
-        :mod:`mtl_helpers.papers.yin2018.weighting`.
-    optimizer, weighting_rate, label_smoothing, clip_norm
-        As for :class:`~mtl_helpers.training.joint.JointTraining`.
-    feature_l2
-        Factor of the penalty on x of "id+L2" (Table II); 0 is off.
+    A model with one task is s-CNN, with several m-CNN; a :class:`PoseDirectedCNN` is p-CNN. The
+    weighting of Eq. 6 is :class:`~mtl_helpers.training.weighting.FixedWeights`; those of Eqs. 7-8
+    and 10-11 stand in :mod:`mtl_helpers.papers.yin2018.weighting`. ``feature_l2`` is the factor of
+    the penalty on x of "id+L2" (Table II), 0 for none. The rest is as for
+    :class:`~mtl_helpers.training.joint.JointTraining`.
 
     Note
     ----
@@ -38,24 +42,9 @@ class YinMethod(JointTraining):
     """
 
     def __init__(
-        self,
-        model: MultiTaskNetwork,
-        weighting: Weighting,
-        optimizer: SGDConfig | None = None,
-        *,
-        weighting_rate: float = 1.0,
-        feature_l2: float = 0.0,
-        label_smoothing: float = 0.0,
-        clip_norm: float = 0.0,
+        self, model: MultiTaskNetwork, weighting: Weighting, feature_l2: float = 0.0, **options: Any
     ) -> None:
-        super().__init__(
-            model,
-            weighting,
-            optimizer,
-            weighting_rate=weighting_rate,
-            label_smoothing=label_smoothing,
-            clip_norm=clip_norm,
-        )
+        super().__init__(model, weighting, **options)
         if not (math.isfinite(feature_l2) and feature_l2 >= 0):
             raise ValueError(f"feature_l2 must be finite and not negative, found {feature_l2}.")
         self.feature_l2 = feature_l2
@@ -75,7 +64,7 @@ class YinMethod(JointTraining):
         total = self.weighting(losses, out.features)  # Eq. 6, or 8, or 11
         terms = named_terms(self.weighting, losses)
         if self.feature_l2:
-            penalty = feature_l2(out.features)
+            penalty = half_squared_length(out.features)
             total = total + self.feature_l2 * penalty
             terms["loss/feature_l2"] = penalty.detach()
         self.descend(total, "all")

@@ -28,27 +28,15 @@ class PoseDirectedCNN(MultiTaskNetwork):
 
     .. math:: y^g = W_g^\top x + b_g \quad\text{for an image whose pose lies in group } g
 
-    where:
-
-    - :math:`x` is the shared feature, :math:`y^d` the generic scores of the head ``"id"``;
-    - :math:`W_g, b_g` see the images of their own group only, so they may be robust within a
-      small range of poses instead of all of them.
+    where :math:`x` is the shared feature and :math:`y^d` the generic scores of the head ``"id"``.
+    :math:`W_g, b_g` see the images of their own group only, so they may be robust within a small
+    range of poses instead of all of them.
 
     In training the true pose decides the branch (the paper's *batch split*, Eq. 9), and the scores
     of all groups go through one softmax, as task :data:`BRANCH_TASK`. In testing no pose is known:
     every branch is asked, and :mod:`mtl_helpers.papers.yin2018.routing` weighs what they say.
 
-    Parameters
-    ----------
-    trunk, classes
-        As for :class:`MultiTaskNetwork`; there must be the tasks ``"id"`` and ``"pos"``.
-    pose_groups
-        For each group the classes of ``"pos"`` in it; together every class once.
-
-    Raises
-    ------
-    ValueError
-        If a task is missing, or the groups are empty, overlap, or leave a class out.
+    There must be the tasks ``"id"`` and ``"pos"``; the groups hold every class of ``"pos"`` once.
 
     Note
     ----
@@ -111,16 +99,11 @@ class PoseDirectedCNN(MultiTaskNetwork):
         return (*self.tasks[:place], BRANCH_TASK, *self.tasks[place:])
 
     def forward(self, images: Tensor, pose: Tensor | None = None) -> MultiTaskOutput:
-        """Return x, each task's logits, and the branches' scores.
+        """Return x, each task's logits, and the branches' scores of images (B, C, H, W).
 
-        Parameters
-        ----------
-        images
-            (B, C, H, W).
-        pose
-            (B,) true class of ``"pos"``, or -1 for none. With it the logits hold
-            :data:`BRANCH_TASK`, each row from its own branch and zero where no pose is known; a
-            group without images takes no part. Without it all branches answer.
+        With a pose (B,), the true class of ``"pos"`` or -1 for none, the logits hold
+        :data:`BRANCH_TASK`, each row from its own branch and zero where no pose is known; a group
+        without images takes no part. Without it all branches answer.
         """
         x, dropped = self.shared(images)
         logits = self.scores(dropped)

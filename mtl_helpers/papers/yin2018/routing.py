@@ -20,15 +20,10 @@ ROUTINGS: tuple[Routing, ...] = ("stochastic", "hard", "generic")
 
 
 class Routed(NamedTuple):
-    """What images are compared by.
+    """What images are compared by: two (N, K) features.
 
-    Attributes
-    ----------
-    generic : Tensor
-        y_d brought to length 1: (N, K).
-    specific : Tensor
-        The branches' scores, each brought to length 1, averaged by the weights of the routing:
-        (N, K). Zero if no branch is asked.
+    ``generic`` is y_d brought to length 1; ``specific`` the branches' scores, each brought to
+    length 1, averaged by the weights of the routing, and zero if no branch is asked.
     """
 
     generic: Tensor
@@ -38,17 +33,7 @@ class Routed(NamedTuple):
 def group_probabilities(pose_logits: Tensor, pose_groups: Sequence[Sequence[int]]) -> Tensor:
     """Return how probable each pose group is: the sum over its poses of the head's softmax.
 
-    Parameters
-    ----------
-    pose_logits
-        (N, K_pos) scores of the pose head.
-    pose_groups
-        Classes of each of the G groups.
-
-    Returns
-    -------
-    Tensor
-        (N, G); rows add up to 1.
+    Scores (N, K_pos) of the pose head -> (N, G); rows add up to 1.
     """
     poses = pose_logits.float().softmax(dim=1)  # (N, K_pos)
     groups = [poses[:, list(group)].sum(dim=1) for group in pose_groups]  # G times (N,)
@@ -66,25 +51,12 @@ def route(
     .. math:: \sum_{ij} p_{1i}\,p_{2j}\,h(y_1^i, y_2^j)
               = 1 - \Bigl(\sum_i p_{1i} u_1^i\Bigr)^{\!\top} \Bigl(\sum_j p_{2j} u_2^j\Bigr)
 
-    since the probabilities of an image add up to 1. So one averaged feature an image will do, where
-    Eq. 12 compares G x G pairs.
+    since the probabilities of an image add up to 1. So one averaged feature per image will do,
+    where Eq. 12 compares G x G pairs.
 
-    Parameters
-    ----------
-    y_d
-        (N, K) generic identity scores.
-    branches
-        (N, G, K) scores of each branch.
-    probabilities
-        (N, G), from :func:`group_probabilities`.
-    routing
-        ``"stochastic"`` is Eq. 12; ``"hard"`` gives the most probable group all the weight;
-        ``"generic"`` asks no branch.
-
-    Raises
-    ------
-    ValueError
-        If the routing is unknown or the shapes do not fit together.
+    Generic scores are (N, K), those of the branches (N, G, K), probabilities (N, G).
+    ``"stochastic"`` is Eq. 12; ``"hard"`` gives the most probable group all the weight;
+    ``"generic"`` asks no branch.
     """
     if routing not in ROUTINGS:
         raise ValueError(f"Unknown routing {routing!r}; choose one of: {', '.join(ROUTINGS)}.")
@@ -105,20 +77,10 @@ def route(
 
 
 def routed_distance(first: Routed, second: Routed) -> Tensor:
-    """Return the distance of every image of one set to every image of another (Eq. 12).
+    """Return the distances (N, M), in 0 .. 2, of all images of one set to all of another (Eq. 12).
 
     c = 1/2 h(y_1^d, y_2^d) + 1/2 sum_ij h(y_1^i, y_2^j) p_1i p_2j, with h the cosine distance. If
     no branch was asked, the second half is the constant 1/2, which changes no order.
-
-    Parameters
-    ----------
-    first, second
-        Of N and M images.
-
-    Returns
-    -------
-    Tensor
-        (N, M), in 0 .. 2.
     """
     generic = 1 - first.generic @ second.generic.T  # (N, M)
     specific = 1 - first.specific @ second.specific.T

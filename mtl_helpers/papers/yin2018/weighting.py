@@ -34,22 +34,9 @@ class DynamicWeights(Weighting):
     - :math:`x_b` is the shared feature of image :math:`b`, and :math:`\omega_g, \epsilon_g` are
       learned with everything else.
 
-    A group of one task has the share 1 whatever the layer says, and so no layer.
-
-    Parameters
-    ----------
-    feature_dim
-        Length D of x.
-    groups
-        Tasks of each group and the group's total weight, in the order of the losses:
-        ``{("id",): 1.0, ("pos", "illum", "exp"): 0.1}`` is the paper's m-CNN, and
-        ``{("id", "id_pose"): 1.0, ...}`` its p-CNN.
-
-    Raises
-    ------
-    ValueError
-        If there is no group, a group is empty, a task occurs twice, or a total weight is not
-        positive and finite.
+    A group of one task has the share 1 whatever the layer says, and so no layer. Groups come in the
+    order of the losses: ``{("id",): 1.0, ("pos", "illum", "exp"): 0.1}`` is the paper's m-CNN, and
+    ``{("id", "id_pose"): 1.0, ...}`` its p-CNN.
 
     Note
     ----
@@ -149,11 +136,6 @@ class ReleasedDynamicWeights(DynamicWeights):
     The shares are trained as in Eq. 8, towards the smallest loss, but they move nothing except the
     reported sum and, through :math:`x`, the trunk.
 
-    Parameters
-    ----------
-    feature_dim, groups
-        As for :class:`DynamicWeights`.
-
     Note
     ----
     Caffe's ``softmax_loss_dynamic_layer`` of the released code multiplies the cross-entropy by the
@@ -190,20 +172,7 @@ def _layer_name(tasks: tuple[str, ...]) -> str:
 
 
 def weighting(rule: Rule, feature_dim: int, groups: Mapping[tuple[str, ...], float]) -> Weighting:
-    """Return a weighting by name; under ``"fixed"`` the tasks of a group share its total equally.
-
-    Parameters
-    ----------
-    rule
-        One of :data:`RULES`.
-    feature_dim, groups
-        As for :class:`DynamicWeights`.
-
-    Raises
-    ------
-    ValueError
-        If the rule is unknown.
-    """
+    """Return a weighting by name; ``"fixed"`` shares a group's total equally among its tasks."""
     if rule == "fixed":
         return FixedWeights(
             {task: total / len(tasks) for tasks, total in groups.items() for task in tasks}

@@ -12,7 +12,7 @@ from training_assertions import assert_resumes
 
 from mtl_helpers.evaluation.attributes import mean_class_accuracy
 from mtl_helpers.networks import MultiTaskNetwork, seeded_network
-from mtl_helpers.papers.yin2018.method import YinMethod
+from mtl_helpers.papers.yin2018.method import YinMethod, half_squared_length
 from mtl_helpers.papers.yin2018.model import PoseDirectedCNN
 from mtl_helpers.papers.yin2018.weighting import DynamicWeights, ReleasedDynamicWeights
 from mtl_helpers.training.batches import BatchOrder, labelled_batches, to_input
@@ -281,3 +281,19 @@ def test_poses_and_identities_that_never_occur_do_no_harm(corpus):
     few = index[(labels["pos"] == 0) & (labels["id"] < 4)]
     trained = run(corpus, FixedWeights(BRANCHED), groups=GROUPS, index=few)
     assert all(value.isfinite().all() for value in trained.final.state_dict().values())
+
+
+def test_the_penalty_on_x_by_hand():
+    # (3^2 + 4^2) / 2 = 12.5 and (2^2 + 0) / 2 = 2; mean 7.25
+    x = torch.tensor([[3.0, 4.0], [2.0, 0.0]], requires_grad=True)
+    penalty = half_squared_length(x)
+    assert penalty.item() == 7.25
+    penalty.backward()
+    assert torch.equal(x.grad, x.detach() / 2)
+
+
+def test_the_penalty_on_x_reaches_the_trunk_alone():
+    network = make_network(tasks=("id",))
+    half_squared_length(network(torch.randn(4, 1, 32, 32)).features).backward()
+    assert network.trunk.blocks[0].conv1.weight.grad.abs().sum() > 0
+    assert network.heads["id"].weight.grad is None

@@ -21,15 +21,7 @@ SEARCH_SEEDS = 3
 
 @dataclass(frozen=True)
 class Choice:
-    """What the validation identities chose at a preset.
-
-    Parameters
-    ----------
-    phi_s
-        Total weight of the side tasks.
-    feature_l2
-        Factor of the penalty on x.
-    """
+    """What validation identities chose: total side weight, and factor of the penalty on x."""
 
     phi_s: float
     feature_l2: float
@@ -49,9 +41,6 @@ PUBLISHED = Choice(phi_s=0.1, feature_l2=1e-3)
 def choice_at(place: str) -> Choice:
     """Return what was chosen at a preset, or the paper's choice on a real set.
 
-    Parameters
-    ----------
-    place
-        What records call the preset: ``"laptop"``, or ``"laptop-multipie"``.
+    ``place`` is what records call the preset: ``"laptop"``, or ``"laptop-multipie"``.
     """
     return CHOSEN.get(place, PUBLISHED)

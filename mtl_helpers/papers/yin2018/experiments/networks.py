@@ -72,31 +72,13 @@ RANK1 = "test.rank1.y_d.overall"
 class NetworkConfig:
     """One network: its tasks, how their losses are weighted, and the training.
 
-    Parameters
-    ----------
-    arm
-        Short name, for files and figures; all that counts stands in the other fields.
-    seed
-        Of first weights, batches, dropout and wrong labels.
-    corpus, plan
-        What was rendered, or which real set was read, and how the network was trained.
-    tasks
-        In the order of :data:`ALL_TASKS`.
-    rule, phi_s
-        How the losses are weighted (:func:`~mtl_helpers.papers.yin2018.weighting.weighting`), and
-        the total weight of the side tasks; that of the main tasks is 1.
-    phi_m
-        Total weight of the two main tasks of a p-CNN; without it, there are no branches.
-    feature_l2, label_smoothing, clip_norm, weighting_rate, optimizer
-        As for :class:`~mtl_helpers.papers.yin2018.method.YinMethod`.
-    width, dropout
-        Of :class:`~mtl_helpers.trunks.CASIANet`.
-    people
-        How many training identities it sees, the first ones; without it, all.
-    pose_noise
-        Share of the training pictures whose pose label is replaced by another one at random.
-    spread
-        Standard deviation of the weighting's first omega.
+    ``arm`` is a short name for files and figures; all that counts stands in the other fields.
+    ``seed`` decides first weights, batches, dropout and wrong labels. The main tasks weigh 1
+    together, the side tasks ``phi_s``; with ``phi_m``, the total weight of two main tasks, the
+    network is a p-CNN. ``people`` keeps the first training identities only. ``pose_noise`` is the
+    share of training pictures whose pose label is replaced by another one at random, ``spread`` the
+    standard deviation of the weighting's first omega. The rest is as for
+    :class:`~mtl_helpers.papers.yin2018.method.YinMethod` and :class:`~mtl_helpers.trunks.CASIANet`.
     """
 
     arm: str
@@ -134,15 +116,10 @@ def network_config(
     corpus: PieSpec | RealSpec | None = None,
     **changes: Any,
 ) -> NetworkConfig:
-    """Return a network of a preset.
+    """Return a network of a preset, on the preset's ``pie`` unless another corpus is named.
 
-    Parameters
-    ----------
-    corpus
-        The preset's ``pie`` if absent.
-    **changes
-        Fields of :class:`NetworkConfig`, of its plan or of its optimiser that differ from the
-        preset, such as ``tasks``, ``steps`` or ``nesterov``.
+    ``changes`` are fields of :class:`NetworkConfig`, of its plan or of its optimiser that differ
+    from the preset, such as ``tasks``, ``steps`` or ``nesterov``.
     """
     own = {item.name for item in fields(NetworkConfig)}
     plan = Plan.from_preset(preset)
@@ -264,14 +241,8 @@ def method_of(
 ) -> YinMethod:
     """Return the untrained network of a config, with its weighting and optimiser.
 
-    Parameters
-    ----------
-    classes
-        Number of classes of at least the config's tasks.
-    channels
-        Of the pictures: 1 or 3.
-    yaw_degrees
-        Yaw of each class of ``"pos"``; needed for branches only.
+    ``classes`` has at least the config's tasks; ``yaw_degrees``, the yaw of each class of
+    ``"pos"``, is needed for branches only.
     """
     counts = {task: int(classes[task]) for task in config.tasks if task in classes}
     if missing := set(config.tasks) - set(counts):
@@ -290,7 +261,7 @@ def method_of(
     return YinMethod(
         model,
         combine,
-        config.optimizer,
+        optimizer=config.optimizer,
         weighting_rate=config.weighting_rate,
         feature_l2=config.feature_l2,
         label_smoothing=config.label_smoothing,
@@ -311,14 +282,8 @@ def train_on(
 ) -> Trained:
     """Train a network on a corpus, whatever corpus its config names.
 
-    Parameters
-    ----------
-    index
-        Pictures to train on, (n,); the training split if absent.
-    device
-        If absent, :func:`mtl_helpers.machine.pick_device` chooses.
-    progress, checkpoint, checkpoint_every, on_step
-        As for :func:`mtl_helpers.training.loop.train`.
+    ``index`` are the pictures to train on (n,), by default the training split; the rest is as for
+    :func:`mtl_helpers.training.loop.train`.
     """
     yaw_degrees = getattr(corpus, "yaw_degrees", None)
     if config.pose_noise:
@@ -363,17 +328,10 @@ def some_probes(corpus: PieCorpus, split: str = "test") -> NDArray[np.int64]:
 def measured(
     result: Trained, corpus: GalleryCorpus, probes: Mapping[str, NDArray[np.int64]]
 ) -> Outcome:
-    """Return what is measured of every network.
+    """Return what is measured of every network, for each split of ``probes`` (P,).
 
     Metrics: for each split its report (:mod:`mtl_helpers.papers.yin2018.identification`), and
     under ``"training"`` what happened. Arrays: the same by person, ``people/<split>/<feature>``.
-
-    Parameters
-    ----------
-    corpus
-        The true one.
-    probes
-        (P,) which ones are asked about, of each split: ``"validation"``, ``"test"`` or both.
     """
     options: dict[str, Any] = {"device": pick_device(), "amp": result.bfloat16}
     metrics: dict[str, Any] = {}

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -46,7 +46,8 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
 from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
-from mtl_helpers.runs.record import Record, seed_values
+from mtl_helpers.runs.query import select, values
+from mtl_helpers.runs.record import Record
 from mtl_helpers.runs.sweep import on_chosen_data, stored_or_rerun
 
 if TYPE_CHECKING:
@@ -71,27 +72,12 @@ S_CNN = weighting_rules.arm_name("fixed", 0.0)
 def arm_name(tasks: Sequence[str], phi_s: float = 0.0, feature_l2: float = 0.0) -> str:
     """Return the name under which an arm's runs are stored, by whichever experiment.
 
-    Parameters
-    ----------
-    tasks
-        In the order of ``("id", *SIDE_TASKS)``.
-    phi_s
-        Total weight of the side tasks.
-    feature_l2
-        Factor of the penalty on x; only for identity alone.
+    Tasks are in the order of ``("id", *SIDE_TASKS)``; the penalty is for identity alone.
 
-    Examples
-    --------
-    >>> arm_name(("id",))
-    'fixed-phi0'
-    >>> arm_name(("id", "pos", "illum", "exp"), phi_s=0.3)
-    'fixed-phi0.3'
-    >>> arm_name(("id", "pos"), phi_s=0.3)
-    'id+pos-phi0.3'
-    >>> arm_name(("id",), feature_l2=1e-3)
-    'id+L2-0.001'
-    >>> arm_name(("pos",))
-    'pos'
+    >>> arm_name(("id",)), arm_name(("id",), feature_l2=1e-3), arm_name(("pos",))
+    ('fixed-phi0', 'id+L2-0.001', 'pos')
+    >>> arm_name(("id", "pos", "illum", "exp"), phi_s=0.3), arm_name(("id", "pos"), phi_s=0.3)
+    ('fixed-phi0.3', 'id+pos-phi0.3')
     """
     if feature_l2:
         return f"id+L2-{feature_l2:g}"
@@ -126,13 +112,8 @@ def _config(
 def configs(preset: Preset, data: RealSpec | None = None) -> list[NetworkConfig]:
     """Return every run of the experiment, the main comparisons first.
 
-    Parameters
-    ----------
-    preset
-        Sizes and schedule.
-    data
-        A real set instead of the rendered corpus; its side tasks are those of ``SIDE_TASKS`` for
-        which it has at least two classes.
+    ``data`` is a real set instead of the rendered corpus; its side tasks are those of
+    ``SIDE_TASKS`` for which it has at least two classes.
     """
     if data is None:
         corpus: PieSpec | RealSpec = PieSpec.from_preset(preset)
@@ -191,15 +172,7 @@ def _open(spec: PieSpec | RealSpec, *, progress: bool) -> PieCorpus | FaceCorpus
 
 
 def load_corpus(preset: Preset) -> PieCorpus | FaceCorpus:
-    """Return the corpus of the experiment: a preset's, or the real set that ``MTL_DATA`` chooses.
-
-    Raises
-    ------
-    DatasetError
-        If the real set is missing or malformed.
-    CacheError
-        If the cache cannot be written or is damaged.
-    """
+    """Return a preset's corpus, or the real set that ``MTL_DATA`` chooses."""
     from mtl_helpers.datasets import chosen_data
 
     data = chosen_data(preset.side, preset.channels)
@@ -212,13 +185,7 @@ def prepare(preset: Preset, data: RealSpec | None = None) -> None:
 
 
 def on(data: RealSpec) -> Experiment:
-    """Return the experiment on a real set.
-
-    Raises
-    ------
-    ValueError
-        If the set has none of the side tasks.
-    """
+    """Return the experiment on a real set."""
     if not set(SIDE_TASKS) & set(data.tasks):
         raise ValueError(
             f"The experiment 'one_or_many' needs a set with labels of {', '.join(SIDE_TASKS)}, but "
@@ -249,11 +216,6 @@ def compared_runs(preset: Preset) -> list[Record]:
     """Return the stored runs of Table II, whichever experiment trained them, or train them.
 
     On a real set that ``MTL_DATA`` chooses, they are those of this experiment alone.
-
-    Raises
-    ------
-    ResultsError
-        If a run is missing, damaged or of another configuration.
     """
     experiment = on_chosen_data(EXPERIMENT, preset)
     records = stored_or_rerun(experiment, preset)
@@ -264,22 +226,12 @@ def compared_runs(preset: Preset) -> list[Record]:
 
 
 def summary(records: Sequence[Record], arms: Mapping[str, str]) -> pd.DataFrame:
-    """Return Table II of the paper for these runs: a row an arm, in per cent.
+    """Return Table II of the paper for stored runs of one preset: a row per arm, in per cent.
 
-    Parameters
-    ----------
-    records
-        Stored runs at one preset.
-    arms
-        Stored arm by the name that the row shall have.
-
-    Returns
-    -------
-    DataFrame
-        Mean over seeds of rank-1 for ``left``, ``frontal``, ``right`` and ``all`` test probes, by
-        y_d or, for p-CNN, by stochastic routing; the ``spread`` of the last (sample standard
-        deviation over seeds); the mean class accuracy of ``pos``, ``illum`` and ``exp``, empty
-        where the arm lacks the task; and the number of ``seeds``.
+    ``arms`` gives the stored arm by the name of its row. The columns: rank-1 for ``left``,
+    ``frontal``, ``right`` and ``all`` test probes, by y_d or, for p-CNN, by stochastic routing,
+    mean over seeds; the ``spread`` of the last (sample standard deviation over seeds); the mean
+    class accuracy of ``pos``, ``illum`` and ``exp``, empty where the arm lacks the task; ``seeds``.
     """
     rows = {}
     for name, arm in arms.items():
@@ -296,31 +248,25 @@ def summary(records: Sequence[Record], arms: Mapping[str, str]) -> pd.DataFrame:
             row["spread"] = 100 * float(np.std([r["overall"] for r in rank1], ddof=1))
         for task in tasks:
             if task != "id" and (config.get("phi_s") or len(tasks) == 1):
-                values = [r.metric(f"test.side.{task}") for r in runs]
-                row[task] = 100 * float(np.mean(values))
+                row[task] = 100 * float(values(runs, f"test.side.{task}").mean())
         rows[name] = row | {"seeds": len(runs)}
     columns = ["left", "frontal", "right", "all", "spread", *SIDE_TASKS, "seeds"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
 def choose(records: Sequence[Record]) -> Choice:
-    """Return the phi_s and the L2 factor with the best mean validation rank-1.
+    """Return the phi_s and the L2 factor with the best mean validation rank-1 of a preset.
 
     The mean is over the first :data:`~mtl_helpers.papers.yin2018.experiments.choices.SEARCH_SEEDS`
     seeds, with which the search was made; networks that are compared on test identities later got
     more.
-
-    Parameters
-    ----------
-    records
-        Stored runs at one preset.
     """
 
-    def mean(arm: str) -> float:
-        values = seed_values(records, arm, "validation.rank1.y_d.overall")[1]
-        return float(values[:SEARCH_SEEDS].mean())
+    def mean(**fields: Any) -> float:
+        networks = select(records, rule="fixed", phi_m=None, **fields)
+        return float(values(networks, "validation.rank1.y_d.overall")[:SEARCH_SEEDS].mean())
 
     return Choice(
-        phi_s=max(PHI_GRID, key=lambda phi: mean(arm_name(("id", *SIDE_TASKS), phi_s=phi))),
-        feature_l2=max(L2_GRID, key=lambda factor: mean(arm_name(("id",), feature_l2=factor))),
+        phi_s=max(PHI_GRID, key=lambda phi: mean(tasks=ALL_TASKS, phi_s=phi)),
+        feature_l2=max(L2_GRID, key=lambda factor: mean(tasks=("id",), feature_l2=factor)),
     )

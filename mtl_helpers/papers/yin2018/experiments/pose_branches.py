@@ -97,28 +97,12 @@ def run(config: NetworkConfig) -> Outcome:
 def routing_report(
     corpus: PieCorpus, probes: NDArray[np.int64], model: PoseDirectedCNN, condition: str, amp: bool
 ) -> dict[str, Any]:
-    """Identify probes of the test identities by each routing.
+    """Identify probes (P,) of the test identities by each routing; the gallery is never degraded.
 
-    Parameters
-    ----------
-    corpus
-        Gives images, labels and the gallery, which is never degraded.
-    probes
-        (P,) which ones.
-    model
-        A p-CNN.
-    condition
-        One of :data:`CONDITIONS`.
-    amp
-        Compute in bfloat16.
-
-    Returns
-    -------
-    dict
-        For each of :data:`~mtl_helpers.papers.yin2018.routing.ROUTINGS` rank-1 ``"overall"`` and
-        ``"by_group"``; ``"wrong_group"``, the share of probes whose most probable pose group is not
-        theirs; ``"confidence"``, the mean probability of that group; and, among the probes of a
-        wrong group only, ``"overall_wrong"`` of each routing (absent if there are none).
+    For each of :data:`~mtl_helpers.papers.yin2018.routing.ROUTINGS`, rank-1 ``"overall"`` and
+    ``"by_group"``. Then ``"wrong_group"``, the share of probes whose most probable pose group is
+    not theirs; ``"confidence"``, the mean probability of that group; and, among the probes of a
+    wrong group only, ``"overall_wrong"`` of each routing (absent if there are none).
     """
     groups = pose_classes(corpus.yaw_degrees)
     gallery = corpus.gallery("test")

@@ -67,19 +67,7 @@ _GPU_TRAINING = {
 
 @dataclass(frozen=True)
 class PoseEstimatorConfig:
-    """One estimator.
-
-    Parameters
-    ----------
-    arm
-        ``"pose"``.
-    seed
-        Of first weights, batches and dropout.
-    corpus, wild
-        Where it learns, and what it is asked about.
-    plan, width, optimizer, dropout
-        How it learns.
-    """
+    """One estimator: where it learns (``corpus``), how, and what it is asked about (``wild``)."""
 
     arm: str
     seed: int
@@ -111,21 +99,9 @@ def configs(preset: Preset) -> list[PoseEstimatorConfig]:
 
 
 def expected_yaw(logits: ArrayLike, yaw_degrees: Sequence[int]) -> NDArray[np.float32]:
-    """Return the mean yaw under the probabilities that logits stand for.
+    """Return the mean yaw (n,) under the probabilities that logits (n, K) stand for.
 
-    yaw = sum_k p_k a_k, with p the softmax of the logits and a_k the angle of class k
-
-    Parameters
-    ----------
-    logits
-        (n, K).
-    yaw_degrees
-        The K classes' angles.
-
-    Returns
-    -------
-    ndarray of float32
-        (n,), between the smallest and the largest angle.
+    yaw = sum_k p_k a_k, with p the softmax of the logits and a_k the angle of class k.
     """
     y = np.asarray(logits, dtype=np.float64)
     weights = np.exp(y - y.max(axis=1, keepdims=True))  # (n, K)
@@ -147,19 +123,9 @@ def pose_group(yaw: ArrayLike) -> NDArray[np.str_]:
 def confusion(
     truth: ArrayLike, estimate: ArrayLike, yaw_degrees: Sequence[int]
 ) -> NDArray[np.int64]:
-    """Return how many pictures of each class (row) are estimated as each class (column).
+    """Return how many pictures of each class (row) are estimated as each class (column): (K, K).
 
-    Parameters
-    ----------
-    truth, estimate
-        (n,) angles in degrees; each counts for its nearest class.
-    yaw_degrees
-        The K classes' angles.
-
-    Returns
-    -------
-    ndarray of int64
-        (K, K), which sums to n.
+    Truth and estimate are angles (n,) in degrees; each counts for the nearest of K classes.
     """
     angles = np.asarray(yaw_degrees, dtype=np.float64)
     rows, columns = (
@@ -241,28 +207,9 @@ EXPERIMENT = Experiment(
 def estimated_yaw(
     preset: Preset, seed: int | None = None, *, root: Path | None = None
 ) -> NDArray[np.float32]:
-    """Return the stored estimates of the yaw of every picture of a preset's ``wild`` corpus.
+    """Return the stored estimates of the yaw of every picture of a preset's ``wild``: (N,) degrees.
 
-    Parameters
-    ----------
-    preset
-        Whose corpus.
-    seed
-        Which estimator's; that of the preset's first seed if absent.
-    root
-        Folder of stored runs; if absent, :func:`mtl_helpers.runs.record.results_root`.
-
-    Returns
-    -------
-    ndarray of float32
-        (N,), degrees, in the order of the pictures.
-
-    Raises
-    ------
-    ResultsError
-        If the run is missing, damaged or of another configuration.
-    ValueError
-        If the preset has no such seed.
+    They are those of the preset's first seed, unless another one is named.
     """
     seed = preset.seeds[0] if seed is None else seed
     wanted = [config for config in configs(preset) if config.seed == seed]
@@ -273,19 +220,10 @@ def estimated_yaw(
 
 
 def summary(records: Sequence[Record]) -> pd.DataFrame:
-    """Return the errors of the estimates in degrees, mean and spread over seeds: a row a corpus.
+    """Return the errors of the estimates in degrees, mean and spread over seeds: a row per corpus.
 
-    Parameters
-    ----------
-    records
-        The experiment's runs at one preset.
-
-    Returns
-    -------
-    DataFrame
-        Mean absolute error of ``all`` pictures, its ``spread`` (sample standard deviation over
-        seeds, empty for one seed), and the mean absolute error of the groups ``right``,
-        ``frontal`` and ``left``.
+    Columns: mean absolute error of ``all`` pictures, its ``spread`` (sample standard deviation over
+    seeds, empty for one seed), and that of the groups ``right``, ``frontal`` and ``left``.
     """
     rows = {}
     for corpus in ("pie", "wild"):

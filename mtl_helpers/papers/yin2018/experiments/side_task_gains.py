@@ -28,7 +28,8 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
 from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
-from mtl_helpers.runs.record import Record, seed_values
+from mtl_helpers.runs.query import select, values
+from mtl_helpers.runs.record import Record
 
 __all__ = ["CELLS", "EXPERIMENT", "PHI", "arm_at", "configs", "contrasts", "gains", "sizes"]
 
@@ -40,13 +41,7 @@ CELLS = ((0.25, 1 / 3), (1.0, 1 / 3), (0.25, 1.0))
 
 
 def sizes(preset: Preset) -> list[tuple[int, int]]:
-    """Return identities and updates of each cell, the full one last.
-
-    Parameters
-    ----------
-    preset
-        Sizes and schedule.
-    """
+    """Return identities and updates of each cell, the full one last."""
     return [
         (round(people * preset.train_identities), round(done * preset.steps))
         for people, done in (*CELLS, (1.0, 1.0))
@@ -54,17 +49,7 @@ def sizes(preset: Preset) -> list[tuple[int, int]]:
 
 
 def arm_at(preset: Preset, identities: int, steps: int, phi_s: float) -> str:
-    """Return the stored arm of a cell.
-
-    Parameters
-    ----------
-    preset
-        Sizes and schedule.
-    identities, steps
-        One of :func:`sizes`.
-    phi_s
-        One of :data:`PHI`, or 0 for s-CNN.
-    """
+    """Return the stored arm of a cell of :func:`sizes` at a phi_s, which is 0 for s-CNN."""
     if (identities, steps) == (preset.train_identities, preset.steps):
         return weighting_rules.arm_name("fixed", phi_s)
     return f"people{identities}-steps{steps}-phi{phi_s:g}"
@@ -107,25 +92,16 @@ EXPERIMENT = Experiment(
 
 def _rank1(records: Sequence[Record], arm: str) -> NDArray[np.float64]:
     """Return rank-1 of y_d in per cent, (S,), in the order of the seeds."""
-    return 100 * seed_values(records, arm, RANK1)[1]
+    return 100 * values(select(records, arm=arm), RANK1)
 
 
 def gains(records: Sequence[Record], preset: Preset) -> pd.DataFrame:
-    """Return the paired gain of side tasks in every cell.
+    """Return the paired gain of side tasks in every cell, a row per cell and phi_s.
 
-    Parameters
-    ----------
-    records
-        Runs of this experiment and of ``weighting_rules`` at one preset.
-    preset
-        That preset.
-
-    Returns
-    -------
-    DataFrame
-        A row a cell and phi_s: ``identities``, ``steps``, ``phi_s``, ``alone`` (rank-1 of s-CNN in
-        per cent, mean over seeds), ``gain`` (rank-1 with side tasks minus that of the s-CNN of the
-        same seed, in points), ``low`` and ``high``, its 95 % interval, and ``p``, its p value.
+    Takes the preset's runs of this experiment and of ``weighting_rules``. Columns: ``identities``,
+    ``steps``, ``phi_s``, ``alone`` (rank-1 of s-CNN in per cent, mean over seeds), ``gain`` (rank-1
+    with side tasks minus that of the s-CNN of the same seed, in points), ``low`` and ``high``, its
+    95 % interval, and ``p``, its p value.
     """
     rows = []
     for identities, steps in sorted(sizes(preset)):
@@ -149,20 +125,10 @@ def gains(records: Sequence[Record], preset: Preset) -> pd.DataFrame:
 
 
 def contrasts(records: Sequence[Record], preset: Preset) -> dict[str, NDArray[np.float64]]:
-    """Return what changes the gain, seed by seed, in points.
+    """Return what changes the gain, by name: points (S,), one per seed.
 
     Each factor is averaged over the others. The interaction is how much more fewer people change
     the gain in a brief training than in the whole one.
-
-    Parameters
-    ----------
-    records, preset
-        As for :func:`gains`.
-
-    Returns
-    -------
-    dict
-        (S,) by the name of the contrast.
     """
     people, steps = (sorted(set(values)) for values in zip(*sizes(preset), strict=True))
     gained = np.array(
