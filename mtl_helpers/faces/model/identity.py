@@ -180,11 +180,6 @@ def _changes() -> tuple[tuple[tuple[str, ...], float], ...]:
     return tuple(pairs)
 
 
-def varied_change_count() -> int:
-    """Return how many independent local changes an identity draws, mirror pairs counted once."""
-    return len(_changes())
-
-
 def sample_identities(n: int, seed: int, start: int = 0) -> IdentityBatch:
     """Draw identities ``start`` to ``start + n - 1`` of a seed.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from torch import Tensor
 
@@ -12,7 +13,6 @@ from mtl_helpers.papers.yin2018.model import BRANCH_TASK, POSE_TASK, PoseDirecte
 from mtl_helpers.training.batches import Batch
 from mtl_helpers.training.joint import JointTraining
 from mtl_helpers.training.method import Terms
-from mtl_helpers.training.optimizers import SGDConfig
 from mtl_helpers.training.weighting import Weighting, named_terms
 
 __all__ = ["YinMethod", "half_squared_length"]
@@ -42,24 +42,9 @@ class YinMethod(JointTraining):
     """
 
     def __init__(
-        self,
-        model: MultiTaskNetwork,
-        weighting: Weighting,
-        optimizer: SGDConfig | None = None,
-        *,
-        weighting_rate: float = 1.0,
-        feature_l2: float = 0.0,
-        label_smoothing: float = 0.0,
-        clip_norm: float = 0.0,
+        self, model: MultiTaskNetwork, weighting: Weighting, feature_l2: float = 0.0, **options: Any
     ) -> None:
-        super().__init__(
-            model,
-            weighting,
-            optimizer,
-            weighting_rate=weighting_rate,
-            label_smoothing=label_smoothing,
-            clip_norm=clip_norm,
-        )
+        super().__init__(model, weighting, **options)
         if not (math.isfinite(feature_l2) and feature_l2 >= 0):
             raise ValueError(f"feature_l2 must be finite and not negative, found {feature_l2}.")
         self.feature_l2 = feature_l2

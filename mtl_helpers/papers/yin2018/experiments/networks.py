@@ -261,7 +261,7 @@ def method_of(
     return YinMethod(
         model,
         combine,
-        config.optimizer,
+        optimizer=config.optimizer,
         weighting_rate=config.weighting_rate,
         feature_l2=config.feature_l2,
         label_smoothing=config.label_smoothing,

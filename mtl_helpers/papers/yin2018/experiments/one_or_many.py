@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -46,7 +46,8 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
 from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
-from mtl_helpers.runs.record import Record, seed_values
+from mtl_helpers.runs.query import select, values
+from mtl_helpers.runs.record import Record
 from mtl_helpers.runs.sweep import on_chosen_data, stored_or_rerun
 
 if TYPE_CHECKING:
@@ -247,8 +248,7 @@ def summary(records: Sequence[Record], arms: Mapping[str, str]) -> pd.DataFrame:
             row["spread"] = 100 * float(np.std([r["overall"] for r in rank1], ddof=1))
         for task in tasks:
             if task != "id" and (config.get("phi_s") or len(tasks) == 1):
-                values = [r.metric(f"test.side.{task}") for r in runs]
-                row[task] = 100 * float(np.mean(values))
+                row[task] = 100 * float(values(runs, f"test.side.{task}").mean())
         rows[name] = row | {"seeds": len(runs)}
     columns = ["left", "frontal", "right", "all", "spread", *SIDE_TASKS, "seeds"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
@@ -262,11 +262,11 @@ def choose(records: Sequence[Record]) -> Choice:
     more.
     """
 
-    def mean(arm: str) -> float:
-        values = seed_values(records, arm, "validation.rank1.y_d.overall")[1]
-        return float(values[:SEARCH_SEEDS].mean())
+    def mean(**fields: Any) -> float:
+        networks = select(records, rule="fixed", phi_m=None, **fields)
+        return float(values(networks, "validation.rank1.y_d.overall")[:SEARCH_SEEDS].mean())
 
     return Choice(
-        phi_s=max(PHI_GRID, key=lambda phi: mean(arm_name(("id", *SIDE_TASKS), phi_s=phi))),
-        feature_l2=max(L2_GRID, key=lambda factor: mean(arm_name(("id",), feature_l2=factor))),
+        phi_s=max(PHI_GRID, key=lambda phi: mean(tasks=ALL_TASKS, phi_s=phi)),
+        feature_l2=max(L2_GRID, key=lambda factor: mean(tasks=("id",), feature_l2=factor)),
     )

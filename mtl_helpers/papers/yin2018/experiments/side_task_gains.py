@@ -28,7 +28,8 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
 from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
-from mtl_helpers.runs.record import Record, seed_values
+from mtl_helpers.runs.query import select, values
+from mtl_helpers.runs.record import Record
 
 __all__ = ["CELLS", "EXPERIMENT", "PHI", "arm_at", "configs", "contrasts", "gains", "sizes"]
 
@@ -91,7 +92,7 @@ EXPERIMENT = Experiment(
 
 def _rank1(records: Sequence[Record], arm: str) -> NDArray[np.float64]:
     """Return rank-1 of y_d in per cent, (S,), in the order of the seeds."""
-    return 100 * seed_values(records, arm, RANK1)[1]
+    return 100 * values(select(records, arm=arm), RANK1)
 
 
 def gains(records: Sequence[Record], preset: Preset) -> pd.DataFrame:

@@ -51,6 +51,7 @@ __all__ = [
     "arms",
     "configs",
     "energies_of",
+    "main_arms",
     "removal_table",
 ]
 
@@ -73,10 +74,8 @@ RANDOM_DRAWS = 10
 """Sets of as many random dimensions that are taken away for comparison."""
 
 
-def arms(preset: Preset) -> dict[str, tuple[Rule, float]]:
-    """Return rule and phi_s of each arm by name, the main comparison first.
-
-    Without weight, side heads learn nothing and the network is s-CNN: ``"fixed-phi0"``.
+def main_arms(preset: Preset) -> dict[str, tuple[Rule, float]]:
+    """Return rule and phi_s of the arms of the main comparison by name: one per rule.
 
     The released layer trains *every* side task at its full phi_s. At a third of the others' phi_s
     each task's loss has the weight that it has under fixed weights, so that what differs is the
@@ -84,12 +83,19 @@ def arms(preset: Preset) -> dict[str, tuple[Rule, float]]:
     """
     phi = CHOSEN[preset.name].phi_s
     matched = phi / len(SIDE_TASKS)
-    rules: dict[str, tuple[Rule, float]] = {
+    return {
         arm_name("fixed", phi): ("fixed", phi),
         arm_name("eq8", phi): ("eq8", phi),
         arm_name("released", matched): ("released", matched),
     }
-    return rules | {arm_name("fixed", value): ("fixed", value) for value in FIXED_PHI}
+
+
+def arms(preset: Preset) -> dict[str, tuple[Rule, float]]:
+    """Return rule and phi_s of each arm by name, the main comparison first.
+
+    Without weight, side heads learn nothing and the network is s-CNN: ``"fixed-phi0"``.
+    """
+    return main_arms(preset) | {arm_name("fixed", phi): ("fixed", phi) for phi in FIXED_PHI}
 
 
 def arm_name(rule: str, phi_s: float) -> str:
@@ -99,10 +105,10 @@ def arm_name(rule: str, phi_s: float) -> str:
 
 def configs(preset: Preset) -> list[NetworkConfig]:
     """Return every network, the main comparison first, seed by seed."""
-    named = list(arms(preset).items())
-    main, others = named[:3], named[3:]
-    pairs = [(seed, arm) for seed in preset.seeds for arm in main]
-    pairs += [(seed, arm) for arm in others for seed in preset.seeds]
+    main = main_arms(preset)
+    others = {name: arm for name, arm in arms(preset).items() if name not in main}
+    pairs = [(seed, arm) for seed in preset.seeds for arm in main.items()]
+    pairs += [(seed, arm) for arm in others.items() for seed in preset.seeds]
     return [network_config(preset, name, seed, rule, phi) for seed, (name, (rule, phi)) in pairs]
 
 
