@@ -129,23 +129,23 @@ class Identification:
         """Identities of the probes, ascending."""
         return np.unique(self.labels[IDENTITY])
 
-    def by_person(self) -> dict[str, NDArray[np.generic]]:
+    def by_person(self) -> dict[str, NDArray[np.float32]]:
         """Return the share of each person's probes that is identified, in order of :attr:`people`.
 
-        Arrays ``"people/<split>/<feature>"``, float32; and where people have different numbers of
-        probes, those as ``"people/<split>/probes"``, int32.
+        Arrays ``"people/<split>/<feature>"``, float32 as records keep them; and where people have
+        different numbers of probes, those as ``"people/<split>/probes"``.
         """
         _, person, probes = np.unique(
             self.labels[IDENTITY], return_inverse=True, return_counts=True
         )
-        arrays: dict[str, NDArray[np.generic]] = {
+        arrays: dict[str, NDArray[np.float32]] = {
             f"people/{self.split}/{feature}": (
                 np.bincount(person, weights=hits, minlength=len(probes)) / probes
             ).astype(np.float32)
             for feature, hits in self.hits.items()
         }
         if len(np.unique(probes)) > 1:
-            arrays[f"people/{self.split}/probes"] = probes.astype(np.int32)
+            arrays[f"people/{self.split}/probes"] = probes.astype(np.float32)
         return arrays
 
 
