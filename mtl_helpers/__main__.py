@@ -140,37 +140,37 @@ def _positive(text: str) -> int:
 
 
 def _presets(options: argparse.Namespace) -> int:
-    chosen = list(PRESETS.values())
+    presets = list(PRESETS.values())
     rows: list[tuple[str, list[str]]] = [
-        ("image", [f"{p.side} px, {'grey' if p.channels == 1 else 'RGB'}" for p in chosen]),
-        ("width of CASIA-Net", [f"{p.width:g}" for p in chosen]),
+        ("image", [f"{p.side} px, {'grey' if p.channels == 1 else 'RGB'}" for p in presets]),
+        ("width of CASIA-Net", [f"{p.width:g}" for p in presets]),
         (
             "identities: train, validation, test",
             [
                 f"{p.train_identities}, {p.validation_identities}, {p.test_identities}"
-                for p in chosen
+                for p in presets
             ],
         ),
         (
             "cameras x shots x expressions",
-            [f"{len(p.cameras)} x {len(p.shots)} x {len(p.expressions)}" for p in chosen],
+            [f"{len(p.cameras)} x {len(p.shots)} x {len(p.expressions)}" for p in presets],
         ),
-        ("images", [f"{p.images:,}" for p in chosen]),
-        ("steps x batch", [f"{p.steps:,} x {p.batch}" for p in chosen]),
-        ("learning rate", [f"{p.learning_rate:g}, {p.schedule}" for p in chosen]),
-        ("warm-up steps", [str(p.warmup_steps) for p in chosen]),
-        ("weight decay", [f"{p.weight_decay:g}" for p in chosen]),
-        ("dropout", [f"{p.dropout:g}" for p in chosen]),
+        ("images", [f"{p.images:,}" for p in presets]),
+        ("steps x batch", [f"{p.steps:,} x {p.batch}" for p in presets]),
+        ("learning rate", [f"{p.learning_rate:g}, {p.schedule}" for p in presets]),
+        ("warm-up steps", [str(p.warmup_steps) for p in presets]),
+        ("weight decay", [f"{p.weight_decay:g}" for p in presets]),
+        ("dropout", [f"{p.dropout:g}" for p in presets]),
         (
             "weight averaging",
-            [f"decay {p.average_decay:g}" if p.average_decay else "off" for p in chosen],
+            [f"decay {p.average_decay:g}" if p.average_decay else "off" for p in presets],
         ),
-        ("seeds", [", ".join(map(str, p.seeds)) for p in chosen]),
+        ("seeds", [", ".join(map(str, p.seeds)) for p in presets]),
     ]
-    table = [("", [p.name for p in chosen]), *rows]
+    table = [("", [p.name for p in presets]), *rows]
     widths = [
         max(len(name) for name, _ in table),
-        *(max(len(cells[i]) for _, cells in table) for i in range(len(chosen))),
+        *(max(len(cells[i]) for _, cells in table) for i in range(len(presets))),
     ]
     for name, cells in table:
         line = "  ".join(
@@ -184,8 +184,8 @@ def _corpus(options: argparse.Namespace) -> int:
     preset = get_preset(options.preset)
     from mtl_helpers.faces.corpora.kinds import CORPORA, load_corpus
 
-    chosen = list(CORPORA) if options.corpus == "all" else [options.corpus]
-    for name in chosen:
+    names = list(CORPORA) if options.corpus == "all" else [options.corpus]
+    for name in names:
         if name not in CORPORA:
             known = ", ".join(CORPORA)
             raise ValueError(f"Unknown corpus {name!r}; choose one of: {known}, or all.")
@@ -211,21 +211,21 @@ def _sweep(options: argparse.Namespace) -> int:
             known = ", ".join(EXPERIMENTS) or "none"
             raise ValueError(f"Unknown experiment {name!r}; choose one of: {known}.")
     # Workers find the set through the environment: a configuration says what it is, not where.
-    chosen = {
+    settings = {
         "MTL_DATA": options.data,
         "MTL_DATA_ROOT": options.root and str(options.root.expanduser().absolute()),
         "MTL_DATA_SETTING": options.setting,
     }
     failed = 0
-    environment = {name: value for name, value in chosen.items() if value}
+    environment = {name: value for name, value in settings.items() if value}
     with _environment(environment), joined_group():
         # all of them: on a real set, those that can be asked of one
-        asked = options.experiment or [
+        experiments = options.experiment or [
             name
             for name, experiment in EXPERIMENTS.items()
             if not os.environ.get("MTL_DATA") or experiment.on
         ]
-        for name in asked:
+        for name in experiments:
             report = run_sweep(
                 on_chosen_data(EXPERIMENTS[name], preset),
                 preset,
@@ -235,7 +235,7 @@ def _sweep(options: argparse.Namespace) -> int:
                 root=options.results,
                 rerun=options.rerun,
             )
-            words = str(report) if len(asked) == 1 else f"{name}: {report}"
+            words = str(report) if len(experiments) == 1 else f"{name}: {report}"
             print(words, file=sys.stderr if report.failed else sys.stdout)
             failed += bool(report.failed)
     return 1 if failed else 0
@@ -266,8 +266,8 @@ def _ledger_text(options: argparse.Namespace) -> str:
 def _ledger_file(options: argparse.Namespace) -> Path:
     from mtl_helpers.machine import project_root
 
-    chosen: Path | None = options.output
-    return chosen or project_root() / "book" / "claims.md"
+    path: Path | None = options.output
+    return path or project_root() / "book" / "claims.md"
 
 
 def _ledger(options: argparse.Namespace) -> int:
@@ -351,14 +351,14 @@ def _problems(experiment: Experiment, place: str, root: Path, names: Sequence[st
             for each in names
         ]
     stored = stored_runs(experiment, preset, root)
-    wanted = {
+    expected = {
         record.path for config in experiment.configs(preset) if (record := stored.record_of(config))
     }
     return [str(problem) for problem in stored.problems] + [
         f"The record {record.path.name} is of a configuration that {experiment.name}/{place} no "
         "longer has; delete it."
         for record in stored.records
-        if record.path not in wanted
+        if record.path not in expected
     ]
 
 

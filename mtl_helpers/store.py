@@ -14,7 +14,7 @@ What can go wrong, and what holds:
   building. The second builder says that it waits, and then uses the result.
 - **Damage.** The manifest seals itself, and every byte of every file falls under a CRC-32 that is
   checked when the store is opened. ``zlib.crc32`` runs at about 2 GB/s on one core, so that the
-  whole check costs about half a second a gigabyte, less than a sample of a slower hash would save.
+  whole check costs about half a second per gigabyte, less than a slower hash would.
   CRC-32 finds every error burst up to 32 bits; it is no protection against forgery.
 - **Another specification.** The directory name holds the version and a hash of the specification,
   and the manifest repeats both; a directory of another specification is refused. Whoever builds a
@@ -88,9 +88,9 @@ def default_root() -> Path:
 
     ``MTL_CACHE`` if set, else ``mtl_helpers`` under ``XDG_CACHE_HOME``, else under ``~/.cache``.
     """
-    chosen = os.environ.get("MTL_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
+    folder = os.environ.get("MTL_CACHE")
+    if folder:
+        return Path(folder).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "mtl_helpers"
 
@@ -253,7 +253,7 @@ class Store:
 
     def damaged(self) -> dict[str, list[int]]:
         """Return the numbers of the damaged parts by field; an empty list is a damaged header."""
-        found: dict[str, list[int]] = {}
+        damaged_parts: dict[str, list[int]] = {}
         # crc32 lets go of the interpreter lock, so threads really run side by side.
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
             for field in self.layout.fields:
@@ -265,8 +265,8 @@ class Store:
                 with (self.directory / f"{field.name}.npy").open("rb") as file:
                     sound_header = file.read(len(header)) == header
                 if bad or not sound_header:
-                    found[field.name] = bad
-        return found
+                    damaged_parts[field.name] = bad
+        return damaged_parts
 
 
 def load_store(
@@ -522,11 +522,11 @@ def _read_manifest(directory: Path, layout: Layout) -> dict[str, list[int]]:
     if not sound:
         raise CacheError(f"{path} is damaged: its seal does not fit; {_remedy(directory)}")
     # Through JSON and back, so that tuples compare equal to lists.
-    wanted = json.loads(_canonical(_manifest_body(layout, {})))
-    for key in wanted:
-        if key == "checksums" or body.get(key) == wanted[key]:
+    expected_body = json.loads(_canonical(_manifest_body(layout, {})))
+    for key in expected_body:
+        if key == "checksums" or body.get(key) == expected_body[key]:
             continue
-        expected, found = wanted[key], body.get(key)
+        expected, found = expected_body[key], body.get(key)
         if isinstance(expected, dict) and isinstance(found, dict):
             names = sorted(expected.keys() | found.keys())
             key = next(name for name in names if expected.get(name) != found.get(name))
@@ -640,11 +640,11 @@ def _build(
 
 
 def _require_space(root: Path, building: Path, layout: Layout, disk_usage: DiskUsage) -> None:
-    taken = sum(
+    allocated = sum(
         min(path.stat().st_size, getattr(path.stat(), "st_blocks", 0) * 512)
         for path in building.glob("*.npy")
     )
-    needed = layout.nbytes - min(taken, layout.nbytes) + _DISK_MARGIN
+    needed = layout.nbytes - min(allocated, layout.nbytes) + _DISK_MARGIN
     free = disk_usage(root).free
     if free < needed:
         raise CacheError(

@@ -37,7 +37,7 @@ def test_equal_scores_cost_the_logarithm_of_the_class_count():
     assert task_losses(logits, labels).tolist() == pytest.approx([math.log(200), math.log(6)])
 
 
-def test_images_without_a_label_count_neither_in_the_mean_nor_in_the_gradient():
+def test_unlabelled_images_count_in_neither_mean_nor_gradient():
     torch.manual_seed(3)
     logits = torch.randn(5, 4, requires_grad=True)
     labels = torch.tensor([2, -1, 0, -1, 3])

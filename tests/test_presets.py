@@ -16,7 +16,7 @@ def _unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MTL_PRESET", raising=False)
 
 
-def test_argument_comes_before_environment_and_environment_before_laptop(
+def test_argument_before_environment_before_laptop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert get_preset().name == "laptop"
@@ -49,7 +49,7 @@ def test_presets_are_frozen_and_consistent(preset: Preset) -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
-def test_cameras_at_head_height_are_symmetric_about_the_frontal_one(
+def test_cameras_at_head_height_are_symmetric_about_frontal(
     preset: Preset,
 ) -> None:
     positions = [YAWS.index(name) - 6 for name in preset.cameras if name in YAWS]

@@ -154,7 +154,7 @@ def test_default_root_follows_the_environment(monkeypatch, tmp_path):
 # -- killed in mid-build ------------------------------------------------------------------------
 
 
-def test_killed_build_loses_nothing_finished_and_shows_nothing_unfinished(root, recorded, tmp_path):
+def test_a_killed_build_loses_no_part_and_shows_none_unfinished(root, recorded, tmp_path):
     builder = start_builder(root, recorded.calls, processes=2, seconds=0.4)
     journal = building(root) / "journal"
     wait_until(lambda: journal.exists() and journal.read_bytes().count(b"\n") >= 3)

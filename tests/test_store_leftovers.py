@@ -87,7 +87,7 @@ def test_what_is_being_built_now_is_left_alone(tmp_path: Path):
         assert building.exists()
 
 
-def test_an_unfinished_relative_can_be_discarded_and_a_whole_one_not(tmp_path: Path):
+def test_only_an_unfinished_relative_can_be_discarded(tmp_path: Path):
     whole = load(OTHER, tmp_path).directory
     building = interrupted(replace(OTHER, spec={"a": 1}), tmp_path, 3)
     relatives = Relatives(LAYOUT, tmp_path)

@@ -1,7 +1,7 @@
 """CaVI: photographs and caricatures of well-known people (Garg et al., 2018).
 
 Layout and lists are those of the authors' repository: folders ``CaVI_Dataset/Real`` and
-``CaVI_Dataset/Caricature`` with a folder a person, and in ``train-test-files`` a list of
+``CaVI_Dataset/Caricature`` with a folder per person, and in ``train-test-files`` a list of
 identities and lists of pairs, a line ``name path name path 0|1``. Names in lists and folders differ
 in case, and paths mix both kinds of slash.
 
@@ -103,9 +103,9 @@ def _read(tree: Tree, setting: str) -> SampleTable:
     for number, list_name in enumerate(PAIR_LISTS.values(), start=1):
         for line, first, second, _ in _pair_lines(tree, list_name, people):
             for path in (_path(line, first, "caricature"), _path(line, second, "photo")):
-                found = by_name.find(path)
-                if found is not None:
-                    part[found] = number
+                picture = by_name.find(path)
+                if picture is not None:
+                    part[picture] = number
     identity, identities = number_identities(names)
     return SampleTable(
         source=tree.source,
@@ -138,7 +138,7 @@ def _pair_lines(
     tree: Tree, name: str, people: Mapping[str, str]
 ) -> list[tuple[Line, str, str, bool]]:
     """Return line, caricature, photograph and whether they are of one person."""
-    found = []
+    pairs = []
     expected = "a name, a caricature, a name, a photograph and 0 or 1"
     for line in tree.lines(name, "list of pairs"):
         one, first, other, second, flag = line.fields(5, expected)
@@ -152,8 +152,8 @@ def _pair_lines(
             folder = line.path(path).split("/")[-2:-1]
             if [folded(part) for part in folder] != [folded(person)]:
                 raise line.error("paths into the folders of the two names")
-        found.append((line, first, second, same))
-    return found
+        pairs.append((line, first, second, same))
+    return pairs
 
 
 def _path(line: Line, path: str, kind: str) -> str:
@@ -193,21 +193,21 @@ def pairs(
         raise ValueError(f"Pairs go into at least one fold, found folds={folds}.")
     tree = Tree(root, SOURCE)
     names = ADAPTER.parse(root).names
-    found: list[tuple[int, int, bool]] = []
+    numbers: list[tuple[int, int, bool]] = []
     for line, first, second, same in _pair_lines(tree, PAIR_LISTS[split], _people(tree)):
         places = [
             names.find(path)
             for path in (_path(line, first, "caricature"), _path(line, second, "photo"))
         ]
         if None not in places:
-            found.append((places[0], places[1], same))  # type: ignore[arg-type]
+            numbers.append((places[0], places[1], same))  # type: ignore[arg-type]
         elif not skip_missing:
             raise line.error(
                 "pictures that the folders hold (skip_missing=True leaves such pairs out)"
             )
-    if not found:
+    if not numbers:
         raise tree.error(f"Expected pairs of pictures at hand in {PAIR_LISTS[split]}, found none.")
-    columns: NDArray[np.int64] = np.array(found, dtype=np.int64)  # (P, 3)
+    columns: NDArray[np.int64] = np.array(numbers, dtype=np.int64)  # (P, 3)
     return PairList(
         first=columns[:, 0],
         second=columns[:, 1],

@@ -5,7 +5,7 @@ attributes with a count and a header in front and -1 or 1 for each, the partitio
 identity for each picture, and five landmarks. The lists may lie in the official folders ``Anno``
 and ``Eval`` or beside the pictures' folder.
 
-Labels mean what those of the rendered ``attributes`` corpus mean: one task an attribute, under
+Labels mean what those of the rendered ``attributes`` corpus mean: one task per attribute, under
 CelebA's own name, 0 for no and 1 for yes, in the order of the list; and ``id``.
 
 Note
@@ -156,7 +156,7 @@ def _attributes(
         raise lines[0].error(f"the names of the {len(ATTRIBUTES)} attributes")
     names: list[str] = []
     places: list[int] = []
-    seen: set[str] = set()
+    listed: set[str] = set()
     values = np.empty((len(lines) - 1, len(ATTRIBUTES)), dtype=np.int64)
     for number, line in enumerate(lines[1:]):
         name, *marks = line.text.split()
@@ -170,9 +170,9 @@ def _attributes(
         if place is None:
             _check_name(line, name)
             raise line.error(f"a picture that lies in {folder}")
-        if name in seen:
+        if name in listed:
             raise line.error("each picture once")
-        seen.add(name)
+        listed.add(name)
         names.append(name)
         places.append(place)
     order = [header.index(name) for name in ATTRIBUTES]

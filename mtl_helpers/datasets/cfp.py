@@ -138,11 +138,11 @@ def pairs(root: str | os.PathLike[str], protocol: Literal["FF", "FP"]) -> PairLi
                     people = "one person" if kind == "same" else "two people"
                     raise line.error(f"a pair of {people}")
                 rows.append(pair)
-    found = np.array(rows, dtype=np.int64)  # (7000, 2)
-    place = np.arange(len(found))
+    numbers = np.array(rows, dtype=np.int64)  # (7000, 2)
+    place = np.arange(len(numbers))
     return PairList(
-        first=found[:, 0],
-        second=found[:, 1],
+        first=numbers[:, 0],
+        second=numbers[:, 1],
         same=place % (2 * PAIRS) < PAIRS,
         fold=place // (2 * PAIRS),
     )
@@ -150,7 +150,7 @@ def pairs(root: str | os.PathLike[str], protocol: Literal["FF", "FP"]) -> PairLi
 
 def _list(tree: Tree, kind: str, table: SampleTable) -> dict[int, int]:
     """Return the pictures by their number in a list; paths in it start from its own folder."""
-    found: dict[int, int] = {}
+    places: dict[int, int] = {}
     for line in tree.lines(f"Protocol/Pair_list_{kind}.txt", "list of pictures"):
         fields = line.text.split(maxsplit=1)
         if len(fields) != 2:
@@ -163,10 +163,10 @@ def _list(tree: Tree, kind: str, table: SampleTable) -> dict[int, int]:
         place = table.names.find(path)
         if place is None:
             raise line.error(f"a picture of the set (there is no {path})")
-        if number in found:
+        if number in places:
             raise line.error("each number once")
-        found[number] = place
-    return found
+        places[number] = place
+    return places
 
 
 def _entry(line: Line, text: str, pictures: dict[int, int]) -> int:

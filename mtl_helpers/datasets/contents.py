@@ -58,20 +58,20 @@ def file_digests(
                 raise error(path, reason) from reason
     remembered = _recall(cache, _common_prefix(list(stamps)))
     digests = {
-        name: found[1]
+        name: record[1]
         for name, stamp in stamps.items()
-        if (found := remembered.get(name)) and found[0] == stamp
+        if (record := remembered.get(name)) and record[0] == stamp
     }
     missing = [name for name in stamps if name not in digests]
     now = time.time_ns()
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        found = tqdm(
+        hashed = tqdm(
             pool.map(_hash_file, missing),
             total=len(missing),
             desc="Reading the files",
             disable=len(missing) < _QUIET,
         )
-        for name, digest in zip(missing, found, strict=True):
+        for name, digest in zip(missing, hashed, strict=True):
             if isinstance(digest, OSError):
                 raise error(Path(os.fsdecode(name)), digest) from digest
             digests[name] = digest

@@ -111,9 +111,9 @@ def load_faces(
         }
         decoded()  # before the threads ask for it side by side
         with ThreadPoolExecutor(threads or usable_cores()) as pool:
-            for place, found in enumerate(pool.map(face, numbers)):
-                if found is not None:
-                    arrays["images"][place], arrays["boxes"][place] = found
+            for place, picture in enumerate(pool.map(face, numbers)):
+                if picture is not None:
+                    arrays["images"][place], arrays["boxes"][place] = picture
                     arrays["keys"][place] = table.picture_keys[numbers[place]]
         return arrays
 
@@ -173,10 +173,10 @@ class _Decoded:
 
     def get(self, key: np.uint64) -> tuple[NDArray[np.uint8], NDArray[np.float32]] | None:
         """Return a picture and what was cut out, or None."""
-        found = self.places.get(int(key))
-        if found is None:
+        where = self.places.get(int(key))
+        if where is None:
             return None
-        number, part, place = found
+        number, part, place = where
         self.used.add(number)
         arrays = self.relatives[number][0]
         return arrays["images"][part, place], arrays["boxes"][part, place]

@@ -129,7 +129,7 @@ def _file(kind: str, name: str, split: str) -> str:
 
 
 def _read_list(tree: Tree, kind: str, name: str, split: str, base: str) -> _List:
-    found = _List([], [], [])
+    entries = _List([], [], [])
     owner: dict[int, str] = {}
     for row in tree.table(_file(kind, name, split), _COLUMNS, "table of templates"):
         for column in ("SUBJECT_ID", "FILE"):
@@ -146,12 +146,12 @@ def _read_list(tree: Tree, kind: str, name: str, split: str, base: str) -> _List
         if whole and min(box[2:]) <= 0:
             raise row.line.error("a FACE_WIDTH and FACE_HEIGHT above 0")
         corners = (box[0], box[1], box[0] + box[2], box[1] + box[3]) if whole else None
-        found.faces.append(_Face(row.line.path(base + row.cells["FILE"]), subject, corners))
-        found.rows.append(row)
-        found.points.append(
+        entries.faces.append(_Face(row.line.path(base + row.cells["FILE"]), subject, corners))
+        entries.rows.append(row)
+        entries.points.append(
             [row.optional(c) if c in row.cells else np.nan for pair in _POINTS for c in pair]
         )
-    return found
+    return entries
 
 
 def _base(tree: Tree) -> str:
@@ -176,7 +176,7 @@ def _read_lists(tree: Tree, split: str) -> dict[str, _List]:
 
 def _number(lists: dict[str, _List]) -> dict[_Face, int]:
     """Number the different faces of all lists of a split in the order of file, person and box."""
-    faces = {face for found in lists.values() for face in found.faces}
+    faces = {face for entries in lists.values() for face in entries.faces}
     order = sorted(faces, key=lambda face: (face.file, int(face.subject), face.box or ()))
     return {face: number for number, face in enumerate(order)}
 
@@ -188,11 +188,11 @@ def _read(tree: Tree, split: str) -> SampleTable:
     landmarks = np.full((len(faces), len(_POINTS), 2), np.nan, dtype=np.float32)
     origins: list[Place] = [tree.place("")] * len(faces)
     splits = {}
-    for name, found in lists.items():
-        places = [number[face] for face in found.faces]
+    for name, entries in lists.items():
+        places = [number[face] for face in entries.faces]
         splits[name] = np.unique(np.array(places, dtype=np.int64))
         for place, face, row, points in zip(
-            places, found.faces, found.rows, found.points, strict=True
+            places, entries.faces, entries.rows, entries.points, strict=True
         ):
             landmarks[place] = np.reshape(points, (len(_POINTS), 2))
             if not tree.path(face.file).is_file():
@@ -233,10 +233,10 @@ ADAPTER = Adapter(source=SOURCE, read=_read, settings=SPLITS)
 The landmarks are the right eye, the left eye and the base of the nose."""
 
 
-def _templates(found: _List, number: dict[_Face, int], table: SampleTable) -> TemplateSet:
-    sample = np.array([number[face] for face in found.faces], dtype=np.int64)
-    template = np.array([row.integer("TEMPLATE_ID") for row in found.rows], dtype=np.int64)
-    media = np.array([row.integer("MEDIA_ID") for row in found.rows], dtype=np.int64)
+def _templates(entries: _List, number: dict[_Face, int], table: SampleTable) -> TemplateSet:
+    sample = np.array([number[face] for face in entries.faces], dtype=np.int64)
+    template = np.array([row.integer("TEMPLATE_ID") for row in entries.rows], dtype=np.int64)
+    media = np.array([row.integer("MEDIA_ID") for row in entries.rows], dtype=np.int64)
     ids, first = np.unique(template, return_index=True)
     return TemplateSet(sample, template, media, ids, table.identity[sample[first]])
 

@@ -97,7 +97,7 @@ def _people(tree: Tree, name: str, count: dict[str, int]) -> list[list[str]]:
     if lines[0].text.isdigit() and len(lines) > 1 and lines[1].text.isdigit():
         folds, start = lines[0].integer(lines[0].text, "the number of folds", 1), 1
     groups: list[list[str]] = []
-    seen: set[str] = set()
+    listed: set[str] = set()
     for _ in range(folds):
         if start >= len(lines):
             raise lines[-1].error(f"{folds} folds, each with a count before it, but the list ends")
@@ -114,9 +114,9 @@ def _people(tree: Tree, name: str, count: dict[str, int]) -> list[list[str]]:
                 raise line.error(
                     f"a person with that many pictures (there are {count.get(fields[0], 0)})"
                 )
-            if fields[0] in seen:
+            if fields[0] in listed:
                 raise line.error("each person once")
-            seen.add(fields[0])
+            listed.add(fields[0])
             groups[-1].append(fields[0])
         start += 1 + size
     if start < len(lines):
@@ -160,13 +160,13 @@ def pairs(root: str | os.PathLike[str], view: View = "view2") -> PairList:
         raise lines[-1].error(f"{2 * folds * each} pairs, but the list ends after {len(rows)}")
     if len(rows) > 2 * folds * each:
         raise rows[2 * folds * each].error(f"the end of the list after {2 * folds * each} pairs")
-    found = np.zeros((len(rows), 2), dtype=np.int64)
+    numbers = np.zeros((len(rows), 2), dtype=np.int64)
     for number, line in enumerate(rows):
-        found[number] = _pair(line, number % (2 * each) < each, folder, table)
+        numbers[number] = _pair(line, number % (2 * each) < each, folder, table)
     place = np.arange(len(rows))
     return PairList(
-        first=found[:, 0],
-        second=found[:, 1],
+        first=numbers[:, 0],
+        second=numbers[:, 1],
         same=place % (2 * each) < each,
         fold=place // (2 * each),
     )

@@ -7,7 +7,7 @@ MATLAB 7.3 writes HDF5, earlier versions a format of their own: both are read, t
 ``h5py``, the second with ``scipy.io.loadmat``. Neither can run code, and an HDF5 file that
 points to other files is refused.
 
-Labels mean what those of the rendered ``attributes`` corpus mean: one task an attribute, 0 for no
+Labels mean what those of the rendered ``attributes`` corpus mean: one task per attribute, 0 for no
 and 1 for yes; ``id`` is the folder of a person.
 
 Note
@@ -74,12 +74,12 @@ def _read(tree: Tree, setting: str) -> SampleTable:
 
     present = tree.scan(pictures)
     by_name = PictureNames(present)
-    files, people, taken = [], [], set()
+    files, people, places = [], [], set()
     for number, name in enumerate(names, start=1):
         where = f"name {number} of {_ATTRIBUTES}"
         inner = tree.inside(name, where)
         place = by_name.find(f"{pictures}/{inner}")
-        if inner.count("/") != 1 or place in taken:
+        if inner.count("/") != 1 or place in places:
             raise tree.error(
                 f"Expected NAME\\NAME_0001.jpg, each once, as {where}, found {name!r}."
             )
@@ -87,7 +87,7 @@ def _read(tree: Tree, setting: str) -> SampleTable:
             raise tree.error(
                 f"Expected the picture {pictures}/{inner}, which is {where}, found none."
             )
-        taken.add(place)
+        places.add(place)
         files.append(present[place])
         people.append(inner.split("/")[0])
 
@@ -121,8 +121,8 @@ def _splits(tree: Tree, count: int) -> dict[str, NDArray[np.int64]]:
                 + (f"{numbers.min()} to {numbers.max()}." if len(numbers) else "none.")
             )
         splits[split] = np.sort(numbers) - 1
-    taken = np.concatenate(list(splits.values()))
-    if len(np.unique(taken)) < len(taken):
+    pictures = np.concatenate(list(splits.values()))
+    if len(np.unique(pictures)) < len(pictures):
         raise tree.error(
             f"Expected each picture once in indices_img_train and indices_img_test of {_INDICES}, "
             "found some twice."
@@ -138,22 +138,22 @@ def _read_mat(tree: Tree, name: str, variables: tuple[str, ...]) -> dict[str, An
     path = tree.file(name, "MATLAB file")
     try:
         if h5py.is_hdf5(path):
-            found = _read_hdf5(path, variables)
+            arrays = _read_hdf5(path, variables)
         else:
-            found = scipy.io.loadmat(path, variable_names=list(variables))
+            arrays = scipy.io.loadmat(path, variable_names=list(variables))
     except Exception as error:  # whatever a reader of a damaged file meets
         raise tree.error(
             f"Expected a whole MATLAB file in {name}, found one that cannot be read ({error}); "
             "copy or download that file again."
         ) from error
-    missing = [variable for variable in variables if variable not in found]
+    missing = [variable for variable in variables if variable not in arrays]
     if missing:
         raise tree.error(f"Expected {', '.join(missing)} in {name}, found no such variable.")
-    return found
+    return arrays
 
 
 def _read_hdf5(path: Path, variables: tuple[str, ...]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    arrays: dict[str, Any] = {}
     with h5py.File(path, "r") as file:
         for variable in variables:
             link = file.get(variable, getlink=True)
@@ -165,10 +165,10 @@ def _read_hdf5(path: Path, variables: tuple[str, ...]) -> dict[str, Any]:
             _check_own(data)
             if h5py.check_ref_dtype(data.dtype) is h5py.Reference:
                 # a cell array: every entry refers to an array of UTF-16 codes
-                found[variable] = [_text(file[ref]) for ref in data[()].reshape(-1)]
+                arrays[variable] = [_text(file[ref]) for ref in data[()].reshape(-1)]
             else:
-                found[variable] = data[()].T  # MATLAB stores columns first
-    return found
+                arrays[variable] = data[()].T  # MATLAB stores columns first
+    return arrays
 
 
 def _text(data: h5py.Dataset) -> str:

@@ -167,9 +167,9 @@ def _read(tree: Tree, name: str) -> SampleTable:
                 f"{GALLERY_SHOT:02d} of the {split} subjects, found none."
             )
         # Whoever has no gallery picture cannot be found in it.
-        known = np.isin(identity, identity[galleries[split]])
+        enrolled = np.isin(identity, identity[galleries[split]])
         rest = np.setdiff1d(splits[split], galleries[split])
-        probes[split] = rest[known[rest]]
+        probes[split] = rest[enrolled[rest]]
     yaw_of = {name: PIE_CAMERAS[name].label_deg for name in setting.cameras}
     return SampleTable(
         source=tree.source,
@@ -199,7 +199,7 @@ def _places(values: list[int]) -> NDArray[np.int64]:
 
 
 def _gallery(pictures: list[_Picture], index: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return one frontal, frontally lit, neutral picture a subject, from the earliest session."""
+    """Return one frontal, frontally lit, neutral picture per subject, from the earliest session."""
     first: dict[str, tuple[int, int, int]] = {}
     for number in index.tolist():
         picture = pictures[number]
@@ -224,10 +224,10 @@ def _session(tree: Tree, session: int, setting: Setting) -> list[_Picture]:
                 f"Expected subjects 001 to {LAST_SUBJECT} in {top}, found {subject!r}."
             )
         for recording in tree.subfolders(f"{top}/{subject}"):
-            known = range(1, len(SESSION_EXPRESSIONS[session]) + 1)
-            if not re.fullmatch(r"\d{2}", recording) or int(recording) not in known:
+            numbers = range(1, len(SESSION_EXPRESSIONS[session]) + 1)
+            if not re.fullmatch(r"\d{2}", recording) or int(recording) not in numbers:
                 raise tree.error(
-                    f"Expected recordings 01 to {known[-1]:02d} in {top}/{subject}, found "
+                    f"Expected recordings 01 to {numbers[-1]:02d} in {top}/{subject}, found "
                     f"{recording!r}."
                 )
             for camera in tree.subfolders(f"{top}/{subject}/{recording}"):

@@ -91,14 +91,14 @@ class Tree:
 
         A path that would leave the root, directly or through a link, is refused.
         """
-        found = self._actual(self.inside(name, where))
-        folder = str(found.parent)
+        path = self._actual(self.inside(name, where))
+        folder = str(path.parent)
         if folder not in self._sound_folders:
-            self._check_link(found.parent, name)
+            self._check_link(path.parent, name)
             self._sound_folders.add(folder)
-        if found.is_symlink():
-            self._check_link(found, name)
-        return found
+        if path.is_symlink():
+            self._check_link(path, name)
+        return path
 
     def _actual(self, cleaned: str) -> Path:
         """Return the path as the file system spells it."""
@@ -106,14 +106,14 @@ class Tree:
         direct = self.root / cleaned
         if os.path.lexists(direct):
             return direct
-        found = self.root
+        path = self.root
         for part in cleaned.split("/"):
-            spelt = self._spelt(found, part)
+            spelt = self._spelt(path, part)
             if spelt is None:
-                found = self._unnested(found)
-                spelt = self._spelt(found, part)
-            found = found / (spelt or part)
-        return found
+                path = self._unnested(path)
+                spelt = self._spelt(path, part)
+            path = path / (spelt or part)
+        return path
 
     def _unnested(self, folder: Path) -> Path:
         """Return a folder, or the one of its own name inside it, which some programs unpack to."""

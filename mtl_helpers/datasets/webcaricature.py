@@ -341,13 +341,13 @@ def _numbers(tree: Tree, name: str, finder: _Finder) -> NDArray[np.int64]:
     lines = tree.lines(name, "list of pictures")
     if _is_count(lines[0]):
         lines = _counted(lines, 1)
-    found: list[int] = []
+    ordered: list[int] = []
     for line in lines:
         numbers = _named_pictures(line, finder, "a name and a picture")
         if len(numbers) != 1:
             raise line.error("a name and one picture")
-        found += numbers
-    return np.array(found, dtype=np.int64)
+        ordered += numbers
+    return np.array(ordered, dtype=np.int64)
 
 
 def _check_known(
@@ -359,8 +359,8 @@ def _check_known(
 ) -> None:
     """Refuse probes of people who are not in their gallery: every rank would count from nothing."""
     for direction, numbers in probes.items():
-        known = {people[number] for number in galleries[direction]}
-        strange = sorted({people[number] for number in numbers} - known)
+        enrolled = {people[number] for number in galleries[direction]}
+        strange = sorted({people[number] for number in numbers} - enrolled)
         if strange:
             raise tree.error(
                 f"Expected every probe's person in the gallery of {direction.upper()} in "

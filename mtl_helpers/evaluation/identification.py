@@ -129,23 +129,23 @@ class Identification:
         """Identities of the probes, ascending."""
         return np.unique(self.labels[IDENTITY])
 
-    def by_person(self) -> dict[str, NDArray[np.generic]]:
+    def by_person(self) -> dict[str, NDArray[np.float32]]:
         """Return the share of each person's probes that is identified, in order of :attr:`people`.
 
-        Arrays ``"people/<split>/<feature>"``, float32; and where people have different numbers of
-        probes, those as ``"people/<split>/probes"``, int32.
+        Arrays ``"people/<split>/<feature>"``, float32 as records keep them; and where people have
+        different numbers of probes, those as ``"people/<split>/probes"``.
         """
         _, person, probes = np.unique(
             self.labels[IDENTITY], return_inverse=True, return_counts=True
         )
-        arrays: dict[str, NDArray[np.generic]] = {
+        arrays: dict[str, NDArray[np.float32]] = {
             f"people/{self.split}/{feature}": (
                 np.bincount(person, weights=hits, minlength=len(probes)) / probes
             ).astype(np.float32)
             for feature, hits in self.hits.items()
         }
         if len(np.unique(probes)) > 1:
-            arrays[f"people/{self.split}/probes"] = probes.astype(np.int32)
+            arrays[f"people/{self.split}/probes"] = probes.astype(np.float32)
         return arrays
 
 
@@ -167,11 +167,11 @@ def identify(
     Options are those of :func:`~mtl_helpers.evaluation.extract.extract`.
     """
     gallery = np.asarray(corpus.gallery(split), dtype=np.int64)
-    asked = np.asarray(corpus.probes(split) if probes is None else probes, dtype=np.int64)
+    numbers = np.asarray(corpus.probes(split) if probes is None else probes, dtype=np.int64)
     outputs = extract(
         network,
         corpus.images,
-        np.concatenate([gallery, asked]),
+        np.concatenate([gallery, numbers]),
         batch=batch,
         device=device,
         amp=amp,
@@ -182,7 +182,7 @@ def identify(
             f"Expected one of the outputs {list(features.values())}, found {list(outputs)}: say "
             "by which feature people are compared."
         )
-    owners, labels = corpus.labels(gallery)[IDENTITY], corpus.labels(asked)
+    owners, labels = corpus.labels(gallery)[IDENTITY], corpus.labels(numbers)
     start = len(gallery)
     hits = {
         name: rank1(outputs[output][:start], owners, outputs[output][start:], labels[IDENTITY])
@@ -190,7 +190,7 @@ def identify(
         if output in outputs
     }
     of_probes = {name: values[start:] for name, values in outputs.items()}
-    return Identification(split, gallery, asked, labels, of_probes, hits)
+    return Identification(split, gallery, numbers, labels, of_probes, hits)
 
 
 def coprime_stride(levels: Iterable[int], about: int) -> int:
@@ -208,5 +208,5 @@ def probe_sample(probes: ArrayLike, levels: Iterable[int], about: int = 4) -> ND
     ``levels`` are those of all factors that the pictures were made by, e.g. 15 cameras, 6 lights, 6
     expressions; ``probes`` (P,) run through their combinations, person after person.
     """
-    chosen: NDArray[np.int64] = np.asarray(probes, dtype=np.int64)[:: coprime_stride(levels, about)]
-    return chosen
+    sample: NDArray[np.int64] = np.asarray(probes, dtype=np.int64)[:: coprime_stride(levels, about)]
+    return sample

@@ -125,7 +125,7 @@ def webcaricature_identification_rates(
         raise ValueError(f"The table has no gallery {direction!r}; it has: {known}.")
     if len(values) != len(table):
         raise ValueError(f"Expected {len(table)} features, found {len(values)}.")
-    gallery, asked = table.galleries[direction], table.probes[direction]
-    similarity = cosine_matrix(values[asked], values[gallery])  # (P, G)
-    ids = table.identity[gallery], table.identity[asked]
+    gallery, probes = table.galleries[direction], table.probes[direction]
+    similarity = cosine_matrix(values[probes], values[gallery])  # (P, G)
+    ids = table.identity[gallery], table.identity[probes]
     return {f"rank-{k}": float(rank_k(similarity, *ids, k).mean()) for k in (1, 10)}

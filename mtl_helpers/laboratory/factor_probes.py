@@ -263,14 +263,14 @@ def summary(records: Sequence[Record]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a corpus and factor; columns ``chance``, ``linear`` and ``network``, the means over
+        A row per corpus and factor; columns ``chance``, ``linear`` and ``network``, the means over
         seeds, and ``spread``, the sample standard deviation of the network's over seeds.
     """
     rows = []
     for record in records:
         corpus, method = record.arm.split("-")[0], record.arm.split("-")[-1]
-        for factor, found in record.metric("factors").items():
-            rows.append((corpus, factor, method, 100 * found["chance"], 100 * found["score"]))
+        for factor, shares in record.metric("factors").items():
+            rows.append((corpus, factor, method, 100 * shares["chance"], 100 * shares["score"]))
     table = pd.DataFrame(rows, columns=["corpus", "factor", "method", "chance", "score"])
     groups = table.groupby(["corpus", "factor"], sort=False)
     scores = table.groupby(["corpus", "factor", "method"], sort=False)["score"]

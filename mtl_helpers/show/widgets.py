@@ -461,13 +461,13 @@ class LiveTraining(LiveControl):
         self.curves = ipywidgets.HTML()
         self._words = dict(losses) if isinstance(losses, Mapping) else {n: n for n in losses}
         self._every = max(1, steps // redraws)
-        self._seen: list[tuple[int, list[float]]] = []
+        self._curves: list[tuple[int, list[float]]] = []
         super().__init__(frames, lambda value: train(value, self.watch), button=button, live=live)
         if self.live:
             self.children = [*self.children, self.progress, self.curves]
 
     def _on_click(self, button: Any) -> None:
-        self._seen = []
+        self._curves = []
         self.progress.value = 0
         self.progress.layout.visibility = "visible"
         self.curves.value = ""
@@ -479,10 +479,10 @@ class LiveTraining(LiveControl):
         if state.step % self._every and state.step != self.progress.max:
             return
         losses = [float(state.terms[f"loss/{name}"]) for name in self._words]
-        self._seen.append((state.step, losses))
-        if len(self._seen) < 2:
+        self._curves.append((state.step, losses))
+        if len(self._curves) < 2:
             return
-        steps, rows = zip(*self._seen, strict=True)
+        steps, rows = zip(*self._curves, strict=True)
         curves = {name: [row[k] for row in rows] for k, name in enumerate(self._words)}
         figure = learning_curves(curves, names=self._words, steps=steps)
         figure.set_size_inches(5.0, 3.2)

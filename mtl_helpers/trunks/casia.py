@@ -115,20 +115,20 @@ class CASIANet(MapTrunk):
         self, images: Tensor, indices: Sequence[int] | None = None
     ) -> tuple[Tensor, list[Tensor]]:
         """Return the maps of block 5, and those of the blocks ``indices`` (see MapTrunk)."""
-        wanted = self.stage_numbers(indices)
+        numbers = self.stage_numbers(indices)
         maps = self.checked_images(images)
         stages: list[Tensor] = []
         for block in self.blocks:
             maps = block(maps)
             stages.append(maps)
-        return maps, [stages[number] for number in wanted]
+        return maps, [stages[number] for number in numbers]
 
     def checked_images(self, images: Tensor) -> Tensor:
         """Refuse sides below 32 px too, whose last maps would be a single row."""
         images = super().checked_images(images)
         if min(images.shape[2:]) < SMALLEST_SIDE:
             raise ValueError(
-                f"Expected images of at least {SMALLEST_SIDE} pixels a side, found "
+                f"Expected images of at least {SMALLEST_SIDE} pixels per side, found "
                 f"{tuple(images.shape[2:])}: render the corpus larger."
             )
         return images

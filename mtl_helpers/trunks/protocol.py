@@ -100,11 +100,11 @@ class MapTrunk(nn.Module):
     def stage_numbers(self, indices: Sequence[int] | None) -> list[int]:
         """Return the stages that are meant, each counted from 0."""
         count = len(self.feature_info)
-        wanted = range(count) if indices is None else indices
-        for index in wanted:
+        numbers = range(count) if indices is None else indices
+        for index in numbers:
             if not -count <= index < count:
                 raise ValueError(
                     f"Stage {index} does not exist: choose from 0 to {count - 1}, or from "
                     f"{-count} to -1."
                 )
-        return [index % count for index in wanted]
+        return [index % count for index in numbers]

@@ -70,13 +70,13 @@ class TimmTrunk(MapTrunk):
         self, images: Tensor, indices: Sequence[int] | None = None
     ) -> tuple[Tensor, list[Tensor]]:
         """Return the last maps, and those of the stages ``indices`` (see MapTrunk)."""
-        wanted = self.stage_numbers(indices)
-        taken = sorted(set(wanted))  # timm gives each stage once, in the order of the network
-        if not taken:
+        numbers = self.stage_numbers(indices)
+        ordered = sorted(set(numbers))  # timm gives each stage once, in the order of the network
+        if not ordered:
             return self.forward_features(images), []
-        final, maps = self._run(self.model.forward_intermediates, images, indices=taken)
-        stages: dict[int, Tensor] = dict(zip(taken, maps, strict=True))
-        return final, [stages[number] for number in wanted]
+        final, maps = self._run(self.model.forward_intermediates, images, indices=ordered)
+        stages: dict[int, Tensor] = dict(zip(ordered, maps, strict=True))
+        return final, [stages[number] for number in numbers]
 
     def _run(self, forward: Callable[..., Any], images: Tensor, **options: Any) -> Any:
         images = self.checked_images(images)

@@ -96,7 +96,7 @@ def test_an_explorer_stands_on_one_screen(browser: Browser, site: str, name: str
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_on_a_phone_the_slider_stays_while_the_last_picture_is_seen(
+def test_on_a_phone_the_slider_stays_beside_the_last_picture(
     browser: Browser, site: str, name: str
 ) -> None:
     with visit(browser, site, name, "phone") as visited:

@@ -108,7 +108,7 @@ def test_a_pair_of_missing_pictures_is_refused_or_left_out(root):
     assert (len(found), int(found.same.sum())) == (36, 18)
 
 
-def test_a_folder_of_somebody_unlisted_is_left_out_with_a_warning(root):
+def test_folders_of_unlisted_people_are_left_out_with_a_warning(root):
     source = root / "CaVI_Dataset/Real/Ada_Quill"
     shutil.copytree(source, root / "CaVI_Dataset/Real/Zed_Nobody")
     with pytest.warns(UserWarning, match="1 folders .* Zed_Nobody"):

@@ -19,7 +19,7 @@ from mtl_helpers.datasets import (
 from mtl_helpers.runs.config import config_dict
 
 
-def test_adapters_stand_under_their_names_with_origin_and_licence():
+def test_adapters_have_their_names_and_say_origin_and_licence():
     for name, adapter in DATASETS.items():
         assert adapter.name == name and adapter.settings
         source = adapter.source

@@ -49,7 +49,7 @@ def test_a_box_that_cannot_be_on_its_picture_is_refused(tmp_path: Path, box):
         load_faces(table, root, 8, 1, cache=tmp_path / "cache", progress=False)
 
 
-def test_pictures_are_decoded_once_whatever_the_place_of_the_root(tmp_path: Path, monkeypatch):
+def test_pictures_are_decoded_once_wherever_the_root_lies(tmp_path: Path, monkeypatch):
     first = tmp_path / "first"
     table = make_table(first)
     corpus = load_faces(table, first, 8, 1, cache=tmp_path / "cache", progress=False)

@@ -26,7 +26,7 @@ def test_a_path_is_cleaned_of_what_other_systems_write():
     assert clean_path("Zoe\u0308/1.jpg") == "Zo\u00eb/1.jpg"
 
 
-def test_lines_carry_their_numbers_over_blank_ones_and_line_endings(tree: Tree):
+def test_lines_keep_their_numbers_over_blanks_and_line_endings(tree: Tree):
     (tree.root / "list.txt").write_bytes("\ufeffone 1\r\n\r\n  tw\u00f6 2 \n".encode())
     lines = tree.lines("list.txt")
     assert [(line.number, line.text) for line in lines] == [(1, "one 1"), (3, "tw\u00f6 2")]

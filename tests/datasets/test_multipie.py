@@ -98,7 +98,7 @@ def test_each_setting_takes_its_part(root, setting, sessions, yaw, shots, expres
     assert len(train) + len(test) == len(table)
 
 
-def test_the_settings_have_the_papers_numbers_of_cameras_and_lights():
+def test_settings_have_the_papers_numbers_of_cameras_and_lights():
     cameras = {name: len(setting.cameras) for name, setting in SETTINGS.items()}
     assert cameras == {"V": 15, "I": 7, "II": 7, "III": 15, "IV": 9}
     yaws = {name: len(setting.yaws) for name, setting in SETTINGS.items()}
@@ -108,7 +108,7 @@ def test_the_settings_have_the_papers_numbers_of_cameras_and_lights():
     assert sum(map(len, SESSION_EXPRESSIONS.values())) == 11
 
 
-def test_the_gallery_is_the_first_frontal_neutral_picture_with_frontal_flash(root: Path):
+def test_the_gallery_is_the_first_frontal_neutral_lit_picture(root: Path):
     table = ADAPTER.index(root, "V")
     names = [table.files[number] for number in table.galleries["test"]]
     # 203 did not come to the first session
@@ -129,7 +129,7 @@ def test_whoever_has_no_gallery_picture_is_not_looked_for(tmp_path: Path):
     assert "203" in {facts(table.files[number])["subject"] for number in table.splits["test"]}
 
 
-def test_a_tuning_setting_holds_the_last_tenth_of_the_training_people_out(tmp_path: Path):
+def test_a_tuning_setting_holds_out_the_last_training_people(tmp_path: Path):
     train = tuple(range(1, 31))
     root = multipie_tree(tmp_path, (*train, 201), cameras=("05_1",), shots=(7,), absent=())
     table = ADAPTER.index(root, "I-tune")
@@ -234,7 +234,7 @@ def test_one_or_many_runs_on_it_by_name_and_folder(
     assert "that one_or_many/smoke-multipie no longer has" in capsys.readouterr().err
 
 
-def test_official_settings_report_test_people_only_and_take_the_papers_phi_s(root: Path, small):
+def test_official_settings_report_test_people_and_take_phi_s(root: Path, small):
     spec = real_spec("multipie", 32, 1, root=root)
     assert spec.tasks == ("id", "pos", "illum", "exp")
     runs = one_or_many.on(spec).configs(get_preset("smoke"))
@@ -244,7 +244,7 @@ def test_official_settings_report_test_people_only_and_take_the_papers_phi_s(roo
     assert all(run.corpus == spec for run in runs)
 
 
-def test_a_real_set_is_asked_with_every_network_of_the_table_in_float32(root: Path):
+def test_a_real_set_gets_every_network_of_the_table_in_float32(root: Path):
     spec, preset = real_spec("multipie", 32, 1, root=root), get_preset("laptop")
     runs = one_or_many.on(spec).configs(preset)
     keys = [(run.arm, run.seed) for run in runs]
@@ -265,7 +265,7 @@ def test_a_real_set_is_asked_with_every_network_of_the_table_in_float32(root: Pa
             assert run.arm == f"fixed-phi{run.phi_s:g}"
 
 
-def test_configurations_on_the_rendered_corpus_hold_no_trace_of_real_sets():
+def test_configurations_of_rendered_corpora_name_no_real_set():
     for run in one_or_many.configs(get_preset("laptop")):
         assert isinstance(run.corpus, PieSpec)
     assert one_or_many.EXPERIMENT.place(get_preset("laptop")) == "laptop"

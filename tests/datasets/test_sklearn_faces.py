@@ -190,7 +190,7 @@ def test_pairs_that_do_not_fill_ten_folds_are_refused(monkeypatch):
 
 
 @pytest.mark.parametrize("call", [lfw_people, lfw_pairs])
-def test_sizes_out_of_range_are_refused_before_anything_is_fetched(fetched, call):
+def test_sizes_out_of_range_are_refused_before_any_fetch(fetched, call):
     for side, channels in ((0, 1), (16, 2)):
         with pytest.raises(ValueError, match="A picture needs"):
             call(side, channels)

@@ -62,7 +62,7 @@ def test_a_table_whose_files_were_not_read_has_no_fingerprint(tmp_path: Path):
         _ = make_table(tmp_path / "root", contents=None).fingerprint
 
 
-def test_pictures_are_found_in_another_case_and_with_another_ending():
+def test_another_case_and_another_ending_find_a_picture():
     names = PictureNames(["A/1.JPG", "A/2.png", "a/3.x.jpeg", "B/1.jpg"])
     assert [names.find(name) for name in ("A/1.JPG", "a/1.jpg", "A/2.jpg", "A/3.X.png")] == [
         *(0, 0, 1, 2)

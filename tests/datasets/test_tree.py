@@ -79,7 +79,7 @@ def test_accents_of_either_form_name_the_same_folder(tree: Tree, on_disk: str, i
     assert tree.image(f"{in_list}/1.png").size == (48, 40)
 
 
-def test_a_name_in_another_case_is_found_unless_two_could_be_meant(tree: Tree):
+def test_another_case_is_found_unless_two_names_could_be_meant(tree: Tree):
     first = picture(tree.root / "Folder/A.PNG", 1)
     assert tree.path("folder/a.png") == first
     picture(tree.root / "Folder/a.Png", 2)
@@ -107,7 +107,7 @@ def test_a_root_in_folders_of_its_own_is_found(tmp_path: Path):
     assert Tree(tmp_path, source).root == tmp_path
 
 
-def test_a_folder_within_one_of_its_name_is_the_one_that_is_meant(tree: Tree):
+def test_a_folder_within_one_of_its_name_is_the_one_meant(tree: Tree):
     path = picture(tree.root / "second/second/a/1.png", 1)
     assert tree.first_folder("first", "second") == "second"
     assert tree.subfolders("second") == ["a"]

@@ -241,7 +241,7 @@ def test_folders_without_pictures_are_refused(root):
         ADAPTER.index(root)
 
 
-def test_a_picture_that_is_neither_drawn_nor_photographed_is_refused(root):
+def test_a_picture_neither_drawn_nor_photographed_is_refused(root):
     shutil.copy(root / "OriginalImages/Elm/P00001.jpg", root / "OriginalImages/Elm/Q1.jpg")
     with pytest.raises(DatasetError, match=r"found OriginalImages/Elm/Q1\.jpg"):
         ADAPTER.index(root)

@@ -349,7 +349,7 @@ def test_open_set_rate_by_trying_every_threshold(seed, decimals, fpir):
     assert tpir_at_fpir(table, gallery_ids, probe_ids, fpir) == pytest.approx(best)
 
 
-def test_identification_without_probes_or_with_odd_rates_is_refused():
+def test_identification_refuses_no_probes_and_odd_rates():
     with pytest.raises(ValueError, match="no probe to identify"):
         cmc(np.zeros((0, 2)), np.array([0, 1]), np.array([], dtype=int))
     with pytest.raises(ValueError, match=r"lies in 0 \.\. 1, found -0\.1"):

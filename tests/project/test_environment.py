@@ -89,7 +89,7 @@ def test_torch_and_torchvision_are_a_matching_pair() -> None:
     assert torch.specifier.contains(pins()["torch"])
 
 
-def test_the_brief_s_packages_are_in_the_environment_that_make_env_installs() -> None:
+def test_the_environment_has_the_packages_that_it_must_have() -> None:
     named = {
         canonicalize_name(requirement.name)
         for place, requirement in requirements()
@@ -150,7 +150,7 @@ _HOSTS = ("pypi" + ".org", "pythonhosted" + ".org", "npmjs" + ".org", "debian" +
 _HOME = re.compile(r"(?<![\w.$}/])/(?:home|root|Users|work)/[a-z0-9_.-]+")
 
 
-def test_tracked_files_name_no_registry_and_no_folder_of_one_machine() -> None:
+def test_tracked_files_name_no_registry_and_no_machine_s_folder() -> None:
     found = []
     for path in tracked_files():
         text = text_of(path)

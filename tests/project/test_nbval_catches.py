@@ -52,7 +52,7 @@ def test_a_changed_number_is_caught(tmp_path: Path) -> None:
     assert "75.8" in done.stdout
 
 
-def test_a_stripped_notebook_passes_the_comparison_and_is_caught_by_our_check(
+def test_a_stripped_notebook_is_caught_by_our_check_alone(
     tmp_path: Path,
 ) -> None:
     path = committed(tmp_path, "75.8")

@@ -233,7 +233,7 @@ def run_tool(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_executing_twice_from_another_folder_writes_the_same_bytes(tmp_path: Path) -> None:
+def test_executing_again_elsewhere_writes_the_same_bytes(tmp_path: Path) -> None:
     source = (
         "import ipywidgets\nfrom mtl_helpers.presets import get_preset\n"
         "from mtl_helpers.machine import project_root\n"

@@ -62,7 +62,7 @@ def test_contact_sheet_shows_each_image_in_its_place() -> None:
     assert [figure.axes[0].get_ylabel(), figure.axes[3].get_ylabel()] == ["r", "s"]
 
 
-def test_contact_sheet_takes_colour_and_a_last_row_that_is_not_full() -> None:
+def test_contact_sheet_takes_colour_and_a_short_last_row() -> None:
     figure = plots.contact_sheet(np.zeros((3, 4, 4, 3)), columns=2)
     assert len(figure.axes) == 4
     assert [len(axis.get_images()) for axis in figure.axes] == [1, 1, 1, 0]

@@ -212,7 +212,7 @@ def test_a_live_control_shows_nothing_in_a_published_page(
     assert "application/vnd.jupyter.widget-view+json" in displayed[0]
 
 
-def test_several_sliders_find_the_picture_of_their_values_by_links_alone() -> None:
+def test_several_sliders_find_their_picture_by_links_alone() -> None:
     axes = [
         widgets.Axis("row", [0, 1]),
         widgets.Axis("column", [0, 1, 2], labels=["a", "b", "c"], start=1),
@@ -255,7 +255,7 @@ def test_a_grid_that_cannot_be_shown_is_refused(
         widgets.frame_grid(axes, lambda *_: grey(3), **({"alt": "A square."} | change))
 
 
-def test_a_live_picture_follows_its_controls_and_says_what_failed() -> None:
+def test_a_live_picture_follows_its_controls_and_says_failures() -> None:
     control = ipywidgets.IntSlider(value=1, min=0, max=9)
 
     def draw(level: int) -> np.ndarray:
@@ -287,7 +287,7 @@ def state(step: int, *losses: float) -> SimpleNamespace:
     return SimpleNamespace(step=step, terms=terms)
 
 
-def test_live_training_moves_the_bar_and_draws_the_curves_as_it_goes(
+def test_live_training_moves_the_bar_and_draws_curves(
     frames: widgets.LinkedFrames,
 ) -> None:
     bars, pictures = [], []
@@ -321,7 +321,7 @@ def test_live_training_moves_the_bar_and_draws_the_curves_as_it_goes(
     assert plt.get_fignums() == []
 
 
-def test_the_curves_hold_the_losses_of_the_steps_that_were_taken_in(
+def test_the_curves_hold_the_losses_of_the_watched_steps(
     frames: widgets.LinkedFrames, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[tuple[dict[str, list[float]], tuple[int, ...]]] = []
@@ -347,7 +347,7 @@ def test_the_curves_hold_the_losses_of_the_steps_that_were_taken_in(
     assert curves == {"id": [30.0, 60.0, 70.0], "pos": [-3.0, -6.0, -7.0]}
 
 
-def test_a_second_training_starts_with_an_empty_bar_and_no_curves(
+def test_a_second_training_starts_with_empty_bar_and_curves(
     frames: widgets.LinkedFrames,
 ) -> None:
     seen = []

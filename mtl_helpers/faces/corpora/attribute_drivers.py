@@ -257,24 +257,24 @@ class _Solver:
         with torch.no_grad():
             row = self.coefficients(drivers).to(self._head.template)
             neutral = normalise_framing(self._head(row))
-        found = shape_measures(self._head, neutral)
-        return np.stack([found[name] for name in _TARGETS], axis=1)  # (B, D)
+        measures = shape_measures(self._head, neutral)
+        return np.stack([measures[name] for name in _TARGETS], axis=1)  # (B, D)
 
     def solve(self, goals: Mapping[str, float]) -> Tensor:
         """Coefficients (K,) whose measures are the goals, as nearly as the drivers reach."""
-        wanted = np.array([goals[name] for name in _TARGETS])
+        targets = np.array([goals[name] for name in _TARGETS])
         scale = np.array([t.holds[0] - t.lacks[1] for t in _TARGETS.values()])
         drivers = np.zeros(len(_TARGETS))
-        drivers[:2] = wanted[:2]
+        drivers[:2] = targets[:2]
         best, least = drivers, np.inf
         for step in range(_STEPS):
             if step % 2 == 0:
                 probes = drivers + _PROBE * np.eye(len(drivers))
-                found = self._measure(np.vstack([drivers, probes]))
-                slopes = ((found[1:] - found[0]) / _PROBE / scale).T  # (measures, drivers)
-                short = (wanted - found[0]) / scale
+                measures = self._measure(np.vstack([drivers, probes]))
+                slopes = ((measures[1:] - measures[0]) / _PROBE / scale).T  # (measures, drivers)
+                short = (targets - measures[0]) / scale
             else:
-                short = (wanted - self._measure(drivers[None])[0]) / scale
+                short = (targets - self._measure(drivers[None])[0]) / scale
             if np.abs(short).max() < least:
                 best, least = drivers, float(np.abs(short).max())
             # a little ridge, for outlines that stop at 0 have no slope on one side
@@ -295,11 +295,11 @@ def _change_rows(head: HeadModel) -> tuple[NDArray[np.int64], NDArray[np.int64]]
     bare = head.coefficients()
     rows = []
     for sign in (1.0, -1.0):
-        found = []
+        columns = []
         for name in head.change_names:
             moved = head.coefficients(changes={name: sign}) - bare
-            found.append(int(moved.abs().argmax()))
-        rows.append(np.array(found))
+            columns.append(int(moved.abs().argmax()))
+        rows.append(np.array(columns))
     return rows[0], rows[1]
 
 

@@ -121,8 +121,8 @@ class AttributesSpec(RenderedSpec):
     ) -> AttributesSpec:
         """Return the specification of a preset's corpus; other seeds give other people.
 
-        An identity has 25 pictures, at the preset ``smoke`` 12. Pictures have 64 pixels a side, at
-        ``gpu`` 128, and are in colour: hair and lips have one.
+        An identity has 25 pictures, at the preset ``smoke`` 12. Pictures have 64 pixels per side,
+        at ``gpu`` 128, and are in colour: hair and lips have one.
         """
         return cls(
             **cls.identity_counts(preset),

@@ -93,10 +93,10 @@ def _draw_factors(identity: Identity, rng: np.random.Generator) -> dict[str, flo
         return region_factors(float(rng.uniform(1.5, 2.3)))
     count = int(rng.integers(2, 4))
     weight = distinctness(identity) ** 4
-    chosen = rng.choice(len(REGIONS), count, replace=False, p=weight / weight.sum())
+    regions = rng.choice(len(REGIONS), count, replace=False, p=weight / weight.sum())
     amount = float(rng.uniform(1.9, 3.0))
     return region_factors(
-        {REGIONS[place]: amount for place in chosen}, elsewhere=1 + 0.3 * (amount - 1)
+        {REGIONS[place]: amount for place in regions}, elsewhere=1 + 0.3 * (amount - 1)
     )
 
 

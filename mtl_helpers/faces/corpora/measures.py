@@ -273,9 +273,9 @@ class _PhenotypeReader:
     def read(self, neutral: Tensor) -> tuple[Array, Array]:
         """Return gender (0 female, 1 male) and youth (0 old, 1 young) of (B, V, 3), (B,) each."""
         points = neutral.detach()[:, self._chosen.to(neutral.device)].flatten(1).cpu()
-        found = (points - self._centre).double() @ self._weights.T  # (B, 2)
+        phenotypes = (points - self._centre).double() @ self._weights.T  # (B, 2)
         # the reference's own place between the two ends
-        gender, age = (found + torch.tensor([0.5, 0.75])).numpy().T
+        gender, age = (phenotypes + torch.tensor([0.5, 0.75])).numpy().T
         return gender, age
 
 
@@ -436,12 +436,12 @@ def _hair_colours(read: _Readings, bald: NDArray[np.bool_]) -> dict[str, Array]:
     )  # (N, 2)
     prototypes = np.array(list(_HAIR_PROTOTYPES.values()))  # (5, 2)
     distance = np.linalg.norm(tone[:, None] - prototypes, axis=2)  # (N, 5)
-    found = {}
+    colours = {}
     for place, name in enumerate(_HAIR_PROTOTYPES):
         if name:
             others = np.delete(distance, place, axis=1).min(1)
-            found[name] = np.where(bald, -2.0, others - distance[:, place])
-    return found
+            colours[name] = np.where(bald, -2.0, others - distance[:, place])
+    return colours
 
 
 class _Readings:
@@ -468,15 +468,15 @@ class _Readings:
         self.pixel = np.array([scene.camera.field_width for scene in scenes])[:, None, None] / size
         self.pixel = self.pixel[:, 0, 0]  # (N,)
         self._regions, ids = _regions(head)
-        chosen = vertices[:, torch.from_numpy(ids).to(vertices.device)].cpu()  # (N, M, 3)
+        corners = vertices[:, torch.from_numpy(ids).to(vertices.device)].cpu()  # (N, M, 3)
         places = np.stack(
-            [project(chosen[i], scene.camera, size).numpy() for i, scene in enumerate(scenes)]
+            [project(corners[i], scene.camera, size).numpy() for i, scene in enumerate(scenes)]
         )  # (N, M, 2)
         spot = np.clip(places.astype(np.int64), 0, size - 1)
         picture = np.arange(count)[:, None]
         inside = ((places >= 0) & (places < size)).all(2)  # (N, M)
-        seen = record.material[picture, spot[..., 1], spot[..., 0]]
-        self._found = np.where(inside, seen, -1)  # (N, M), -1 outside the picture
+        materials = record.material[picture, spot[..., 1], spot[..., 0]]
+        self._hits = np.where(inside, materials, -1)  # (N, M), -1 outside the picture
         self._pure = _pure(record.material, side)[picture, spot[..., 1], spot[..., 0]]  # (N, M)
         normal = record.normal[picture, spot[..., 1], spot[..., 0]]  # (N, M, 3)
         pixels = spot * side // size
@@ -491,9 +491,9 @@ class _Readings:
 
         Vertices that lie behind the outline of the head, where the backdrop shows, do not count.
         """
-        found = self._found[:, np.concatenate([self._regions[name] for name in regions])]
-        counted = ((found >= 0) & (found != _M["backdrop"])).sum(1)
-        share = (found == _M[material]).sum(1) / np.maximum(counted, 1)
+        hits = self._hits[:, np.concatenate([self._regions[name] for name in regions])]
+        counted = ((hits >= 0) & (hits != _M["backdrop"])).sum(1)
+        share = (hits == _M[material]).sum(1) / np.maximum(counted, 1)
         return np.where(counted > 0, share, np.nan)
 
     def better_side(self, region: str, material: str) -> Array:
@@ -508,10 +508,10 @@ class _Readings:
         Pixels that show nothing else are preferred to those at a border.
         """
         members = np.concatenate([self._regions[name] for name in regions])
-        wanted = np.isin(self._found[:, members], [_M[name] for name in materials])  # (N, m)
-        whole = wanted & self._pure[:, members]
-        wanted = np.where(whole.sum(1, keepdims=True) >= _ENOUGH, whole, wanted)
-        return _mean(self._colours[:, members], wanted)
+        mask = np.isin(self._hits[:, members], [_M[name] for name in materials])  # (N, m)
+        whole = mask & self._pure[:, members]
+        mask = np.where(whole.sum(1, keepdims=True) >= _ENOUGH, whole, mask)
+        return _mean(self._colours[:, members], mask)
 
     def area(self, material: str) -> Array:
         """Area of a material in the picture, (N,)."""
@@ -575,10 +575,10 @@ def _pure(material: NDArray[np.int32], side: int) -> NDArray[np.bool_]:
     return np.asarray(same.repeat(each, 1).repeat(each, 2))
 
 
-def _mean(values: Array, wanted: NDArray[np.bool_]) -> Array:
+def _mean(values: Array, mask: NDArray[np.bool_]) -> Array:
     """Mean of (N, M, 3) over the wanted of M, NaN where there is none."""
-    count = wanted.sum(1)[:, None]
-    total = (values * wanted[..., None]).sum(1)
+    count = mask.sum(1)[:, None]
+    total = (values * mask[..., None]).sum(1)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
@@ -615,4 +615,4 @@ def _regions(head: HeadModel) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.
     }
     members = {name: np.flatnonzero(box & skin) for name, box in boxes.items()}
     ids = np.unique(np.concatenate(list(members.values())))
-    return {name: np.searchsorted(ids, found) for name, found in members.items()}, ids
+    return {name: np.searchsorted(ids, vertices) for name, vertices in members.items()}, ids

@@ -250,23 +250,23 @@ class RenderedCorpus(Generic[SpecT]):
         repair
             Whether to render damaged identities anew instead of raising.
         """
-        wanted: Any = cls.spec_class.from_preset(spec) if isinstance(spec, Preset) else spec
+        specification: Any = cls.spec_class.from_preset(spec) if isinstance(spec, Preset) else spec
         newest = cls.spec_class.version
-        if wanted.version != newest:
+        if specification.version != newest:
             raise ValueError(
-                f"This code renders version {newest} of the {wanted.name} corpus, not version "
-                f"{wanted.version}; use the release of mtl_helpers that made it."
+                f"This code renders version {newest} of the {specification.name} corpus, not "
+                f"version {specification.version}; use the release of mtl_helpers that made it."
             )
         store = load_store(
-            wanted.layout(),
-            functools.partial(wanted.make_part, device=device),
+            specification.layout(),
+            functools.partial(specification.make_part, device=device),
             root=root,
             processes=processes if device == "cpu" else 1,
             progress=progress,
             verify=verify,
             repair=repair,
         )
-        return cls(wanted, store)
+        return cls(specification, store)
 
     def __len__(self) -> int:
         """Return the number of pictures."""

@@ -132,14 +132,14 @@ class TaskGraph:
         self.strength = float(strength)
         self.hidden = {name: tuple(whose) for name, whose in (hidden or {}).items()}
         self._place = {block.name: place for place, block in enumerate(self.blocks)}
-        found = [name for block in self.blocks for name in block.attributes]
-        if len(self._place) < len(self.blocks) or len(set(found)) < len(found):
+        attributes = [name for block in self.blocks for name in block.attributes]
+        if len(self._place) < len(self.blocks) or len(set(attributes)) < len(attributes):
             raise ValueError("every block needs a name of its own, and so does every attribute")
-        chosen = groups or {block.name: block.attributes for block in self.blocks}
-        self._groups = {name: tuple(members) for name, members in chosen.items()}
+        named = groups or {block.name: block.attributes for block in self.blocks}
+        self._groups = {name: tuple(members) for name, members in named.items()}
         self.names = tuple(itertools.chain.from_iterable(self._groups.values()))
-        if sorted(self.names) != sorted(found):
-            wrong = sorted(set(self.names) ^ set(found)) or "a name that occurs twice"
+        if sorted(self.names) != sorted(attributes):
+            wrong = sorted(set(self.names) ^ set(attributes)) or "a name that occurs twice"
             raise ValueError(f"groups must hold every attribute once; look at {wrong}")
         self._block_of = {
             name: place for place, block in enumerate(self.blocks) for name in block.attributes
@@ -308,13 +308,13 @@ class TaskGraph:
         edges = self.blocks[centre].edges
         x, weight, state = _panels(edges)  # (N,) each: nodes of the outer integral
         mass = weight * np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)  # (N,)
-        seen = np.ones_like(x)
+        shown = np.ones_like(x)
         if hider is not None:
             holds = [hider in names for names in self.blocks[centre].states]
-            seen = 1.0 - np.array(holds, dtype=float)[state]
+            shown = 1.0 - np.array(holds, dtype=float)[state]
         tables = [self._holding(block) for block in self.blocks]  # each (attributes, intervals)
         factors = [
-            np.where(self._masked(block, hider), seen, 1.0) for block in self.blocks
+            np.where(self._masked(block, hider), shown, 1.0) for block in self.blocks
         ]  # each (N,)
 
         place = {name: index for index, name in enumerate(self.names)}

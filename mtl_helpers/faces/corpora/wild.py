@@ -7,7 +7,7 @@ al., 2016) and LFW (Huang et al., 2007), and networks that train on *estimated* 
 Liu (2018, section 4) train theirs on CASIA-WebFace.
 
 Every picture is drawn by a generator keyed by the seed, the identity and the picture's place, so
-that it is the same in a small corpus and in a large one of as many pictures an identity. An
+that it is the same in a small corpus and in a large one of as many pictures per identity. An
 identity's pictures are numbered one after the other, the identities' in order.
 
 Note

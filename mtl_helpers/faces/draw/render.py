@@ -98,7 +98,7 @@ def render_identity(
     cameras, shots, expressions
         Names, numbers and names; see `PIE_CAMERAS`, `PIE_SHOTS` and `EXPRESSIONS`.
     side
-        Pixels a side.
+        Pixels per side.
     channels
         1 for grey, 3 for RGB.
     seed
@@ -116,7 +116,7 @@ def render_identity(
     RenderedIdentity
     """
     chosen_cameras = [get_camera(camera) for camera in cameras]
-    chosen_shots = [get_shot(shot) for shot in shots]
+    studio_shots = [get_shot(shot) for shot in shots]
     check_sizes(side, channels, supersample)
     for name in expressions:
         if name not in EXPRESSIONS:
@@ -126,8 +126,8 @@ def render_identity(
     renderer = get_renderer(head, device)
     skin = skin_of(identity)
     faces = identity_faces(head, identity, expressions, seed)  # (E, V, 3)
-    directions, buffers = _flashes(chosen_shots)
-    count = (len(chosen_cameras), len(chosen_shots), len(expressions))
+    directions, buffers = _flashes(studio_shots)
+    count = (len(chosen_cameras), len(studio_shots), len(expressions))
     images = np.empty((*count, side * side, channels), dtype=np.uint8)
     visible = np.empty((count[0], count[2], len(LANDMARKS_51)), dtype=bool)
     for place, name in enumerate(expressions):
@@ -147,11 +147,11 @@ def render_identity(
         linear = renderer.shade(hits, skin, directions, renderer.bake(directions, hits))
         images[:, :, place] = renderer.develop(
             linear,
-            chosen_shots,
+            studio_shots,
             buffers,
             channels,
             noise=noise,
-            noise_seeds=_noise_seeds(looks, chosen_shots),
+            noise_seeds=_noise_seeds(looks, studio_shots),
         )
         visible[:, place] = renderer.visible(LANDMARKS_51, chosen_cameras, hits)
     points = faces[:, torch.from_numpy(LANDMARKS_51)].cpu()  # (E, 51, 3)
@@ -236,14 +236,14 @@ def render_vertices(
             f"found {tuple(vertices.shape)}; index a batch first"
         )
     check_sizes(side, channels, supersample)
-    chosen, chosen_shot = get_camera(camera), get_shot(shot)
-    directions, buffers = _flashes([chosen_shot])
+    viewpoint, studio_shot = get_camera(camera), get_shot(shot)
+    directions, buffers = _flashes([studio_shot])
     renderer = get_renderer(head, device)
     worn = look or draw_look(0, 0, 0, 0)
     renderer.set_face(vertices, worn)
-    hits = renderer.trace([chosen], [worn], side, supersample)
+    hits = renderer.trace([viewpoint], [worn], side, supersample)
     linear = renderer.shade(hits, skin, directions, renderer.bake(directions, hits))
-    image = renderer.develop(linear, [chosen_shot], buffers, channels)
+    image = renderer.develop(linear, [studio_shot], buffers, channels)
     return image.reshape((side, side) if channels == 1 else (side, side, channels))
 
 

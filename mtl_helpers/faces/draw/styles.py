@@ -59,13 +59,13 @@ class Sight:
     def __post_init__(self) -> None:
         """Check the shapes."""
         shape = self.material.shape
-        found = (self.image.shape, self.depth.shape, self.normal.shape)
+        shapes = (self.image.shape, self.depth.shape, self.normal.shape)
         square = len(shape) == 2 and shape[0] == shape[1]
-        if not square or found != ((*shape, 3), shape, (*shape, 3)):
+        if not square or shapes != ((*shape, 3), shape, (*shape, 3)):
             raise ValueError(
                 f"expected a square (S, S) of materials and depths and (S, S, 3) of colours and "
-                f"normals, found {shape}, {found[1]}, {found[0]} and {found[2]}; pass the picture "
-                "and the record of one view at the same number of samples"
+                f"normals, found {shape}, {shapes[1]}, {shapes[0]} and {shapes[2]}; pass the "
+                "picture and the record of one view at the same number of samples"
             )
 
 
@@ -80,7 +80,7 @@ def draw(style: str, sight: Sight, side: int, key: Sequence[int]) -> NDArray[np.
         The picture and its record, at a whole multiple of ``side``; two or more samples a pixel
         and 128 or more in all give clean lines.
     side
-        Pixels a side of the drawing.
+        Pixels per side of the drawing.
     key
         Numbers from 0 that key all that is drawn at random: paper, ink, palette, wobble.
 
@@ -202,14 +202,14 @@ class _Board:
     def contours(self) -> NDArray[np.bool_]:
         """Where the figure, or a part of it, stands before something farther away."""
         depth = np.where(self.figure, self.depth, 40).astype(np.float32)
-        found = np.zeros(depth.shape, dtype=bool)
+        edges = np.zeros(depth.shape, dtype=bool)
         for axis in (0, 1):
             ahead, behind = np.roll(depth, -1, axis), np.roll(depth, 1, axis)
             # a jump bends the depth on both of its sides; the nearer one carries the line
             bend = ahead + behind - 2 * depth
             peak = (bend >= np.roll(bend, -1, axis)) & (bend >= np.roll(bend, 1, axis))
-            found |= (bend > _JUMP) & peak
-        return self._cleaned(found & self._inside)
+            edges |= (bend > _JUMP) & peak
+        return self._cleaned(edges & self._inside)
 
     def _cleaned(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """A mask without its specks, and with its small gaps closed."""
@@ -222,11 +222,11 @@ class _Board:
     def borders(self) -> NDArray[np.bool_]:
         """Where one kind of thing ends and another begins, as far as a line belongs there."""
         group = _groups()[self.material]
-        found = np.zeros(group.shape, dtype=bool)
+        edges = np.zeros(group.shape, dtype=bool)
         for axis in (0, 1):
             other = np.roll(group, 1, axis)
-            found |= group != other
-        return found & self._inside
+            edges |= group != other
+        return edges & self._inside
 
     @functools.cached_property
     def _inside(self) -> NDArray[np.bool_]:
@@ -324,7 +324,7 @@ def _posterised(board: _Board) -> Array:
 
 
 def _flat(board: _Board) -> Array:
-    """One colour a thing with one tone of shadow, and a bold outline."""
+    """One colour per thing with one tone of shadow, and a bold outline."""
     colours = np.empty_like(board.image)
     for material in np.unique(board.material):
         here = board.material == material

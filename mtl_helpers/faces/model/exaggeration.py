@@ -99,11 +99,11 @@ def _names() -> tuple[str, ...]:
 @functools.cache
 def region_of_coefficients() -> NDArray[np.int64]:
     """Return the place in :data:`REGIONS` of every coefficient, (K,); facial actions have -1."""
-    found = np.full(len(_names()), -1)
+    places = np.full(len(_names()), -1)
     for place, prefixes in enumerate(_PREFIXES.values()):
-        found[[name.startswith(prefixes) for name in _names()]] = place
-    found.flags.writeable = False
-    return found
+        places[[name.startswith(prefixes) for name in _names()]] = place
+    places.flags.writeable = False
+    return places
 
 
 @functools.cache
@@ -215,11 +215,11 @@ def distinctness(identity: Identity) -> NDArray[np.float64]:
     deviation = (identity.coefficients - _mean(*identity.phenotype.items())).numpy()
     spread = _spreads()
     regions = region_of_coefficients()
-    found = np.zeros(len(REGIONS))
+    distances = np.zeros(len(REGIONS))
     for place in range(len(REGIONS)):
-        chosen = (regions == place) & (spread > 0)
-        found[place] = np.sqrt(np.mean((deviation[chosen] / spread[chosen]) ** 2))
-    return found
+        members = (regions == place) & (spread > 0)
+        distances[place] = np.sqrt(np.mean((deviation[members] / spread[members]) ** 2))
+    return distances
 
 
 @functools.cache

@@ -23,7 +23,6 @@ from torch import Tensor, nn
 PHENOTYPES = ("gender", "age", "muscle", "weight", "african", "asian", "caucasian")
 """Phenotype numbers in the order that :meth:`HeadModel.phenotype_coefficients` takes them."""
 
-_RACES = ("african", "asian", "caucasian")
 _GENDERS = ("male", "female")
 _AGES = ("child", "young", "old")
 _AMOUNTS = ("min", "average", "max")

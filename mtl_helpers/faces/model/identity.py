@@ -168,7 +168,7 @@ def _head() -> HeadModel:
 @functools.cache
 def _changes() -> tuple[tuple[tuple[str, ...], float], ...]:
     """Return the changes that vary: their names (two for a mirror pair) and their spread."""
-    found = []
+    pairs = []
     for name in _head().change_names:
         if name in _UNUSED or name.startswith("r-"):
             continue
@@ -176,13 +176,8 @@ def _changes() -> tuple[tuple[tuple[str, ...], float], ...]:
         region = bare.split("-")[0]
         spread = _SPREADS[region] * _FACTORS.get(name, 1.0)
         names = (name, "r-" + bare) if name.startswith("l-") else (name,)
-        found.append((names, _ASYMMETRY if name in _SIDEWAYS else spread))
-    return tuple(found)
-
-
-def varied_change_count() -> int:
-    """Return how many independent local changes an identity draws, mirror pairs counted once."""
-    return len(_changes())
+        pairs.append((names, _ASYMMETRY if name in _SIDEWAYS else spread))
+    return tuple(pairs)
 
 
 def sample_identities(n: int, seed: int, start: int = 0) -> IdentityBatch:

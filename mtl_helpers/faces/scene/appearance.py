@@ -362,6 +362,6 @@ def face_materials(head: HeadModel) -> NDArray[np.int32]:
 
 def _eye_vertices(head: HeadModel) -> Tensor:
     eye = torch.from_numpy(face_materials(head) == EYE)
-    chosen = torch.zeros(len(head.template), dtype=torch.bool)
-    chosen[head.faces.cpu()[eye].flatten()] = True
-    return chosen
+    mask = torch.zeros(len(head.template), dtype=torch.bool)
+    mask[head.faces.cpu()[eye].flatten()] = True
+    return mask

@@ -173,7 +173,7 @@ def skin_paint(skin: Skin) -> Any:
 
 
 def look_paints(looks: list[Look], device: str) -> wp.array:
-    """Pack `Look` records into an array of `LookPaint` on a device, one an element."""
+    """Pack `Look` records into an array of `LookPaint` on a device, one per element."""
     table = np.array([_LOOK_VALUES(look) for look in looks], dtype=LookPaint.numpy_dtype())
     return wp.array(table, dtype=LookPaint, device=device)
 

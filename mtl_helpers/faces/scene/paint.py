@@ -1,7 +1,7 @@
 """The painter: warp functions from a place on the template to colour, gloss and material.
 
 `mtl_helpers.faces.scene.appearance` explains paint coordinates and draws the parameters. What
-varies slowly over an identity's skin is painted once a vertex by `complexion`; `paint` adds the
+varies slowly over an identity's skin is painted once per vertex by `complexion`; `paint` adds the
 edges, hairs and fine texture of every sample. *Detail* is the number of samples a paint unit:
 texture finer than two or three samples is left out, so a small picture costs less and does not
 flicker.
@@ -542,7 +542,7 @@ def backdrop(across: float, down: float, look: LookPaint) -> wp.vec3:
         place = wp.vec2(across * 3.0, down * 3.0)
         mix = ramp(-0.5, 0.5, wp.noise(state, place) + 0.5 * wp.noise(state, place * 2.7))
     else:
-        # discs of light out of focus, one a cell
+        # discs of light out of focus, one per cell
         number = 3.0 + float(look.pattern % 4)
         u = across * number
         v = down * number

@@ -167,7 +167,7 @@ def without(x: Tensor, dimensions: Sequence[int] | NDArray[np.int64]) -> Tensor:
 
     The mean and not zero, because x is not centred: a head's bias has learnt to live with the mean.
     """
-    chosen = torch.as_tensor(np.asarray(dimensions, dtype=np.int64))
+    columns = torch.as_tensor(np.asarray(dimensions, dtype=np.int64))
     out = x.clone()
-    out[:, chosen] = x[:, chosen].mean(dim=0)
+    out[:, columns] = x[:, columns].mean(dim=0)
     return out

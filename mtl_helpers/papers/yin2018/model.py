@@ -67,8 +67,8 @@ class PoseDirectedCNN(MultiTaskNetwork):
         missing = [task for task in ("id", POSE_TASK) if task not in classes]
         if missing:
             raise ValueError(f"A pose-directed network needs the tasks {missing} too.")
-        found = sorted(pose for group in pose_groups for pose in group)
-        if found != list(range(classes[POSE_TASK])) or not all(pose_groups):
+        poses = sorted(pose for group in pose_groups for pose in group)
+        if poses != list(range(classes[POSE_TASK])) or not all(pose_groups):
             raise ValueError(
                 f"Expected groups that hold each of {classes[POSE_TASK]} pose classes once, found "
                 f"{[list(group) for group in pose_groups]}."

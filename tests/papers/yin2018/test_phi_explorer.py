@@ -61,7 +61,7 @@ def test_the_explorer_draws_every_panel_for_every_value() -> None:
     assert alt_of(shown.frames.panels["Rank-1"].children[1].value) == "A curve. φₛ: 0.3."
 
 
-def test_the_explorer_links_its_panels_to_the_slider_in_the_browser() -> None:
+def test_the_explorer_links_panels_and_slider_in_the_browser() -> None:
     shown, _ = explorer(start=2)
     found = [(link.source, link.target) for link in links()]
     slider = shown.frames.slider

@@ -17,11 +17,11 @@ def lashes(template: Template) -> list[Piece]:
         inner, outer = np.argmin(np.abs(q[:, 0])), np.argmax(np.abs(q[:, 0]))
         line = np.interp(np.abs(q[:, 0]), *(np.abs(q[[inner, outer], 0]), q[[inner, outer], 2]))
         for upper in (True, False):
-            chosen = np.flatnonzero((q[:, 2] > line) if upper else (q[:, 2] < line))
+            vertices = np.flatnonzero((q[:, 2] > line) if upper else (q[:, 2] < line))
             # the outer corner belongs to the upper lid, whose lashes reach beyond it
-            chosen = np.unique(np.r_[chosen, outer] if upper else chosen)
-            chosen = chosen[np.argsort(np.abs(q[chosen, 0]))]
-            p = q[chosen]
+            vertices = np.unique(np.r_[vertices, outer] if upper else vertices)
+            vertices = vertices[np.argsort(np.abs(q[vertices, 0]))]
+            p = q[vertices]
             across = (np.abs(p[:, 0]) - np.abs(q[inner, 0])) / np.ptp(np.abs(q[:, 0]))  # 0 to 1
             reach = np.interp(across, [0, 0.3, 0.8, 1], [0.2, 0.7, 1.0, 0.9])
             length = (0.095 if upper else 0.045) * reach
@@ -40,7 +40,7 @@ def lashes(template: Template) -> list[Piece]:
             piece = loose_piece(
                 np.stack([root, tip], axis=1).reshape(-1, 3), grid_faces(count, 2, False), LASH
             )
-            piece = bound(piece, np.repeat(rim[chosen], 2))
+            piece = bound(piece, np.repeat(rim[vertices], 2))
             piece.places = np.stack(
                 [np.repeat(p[:, 0] * 2.5, 2), np.full(2 * count, 1.0 if upper else 2.0),
                  np.tile([0.0, 1.0], count)], axis=1,

@@ -98,8 +98,8 @@ def loose_piece(points: Floats, faces: Ints, material: int, openness: float = 1.
 
 def bound(piece: Piece, vertex: ArrayLike) -> Piece:
     """Bind all of a piece's vertices to one vertex of the head, or each to its own."""
-    chosen = np.broadcast_to(np.asarray(vertex, dtype=np.int64), (len(piece.points),))
-    piece.anchors = np.repeat(chosen[:, None], 3, axis=1)
+    anchors = np.broadcast_to(np.asarray(vertex, dtype=np.int64), (len(piece.points),))
+    piece.anchors = np.repeat(anchors[:, None], 3, axis=1)
     return piece
 
 

@@ -76,8 +76,8 @@ def scalp_columns(
     first = np.maximum(last - 1, 0)
     a = np.arange(len(angle))
     upper, lower = height[a, first], height[a, last]
-    wanted = np.broadcast_to(np.asarray(end, dtype=float), upper.shape)
-    share = np.clip((upper - wanted) / np.maximum(upper - lower, 1e-9), 0, 1)
+    ends = np.broadcast_to(np.asarray(end, dtype=float), upper.shape)
+    share = np.clip((upper - ends) / np.maximum(upper - lower, 1e-9), 0, 1)
     stop = probe[a, first] + share * (probe[a, last] - probe[a, first])  # (A,)
     anchors, weights, hits = shoot(stop[:, None] * np.linspace(0, 1, rows))
     normals = (weights[..., None] * template.normals[anchors]).sum(2)

@@ -336,8 +336,8 @@ def measured(
     options: dict[str, Any] = {"device": pick_device(), "amp": result.bfloat16}
     metrics: dict[str, Any] = {}
     arrays: dict[str, Any] = {}
-    for split, asked in probes.items():
-        identification = identified(corpus, split, result.final, probes=asked, **options)
+    for split, numbers in probes.items():
+        identification = identified(corpus, split, result.final, probes=numbers, **options)
         metrics[split] = identification.report(factors(corpus.yaw_degrees))
         arrays |= identification.by_person()
     accuracy = training_accuracy(result.final, result.batches, **options)

@@ -117,9 +117,9 @@ def configs(preset: Preset, data: RealSpec | None = None) -> list[NetworkConfig]
     """
     if data is None:
         corpus: PieSpec | RealSpec = PieSpec.from_preset(preset)
-        chosen, side = CHOSEN[preset.name], list(SIDE_TASKS)
+        choice, side = CHOSEN[preset.name], list(SIDE_TASKS)
     else:
-        corpus, chosen = data, PUBLISHED
+        corpus, choice = data, PUBLISHED
         side = [task for task in SIDE_TASKS if task in data.tasks]
     config = functools.partial(_config, preset, corpus)
     search = preset.seeds[:SEARCH_SEEDS]
@@ -127,18 +127,18 @@ def configs(preset: Preset, data: RealSpec | None = None) -> list[NetworkConfig]
     for seed in preset.seeds:
         if data is not None:
             runs.append(config(seed, ("id",)))
-            runs.append(config(seed, ("id", *side), phi_s=chosen.phi_s))
-        runs += [config(seed, ("id", task), phi_s=chosen.phi_s) for task in side]
+            runs.append(config(seed, ("id", *side), phi_s=choice.phi_s))
+        runs += [config(seed, ("id", task), phi_s=choice.phi_s) for task in side]
     # each side task by itself with the weight that it has among the others
     for task in side:
         runs += [
-            config(seed, ("id", task), phi_s=chosen.phi_s / len(side)) for seed in preset.seeds
+            config(seed, ("id", task), phi_s=choice.phi_s / len(side)) for seed in preset.seeds
         ]
     for seed in search:
         if data is not None:
             runs += [config(seed, ("id", *side), phi_s=phi) for phi in PHI_GRID]
         runs += [config(seed, ("id",), feature_l2=factor) for factor in L2_GRID]
-    runs += [config(seed, ("id",), feature_l2=chosen.feature_l2) for seed in preset.seeds]
+    runs += [config(seed, ("id",), feature_l2=choice.feature_l2) for seed in preset.seeds]
     for seed in preset.seeds:
         runs += [config(seed, (task,)) for task in side]
     # with a single side task, "that task" and "all of them" are the same run
@@ -156,8 +156,8 @@ def run(config: NetworkConfig) -> Outcome:
     if isinstance(corpus, PieCorpus):
         probes = {split: some_probes(corpus, split) for split in splits}
     else:
-        known = [split for split in splits if split in corpus.table.galleries]
-        probes = {split: corpus.probes(split) for split in known}
+        enrolled = [split for split in splits if split in corpus.table.galleries]
+        probes = {split: corpus.probes(split) for split in enrolled}
     result = train_on(corpus, config)
     return measured(result, corpus, probes)
 

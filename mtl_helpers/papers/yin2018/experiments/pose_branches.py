@@ -111,32 +111,32 @@ def routing_report(
         [change(corpus.images[i], stream_seed(0, "degraded", int(i)) % 2**31) for i in probes]
     )
     device = pick_device()
-    known = extract(model, corpus.images, gallery, device=device, amp=amp)
-    asked = extract(model, degraded, np.arange(len(probes)), device=device, amp=amp)
+    enrolled = extract(model, corpus.images, gallery, device=device, amp=amp)
+    probed = extract(model, degraded, np.arange(len(probes)), device=device, amp=amp)
     identity = torch.from_numpy(corpus.labels(gallery)["id"])  # (G,)
     labels = corpus.labels(probes)
     right = torch.from_numpy(labels["id"])  # (P,)
     chances = {
-        name: group_probabilities(said["pos"], groups)
-        for name, said in (("known", known), ("asked", asked))
+        name: group_probabilities(outputs["pos"], groups)
+        for name, outputs in (("enrolled", enrolled), ("probed", probed))
     }
     truth = model.group_of_pose.cpu()[labels["pos"]]  # (P,)
-    wrong = chances["asked"].argmax(dim=1) != truth  # (P,)
+    wrong = chances["probed"].argmax(dim=1) != truth  # (P,)
 
-    found: dict[str, Any] = {
+    report: dict[str, Any] = {
         "wrong_group": float(wrong.float().mean()),
-        "confidence": float(chances["asked"].max(dim=1).values.mean()),
+        "confidence": float(chances["probed"].max(dim=1).values.mean()),
     }
     names = [
         name for name in POSE_GROUPS if any(y in POSE_GROUPS[name] for y in corpus.yaw_degrees)
     ]
     for routing in ROUTINGS:
         distance = routed_distance(
-            route(asked["id"], asked["branches"], chances["asked"], routing),
-            route(known["id"], known["branches"], chances["known"], routing),
+            route(probed["id"], probed["branches"], chances["probed"], routing),
+            route(enrolled["id"], enrolled["branches"], chances["enrolled"], routing),
         )  # (P, G)
         hits: Tensor = identity[distance.argmin(dim=1)] == right
-        found[routing] = {
+        report[routing] = {
             "overall": float(hits.float().mean()),
             "by_group": {
                 name: float(hits[inside].float().mean())
@@ -145,8 +145,8 @@ def routing_report(
             },
         }
         if wrong.any():
-            found[routing]["overall_wrong"] = float(hits[wrong].float().mean())
-    return found
+            report[routing]["overall_wrong"] = float(hits[wrong].float().mean())
+    return report
 
 
 EXPERIMENT = Experiment(

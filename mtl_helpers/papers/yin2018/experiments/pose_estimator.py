@@ -141,7 +141,7 @@ def _errors(
     truth: NDArray[np.floating], estimate: NDArray[np.floating], yaw_degrees: Sequence[int]
 ) -> dict[str, Any]:
     error = np.abs(estimate - truth)
-    groups, found = pose_group(truth), pose_group(estimate)
+    groups, estimated_groups = pose_group(truth), pose_group(estimate)
     # a small preset's corpus may have no picture of a group
     present = [group for group in POSE_GROUPS if (groups == group).any()]
     return {
@@ -150,10 +150,10 @@ def _errors(
         "bias": float((estimate - truth).mean()),
         "by_group": {group: float(error[groups == group].mean()) for group in present},
         "group_recall": {
-            group: float((found[groups == group] == group).mean()) for group in present
+            group: float((estimated_groups[groups == group] == group).mean()) for group in present
         },
         "frontal_share": float((groups == "frontal").mean()),
-        "frontal_share_estimated": float((found == "frontal").mean()),
+        "frontal_share_estimated": float((estimated_groups == "frontal").mean()),
         "confusion": confusion(truth, estimate, yaw_degrees).tolist(),
         "images": len(error),
     }
@@ -172,8 +172,8 @@ def run(config: PoseEstimatorConfig) -> Outcome:
     result = train(method, batches, plan, device=device, progress=False)
 
     def estimate(images: NDArray[np.uint8], index: NDArray[np.int64]) -> NDArray[np.float32]:
-        said = extract(result.final, images, index, device=device, amp=result.bfloat16)
-        return expected_yaw(said["pos"].numpy(), pie.yaw_degrees)
+        outputs = extract(result.final, images, index, device=device, amp=result.bfloat16)
+        return expected_yaw(outputs["pos"].numpy(), pie.yaw_degrees)
 
     test = pie.split("test")
     truth = np.asarray(pie.yaw_degrees, dtype=np.float64)[pie.labels(test)["pos"]]
@@ -212,10 +212,10 @@ def estimated_yaw(
     They are those of the preset's first seed, unless another one is named.
     """
     seed = preset.seeds[0] if seed is None else seed
-    wanted = [config for config in configs(preset) if config.seed == seed]
-    if not wanted:
+    matching = [config for config in configs(preset) if config.seed == seed]
+    if not matching:
         raise ValueError(f"The preset {preset.name} has no seed {seed}; it has {preset.seeds}.")
-    record = load_records(EXPERIMENT, preset, wanted, root=root)[0]
+    record = load_records(EXPERIMENT, preset, matching, root=root)[0]
     return record.arrays()["estimated_yaw"].astype(np.float32)
 
 
@@ -233,9 +233,9 @@ def summary(records: Sequence[Record]) -> pd.DataFrame:
             row["spread"] = float(np.std(errors, ddof=1))
         for group in POSE_GROUPS:
             values = [record.metric(f"{corpus}.by_group").get(group) for record in records]
-            known = [value for value in values if value is not None]
-            if known:
-                row[group] = float(np.mean(known))
+            errors_of_group = [value for value in values if value is not None]
+            if errors_of_group:
+                row[group] = float(np.mean(errors_of_group))
         rows[corpus] = row
     columns = ["all", "spread", *POSE_GROUPS]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)

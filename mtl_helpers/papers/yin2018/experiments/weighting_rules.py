@@ -118,10 +118,10 @@ def run(config: NetworkConfig) -> Outcome:
     history: list[dict[str, float]] = []
 
     def look(step: int, model: MultiTaskNetwork) -> None:
-        seen: dict[str, float] = {"step": float(step)}
+        snapshot: dict[str, float] = {"step": float(step)}
         for task, vector in energies_of(model).items():
-            seen |= {f"mean/{task}": vector.mean(), f"std/{task}": vector.std()}
-        history.append(seen)
+            snapshot |= {f"mean/{task}": vector.mean(), f"std/{task}": vector.std()}
+        history.append(snapshot)
 
     def on_step(state: StepState) -> None:
         network = state.method.network()
@@ -130,10 +130,14 @@ def run(config: NetworkConfig) -> Outcome:
             look(state.step, network)
 
     result, corpus = train(config, on_step)
-    asked = {split: some_probes(corpus, split) for split in ("validation", "test")}
-    outcome = measured(result, corpus, asked)
-    dimensions = dimension_report(corpus, asked["test"], result.final, config.seed, result.bfloat16)
-    energy_curves = {name: [float(f"{seen[name]:.5g}") for seen in history] for name in history[0]}
+    probes = {split: some_probes(corpus, split) for split in ("validation", "test")}
+    outcome = measured(result, corpus, probes)
+    dimensions = dimension_report(
+        corpus, probes["test"], result.final, config.seed, result.bfloat16
+    )
+    energy_curves = {
+        name: [float(f"{snapshot[name]:.5g}") for snapshot in history] for name in history[0]
+    }
     arrays = {
         f"energy/{task}": vector.astype(np.float32)
         for task, vector in energies_of(result.final).items()
@@ -174,7 +178,7 @@ def dimension_report(
     index = np.concatenate([gallery, probes])
     x = extract(model, corpus.images, index, device=pick_device(), amp=amp)["x"]  # (G + P, D)
     labels = {task: values[len(gallery) :] for task, values in corpus.labels(index).items()}
-    known = corpus.labels(gallery)["id"]
+    owners = corpus.labels(gallery)["id"]
     heads: dict[str, tuple[Tensor, Tensor]] = {
         task: tuple(p.detach().cpu() for p in model.heads[task].parameters())  # type: ignore[misc]
         for task in ALL_TASKS
@@ -183,7 +187,7 @@ def dimension_report(
 
     def identified(features: Tensor) -> float:
         return float(
-            rank1(features[: len(gallery)], known, features[len(gallery) :], labels["id"]).mean()
+            rank1(features[: len(gallery)], owners, features[len(gallery) :], labels["id"]).mean()
         )
 
     weight, bias = heads["id"]  # (K, D), (K,)
@@ -191,9 +195,9 @@ def dimension_report(
     sizes = [max(1, round(share * x.shape[1])) for share in SIZES]
     x_n, y_n = [], []
     for n in sizes:
-        kept = order[:n]
-        x_n.append(identified(x[:, kept]))
-        y_n.append(identified(x[:, kept] @ weight[:, kept].T + bias))
+        strong = order[:n]
+        x_n.append(identified(x[:, strong]))
+        y_n.append(identified(x[:, strong] @ weight[:, strong].T + bias))
 
     def what_is_left(dimensions: NDArray[np.int64]) -> dict[str, float]:
         left = without(x, dimensions)
