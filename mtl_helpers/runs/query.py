@@ -1,7 +1,7 @@
-"""Runs are asked for by what they are, not by what they are called::
+"""Runs are asked for by what they are, not by what they are called.
 
-eq8 = select(records, rule="eq8", phi_s=0.3, **{"train.steps": 500})
-values(eq8, "test.rank1.y_d.overall")  # one number a seed, (S,)
+``select(records, rule="eq8", phi_s=0.3, **{"plan.steps": 500})`` gives runs, and
+``values(runs, "test.rank1.y_d.overall")`` one number of each, (S,).
 """
 
 from __future__ import annotations

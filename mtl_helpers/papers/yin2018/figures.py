@@ -480,7 +480,11 @@ def phi_explorer(
     :class:`mtl_helpers.show.widgets.LiveTraining`.
     """
     frames = widgets.linked_frames(
-        {title: [draw(value) for value in values] for title, draw in panels.items()},
+        # encoded one by one, since pyplot keeps every figure open until then
+        {
+            title: [widgets.image_bytes(draw(value), lossy=lossy) for value in values]
+            for title, draw in panels.items()
+        },
         values,
         description=description,
         alt=alt,
