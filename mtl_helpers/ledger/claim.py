@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from mtl_helpers.runs.experiment import Experiment
 
 __all__ = ["Claim", "Direction", "Effect", "Logic", "Measure", "Part", "Role", "Runs", "Window",
-           "compare", "over_runs"]  # fmt: skip
+           "ceiling", "compare", "over_pairs", "over_runs"]  # fmt: skip
 
 Runs = Sequence[Record]
 Direction = Literal["greater", "less"]
@@ -39,10 +40,13 @@ class Effect:
     over_people
         Interval for other seeds *and* other test people; absent where results by person were not
         kept.
+    runs
+        The stored runs that it was computed from.
     """
 
     over_seeds: Interval
     over_people: Interval | None = None
+    runs: tuple[Record, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def judged(self) -> Interval:
@@ -97,20 +101,44 @@ def compare(
     differences = [a - b for a, b in people if a is not None and b is not None and len(a) == len(b)]
     if len(differences) == len(paired) and len({len(row) for row in differences}) == 1:
         table = scale * np.stack(differences).astype(np.float64)  # (S, P)
-        return Effect(mean_interval(table.mean(axis=1)), crossed_interval(table))
-    return Effect(
-        mean_interval(
-            [
-                scale * (run.metric(measure.metric) - base.metric(other.metric))
-                for run, base in paired
-            ]
-        )
+        over_seeds, over_people = mean_interval(table.mean(axis=1)), crossed_interval(table)
+        return Effect(over_seeds, over_people, (*runs, *baseline))
+    return over_pairs(
+        runs,
+        baseline,
+        lambda run, base: scale * (run.metric(measure.metric) - base.metric(other.metric)),
     )
+
+
+def over_pairs(runs: Runs, baseline: Runs, measure: Callable[[Record, Record], float]) -> Effect:
+    """Return the mean of what is measured of the runs of two arms, on the seeds that both have."""
+    found = [measure(run, base) for run, base in pairs(runs, baseline)]
+    return Effect(mean_interval(found), runs=(*runs, *baseline))
 
 
 def over_runs(runs: Runs, measure: Callable[[Record], float]) -> Effect:
     """Return the mean over the runs of one arm of what is measured of each."""
-    return Effect(mean_interval(values(runs, measure)))
+    return Effect(mean_interval(values(runs, measure)), runs=tuple(runs))
+
+
+def ceiling(
+    names: tuple[str, str], runs: Runs, other: Runs, metrics: tuple[str, str], smallest: float
+) -> str:
+    """Return why no lead of one arm over another could matter, or nothing.
+
+    Scores are fractions, and ``smallest`` is in points: two means that both lie within it of 1
+    cannot be further apart.
+    """
+    scored = [(run.metric(metrics[0]), base.metric(metrics[1])) for run, base in pairs(runs, other)]
+    if 100 * (1 - np.mean(scored, axis=0).min()) >= smallest:
+        return ""
+    ahead = sum(mine > theirs for mine, theirs in scored)
+    often = "every seed" if ahead == len(scored) else f"{ahead} of {len(scored)} seeds"
+    nearest = math.ceil(1000 * (1 - np.min(scored))) / 10
+    return (
+        f"{names[0].capitalize()} leads {names[1]} in {often}, but both are within {nearest:.1f} "
+        "points of 100 %, so no lead that matters was possible."
+    )
 
 
 # --- claims -------------------------------------------------------------------------------------
@@ -125,7 +153,8 @@ class Part:
     name
         What is compared, in a few words.
     effect
-        Computes it from the runs of the claim's experiments.
+        Computes it from the runs of the claim's experiments; None where, as a condition of the
+        claim says, there is nothing to compare.
     direction
         What the claim says of it: ``"greater"`` or ``"less"`` than zero.
     role
@@ -138,7 +167,7 @@ class Part:
     """
 
     name: str
-    effect: Callable[[Runs], Effect]
+    effect: Callable[[Runs], Effect | None]
     direction: Direction = "greater"
     role: Role = "decides"
     statement: str = ""
@@ -203,7 +232,7 @@ class Claim:
         ``"every"``: the claim needs every part. ``"each"``: it makes independent statements, and
         each needs every part of its own.
     smallest_effect
-        The smallest effect that would matter, in ``unit``; declared before the runs.
+        The smallest effect that would matter, in ``unit``.
     unit
         Unit of the effects.
     window
@@ -214,6 +243,10 @@ class Claim:
         Path of the chapter from ``book/claims.md``, for the link.
     comparison
         What the effects are, such as ``"rank-1, network with side tasks minus s-CNN"``.
+    setting
+        Says what the runs behind the effects were trained on, and for how long.
+    remark
+        Says from the runs of all its experiments what else a reader should know.
     untested
         Why nothing tests it, where that is so.
     """
@@ -231,6 +264,8 @@ class Claim:
     conditions: tuple[Callable[[Runs], str], ...] = ()
     chapter: str = ""
     comparison: str = ""
+    setting: Callable[[Runs], str] | None = None
+    remark: Callable[[Runs], str] | None = None
     untested: str = "No experiment of this course tests it yet."
 
     def __post_init__(self) -> None:

@@ -41,8 +41,9 @@ It needs the result of each run by person, and every person weighs the same. Whe
 keep these, or where the effect is no mean over people (a weight, an energy), only the first is
 shown and judged.
 
-**Smallest effect that matters.** Each claim states one, in the unit of its effect, before the
-runs.
+**Smallest effect that matters.** Each claim states one, in the unit of its effect. Most stood
+before the first runs. Where parts, measures or sizes were laid down after these, the claim says so;
+the conditions for a test came after them too. All stand before the runs to come.
 
 **Parts.** A claim is about one comparison or several. Some are *needed*; some are needed but
 *trivial*: they earn nothing by themselves; some stand *beside*, for the reader, without a say.
@@ -56,12 +57,13 @@ own. One rule judges all:
 {_rules(VERDICTS, "verdict")}
 
 That every part holds needs no correction for their number, since each passes its own test. That
-*some* statement holds does, for one of several may by luck. A part is refuted at its own level:
-a claim with four parts, all true, would lose one of them by bad luck in a tenth of all such
-experiments at most.
+*some* statement holds does, for one of several may by luck. A part is refuted at its own level: one
+whose true effect is the smallest that matters, or more, is refuted by bad luck in 2.5 % of all such
+experiments at most. So a claim that needs k parts, all of them true, is in k times 2.5 % at most.
 
 "Here" is meant: faces are rendered, networks and training are small, and a paper's result on
-photographs can be right where ours differs. The conditions stand with each claim.
+photographs can be right where ours differs. The conditions of training stand with each claim, as
+the stored runs behind its effects have them.
 """
 
 
@@ -121,9 +123,13 @@ def _section(item: Evaluation) -> str:
         )
     if claim.comparison:
         lines.append(f"- Effect: {claim.comparison}")
+    if item.setting:
+        lines.append(f"- Conditions: {item.setting}")
     lines.append(f"- Runs: {provenance_line(item.records)}")
     if item.effects:
         lines += ["", *_table(item)]
+    if item.remark:
+        lines += ["", item.remark]
     lines += ["", f"**Verdict: {item.verdict}.** {item.judgement.reason}", ""]
     return "\n".join(lines)
 
@@ -136,10 +142,14 @@ def _table(item: Evaluation) -> list[str]:
     head += ["seeds, people"] * people + ["result"] * judged
     lines = [_row(head), "|---" * len(head) + "|"]
     for part in claim.parts:
-        effect = item.effects[part.label]
-        row = [_name(claim, part), _number(effect.judged.mean), _ends(effect.over_seeds)]
+        effect = item.effects.get(part.label)
+        if effect is None:
+            continue
+        digits = max(_digits(effect.over_seeds), _digits(effect.judged))
+        row = [_name(claim, part), _number(effect.judged.mean, digits)]
+        row.append(_ends(effect.over_seeds, digits))
         if people:
-            row.append(_ends(effect.over_people) if effect.over_people else "–")
+            row.append(_ends(effect.over_people, digits) if effect.over_people else "–")
         if judged:
             row.append(item.judgement.outcomes[part.label])
         lines.append(_row(row))
@@ -176,7 +186,7 @@ def _range(numbers: set[int]) -> str:
 def _link(claim: Claim) -> str:
     if not claim.experiments:
         return "none yet"
-    name = " and ".join(f"`{each.name}`" for each in claim.experiments)
+    name = ", ".join(f"`{each.name}`" for each in claim.experiments)
     return f"[{name}]({claim.chapter})" if claim.chapter else name
 
 
@@ -184,14 +194,20 @@ def _size(number: float, unit: str) -> str:
     return f"{number:g} {unit[:-1] if number == 1 and unit.endswith('s') else unit}"
 
 
-def _number(value: float) -> str:
+def _digits(interval: Interval) -> int:
+    """Two decimals where an end would round to a zero that the interval does not hold."""
+    holds_zero = interval.low <= 0 <= interval.high
+    return 1 if holds_zero or min(abs(interval.low), abs(interval.high)) >= 0.05 else 2
+
+
+def _number(value: float, digits: int) -> str:
     # adding zero turns a rounded -0.0 into +0.0
-    return f"{round(value, 1) + 0.0:+.1f}".replace("-", "−")
+    return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "−")
 
 
-def _ends(interval: Interval) -> str:
+def _ends(interval: Interval, digits: int) -> str:
     # a no-break space keeps the interval on one line of a narrow column
-    return f"[{_number(interval.low)},{_NO_BREAK}{_number(interval.high)}]"
+    return f"[{_number(interval.low, digits)},{_NO_BREAK}{_number(interval.high, digits)}]"
 
 
 def _row(cells: Iterable[str]) -> str:

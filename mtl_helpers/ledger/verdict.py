@@ -29,16 +29,19 @@ Outcome = Literal["holds", "too small to matter", "no difference", "does not hol
 VERDICTS: dict[Verdict, str] = {
     "holds": "every part that the claim needs holds",
     "holds in part": "the claim makes independent statements; one of them holds, even after Holm's "
-    "correction for their number, and another does not",
+    "correction for their number, and another has not been shown to hold",
     "does not hold here": "one part that the claim needs does not hold; that is enough, however "
-    "the others stand. A difference that is shown not to matter refutes a claim that something is "
-    "better, too",
+    "the others stand. So is one that is shown to make no difference, or one too small to matter, "
+    "unless that is so of all that decides. A claim of independent statements is refuted only when "
+    "all of them are",
     "no difference that matters": "all that decides is shown to be smaller than the smallest "
-    "effect that matters",
-    "not settled": "nothing is refuted, and some part may be nothing or an effect that matters; "
-    "the page says how many seeds would tell",
+    "effect that matters, and no part that is needed does not hold: then the verdict is this one "
+    "and not *does not hold here*. Independent statements: so it is with all of them",
+    "not settled": "the claim is not refuted, and some part may be nothing or an effect that "
+    "matters; the page says how many seeds would tell, that is, would make the interval narrower "
+    "than the smallest effect that matters",
     "not tested": "no experiment or no stored runs; or the runs end before the time that the claim "
-    "speaks of, or lack another condition for it",
+    "speaks of, or lack another condition for it; whatever the parts say",
 }
 """When each verdict is given, in words."""
 
@@ -65,12 +68,14 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A claim with the effects of its parts, by name, the judgement, and the runs behind them."""
+    """A claim with the effects of its parts by label, the judgement, and the runs behind them."""
 
     claim: Claim
     effects: Mapping[str, Effect]
     judgement: Judgement
     records: tuple[Record, ...] = ()
+    setting: str = ""
+    remark: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -277,7 +282,8 @@ def evaluate(claim: Claim, records: Runs) -> Evaluation:
 
     Runs that cannot test it have effects all the same, for the reader; nothing is judged by them.
     """
-    effects = {part.label: part.effect(records) for part in claim.parts}
+    computed = {part.label: part.effect(records) for part in claim.parts}
+    effects = {label: effect for label, effect in computed.items() if effect is not None}
     unmet = [condition(records) for condition in claim.conditions]
     if claim.window is not None:
         unmet.append(claim.window.unmet(records))
@@ -285,7 +291,16 @@ def evaluate(claim: Claim, records: Runs) -> Evaluation:
         judgement = Judgement("not tested", " ".join(reason for reason in unmet if reason))
     else:
         judgement = judge(claim, effects)
-    return Evaluation(claim, effects, judgement, tuple(records))
+    behind = {id(run) for effect in effects.values() for run in effect.runs}
+    used = tuple(run for run in records if id(run) in behind)
+    return Evaluation(
+        claim,
+        effects,
+        judgement,
+        used,
+        claim.setting(used) if claim.setting else "",
+        claim.remark(records) if claim.remark else "",
+    )
 
 
 def _not_tested(claim: Claim, reason: str) -> Evaluation:

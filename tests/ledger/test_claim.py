@@ -21,7 +21,15 @@ from made_up_claims import (
     toy_runs,
 )
 
-from mtl_helpers.ledger.claim import Effect, Measure, Window, compare, over_runs
+from mtl_helpers.ledger.claim import (
+    Effect,
+    Measure,
+    Window,
+    ceiling,
+    compare,
+    over_pairs,
+    over_runs,
+)
 from mtl_helpers.ledger.statistics import crossed_interval, mean_interval, paired_difference
 from mtl_helpers.runs.record import ResultsError
 
@@ -96,6 +104,45 @@ def test_compare_leaves_people_out_where_one_run_lacks_them(records, records_by_
 def test_over_runs_is_the_mean_of_what_is_measured(records):
     effect = over_runs(of(records, "id+exp"), lambda run: run.metric("rank1") + run.seed)
     assert effect == Effect(mean_interval([0.50, 1.56, 2.49]))
+
+
+def test_over_pairs_measures_runs_of_one_seed_together(records):
+    ours, theirs = of(records, "id+pos")[::-1], of(records, "s-cnn")[1:]
+    effect = over_pairs(ours, theirs, lambda a, b: 10 * a.seed + b.seed)
+    assert effect == Effect(mean_interval([11.0, 22.0]))
+
+
+def test_an_effect_knows_the_runs_behind_it(records, records_by_person):
+    for runs in (records, records_by_person):
+        arms = [run.arm for run in minus("id+pos")(runs).runs]
+        assert sorted(arms) == ["id+pos"] * 3 + ["s-cnn"] * 3
+    arms = [run.arm for run in over_runs(of(records, "id+exp"), lambda run: run.seed).runs]
+    assert arms == ["id+exp"] * 3
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "says"),
+    [
+        ((0.997, 0.998, 0.998), (0.9962, 0.997, 0.9965), "in every seed, but both are within 0.4 "),
+        (
+            (0.997, 0.998, 0.9962),
+            (0.9962, 0.997, 0.997),
+            "in 2 of 3 seeds, but both are within 0.4",
+        ),
+        ((0.997, 0.998, 0.998), (0.980, 0.992, 0.985), ""),  # room for a lead of a point
+        ((0.900, 0.910, 0.905), (0.998, 0.997, 0.999), ""),  # it plainly does not lead
+    ],
+)
+def test_two_scores_at_the_ceiling_leave_no_room(records, ours, theirs, says):
+    def scored(arm, values):
+        return [
+            dataclasses.replace(run, metrics={"score": value})
+            for run, value in zip(of(records, arm), values, strict=True)
+        ]
+
+    arms = scored("id+pos", ours), scored("s-cnn", theirs)
+    said = ceiling(("pose", "light"), *arms, ("score", "score"), smallest=1.0)
+    assert said.startswith(f"Pose leads light {says}" if says else "") and bool(said) is bool(says)
 
 
 # --- claims -------------------------------------------------------------------------------------

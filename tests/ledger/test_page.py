@@ -12,6 +12,7 @@ from made_up_claims import (
     POSE,
     SMOKE,
     minus,
+    seeds,
     store_other,
     store_toy,
 )
@@ -55,8 +56,8 @@ def test_every_claim_has_a_section(root):
         "- Logic: every part\n",
         "- Smallest effect that matters: 1 point\n",
         "- Effect: rank-1 of id+pos minus s-CNN\n",
-        "- Runs: 9 stored runs, seeds 0, 1, 2, preset smoke; ",
-        "code 01234567; 9 min of computing",
+        "- Runs: 6 stored runs, seeds 0, 1, 2, preset smoke; ",
+        "code 01234567; 6 min of computing",
         "**Verdict: holds.** Every interval lies beyond the smallest effect that matters.",
     ):
         assert words in first
@@ -97,11 +98,47 @@ def test_runs_that_are_too_short_are_shown_unjudged(root):
     assert "nothing is judged by it." in text
 
 
-def test_page_names_every_experiment_and_counts_all_runs(root):
+@pytest.mark.parametrize(
+    ("values", "cells"),
+    [
+        ((0.05, 0.06, 0.07), "+0.06 | [+0.04,\N{NO-BREAK SPACE}+0.08]"),
+        ((-0.05, -0.06, -0.07), "−0.06 | [−0.08,\N{NO-BREAK SPACE}−0.04]"),
+        ((-0.01, 0.01, 0.03), "+0.0 | [+0.0,\N{NO-BREAK SPACE}+0.1]"),
+        ((5.0, 5.1, 5.2), "+5.1 | [+4.9,\N{NO-BREAK SPACE}+5.3]"),
+    ],
+)
+def test_an_end_that_is_not_zero_is_not_printed_as_zero(root, values, cells):
+    parts = (Part("a", lambda records: seeds(*values)),)
+    text = page(root, dataclasses.replace(POSE, parts=parts))
+    row = next(line for line in rows_of(text) if line.startswith("| a |"))
+    assert row.startswith(f"| a | {cells} |")
+
+
+def test_setting_and_remark_stand_with_the_claim(root):
+    said = dataclasses.replace(
+        POSE,
+        setting=lambda runs: f"{len(runs)} runs were trained.",
+        remark=lambda runs: f"There are {len(runs)}.",
+    )
+    text = page(root, said)
+    assert "- Conditions: 6 runs were trained.\n" in text
+    assert "\n\nThere are 9.\n\n**Verdict: holds.**" in text
+    assert "- Conditions" not in page(root, POSE)
+
+
+def test_a_part_with_nothing_to_compare_has_no_row(root):
+    parts = (*POSE.parts, Part("with itself", lambda records: None))
+    claim = dataclasses.replace(POSE, parts=parts, conditions=(lambda runs: "It is the same.",))
+    text = page(root, claim)
+    assert "| id+pos |" in text and "with itself" not in text
+    assert "**Verdict: not tested.** It is the same." in text
+
+
+def test_page_names_every_experiment_and_counts_used_runs(root):
     store_other(root)
     text = page(root, BOTH)
-    assert "[`toy` and `other`](../notebooks/toy.ipynb)" in text
-    assert "- Runs: 12 stored runs, seeds 0, 1, 2, preset smoke; " in text
+    assert "[`toy`, `other`](../notebooks/toy.ipynb)" in text
+    assert "- Runs: 6 stored runs, seeds 0, 1, 2, preset smoke; " in text
 
 
 def test_tables_have_as_many_cells_as_headings(root):
