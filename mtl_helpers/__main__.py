@@ -35,6 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted; what was finished is kept.", file=sys.stderr)
         return 130
+    except RuntimeError as error:
+        if "home directory" not in str(error):  # of ~ or ~NAME in a path
+            raise
+        print(f"error: {error} Write paths without ~.", file=sys.stderr)
+        return 2
     except BrokenPipeError:
         # the reader of a pipe has gone; without this, closing stdout would complain again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -307,3 +307,9 @@ def test_other_troubles_with_files_are_one_sentence(monkeypatch, capsys):
     monkeypatch.setattr(cli, "_presets", fail)
     assert cli.main(["presets"]) == 2
     assert capsys.readouterr().err == "error: a/file: Permission denied.\n"
+
+
+def test_a_home_that_nobody_has_is_one_sentence(monkeypatch, capsys):
+    monkeypatch.setenv("MTL_RESULTS", "~nobody_of_that_name/results")
+    assert cli.main(["check"]) == 2
+    assert "Write paths without ~." in capsys.readouterr().err
