@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtl_helpers.errors import CourseError
+from mtl_helpers.machine import project_root, write_atomic
 from mtl_helpers.presets import PRESETS, get_preset
 
 if TYPE_CHECKING:
@@ -34,10 +35,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted; what was finished is kept.", file=sys.stderr)
         return 130
+    except RuntimeError as error:
+        if "home directory" not in str(error):  # of ~ or ~NAME in a path
+            raise
+        print(f"error: {error} Write paths without ~.", file=sys.stderr)
+        return 2
     except BrokenPipeError:
         # the reader of a pipe has gone; without this, closing stdout would complain again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        print(f"error: {error.filename or 'A file'}: {error.strerror or error}.", file=sys.stderr)
+        return 2
     return code
 
 
@@ -260,12 +269,20 @@ def _ledger_text(options: argparse.Namespace) -> str:
     from mtl_helpers.ledger.page import ledger_markdown
     from mtl_helpers.registry import CLAIMS
 
+    _results(options)  # a folder that is not there must not empty the page
     return ledger_markdown(CLAIMS, get_preset(options.preset), root=options.results)
 
 
-def _ledger_file(options: argparse.Namespace) -> Path:
-    from mtl_helpers.machine import project_root
+def _results(options: argparse.Namespace) -> Path:
+    from mtl_helpers.runs.record import results_root
 
+    chosen: Path | None = options.results
+    if chosen is not None and not chosen.is_dir():
+        raise ValueError(f"Expected the folder of stored runs at {chosen}, found none.")
+    return chosen or results_root()
+
+
+def _ledger_file(options: argparse.Namespace) -> Path:
     path: Path | None = options.output
     return path or project_root() / "book" / "claims.md"
 
@@ -278,14 +295,13 @@ def _ledger(options: argparse.Namespace) -> int:
             return 0
         print(_stale(path), file=sys.stderr)
         return 1
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_atomic(path, text.encode())
     print(f"Wrote {path.name}.")
     return 0
 
 
 def _is_current(path: Path, text: str) -> bool:
-    return path.is_file() and path.read_text(encoding="utf-8") == text
+    return path.is_file() and path.read_bytes().replace(b"\r\n", b"\n") == text.encode()
 
 
 def _stale(path: Path) -> str:
@@ -295,22 +311,23 @@ def _stale(path: Path) -> str:
 
 def _check(options: argparse.Namespace) -> int:
     from mtl_helpers.registry import EXPERIMENTS
-    from mtl_helpers.runs.record import results_root
+    from mtl_helpers.runs.record import record_files
 
-    root: Path = options.results or results_root()
+    root = _results(options)
     experiments: dict[tuple[str, ...], Experiment] = {
         (each.paper, each.name): each for each in EXPERIMENTS.values()
     }
     problems: list[str] = []
     count = 0
-    for folder in sorted({path.parent for path in root.rglob("*.json")}):
-        names = [path.name for path in sorted(folder.glob("*.json"))]
+    for folder in sorted({path.parent for path in root.rglob("[!.]*.json")}):
+        names = [path.name for path in record_files(folder)]
         count += len(names)
         place = folder.relative_to(root).parts
         experiment = experiments.get(place[:2]) if len(place) == 3 else None
         if experiment is None:
             problems += [
-                f"The record {name} is of {'/'.join(place)}, which is unknown; delete it."
+                f"The record {name} is of {'/'.join(place) or root.name}, which is unknown; "
+                "delete it."
                 for name in names
             ]
         else:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "DISK_FULL",
     "StorageError",
     "atomic_file",
     "code_version",
@@ -37,6 +38,9 @@ __all__ = [
     "versions",
     "write_atomic",
 ]
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What a write fails with when the disk, or this user's share of it, is full."""
 
 _PACKAGE = Path(mtl_helpers.__file__).resolve().parent
 
@@ -70,9 +74,11 @@ def _resolve_device(wanted: str | None) -> torch.device:
     try:
         device = torch.device(wanted)
     except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
         raise ValueError(
             f"Unknown device {wanted!r}; set MTL_DEVICE (or the argument) to 'cpu' or 'cuda'."
-        ) from None
+        )
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if count <= (device.index or 0):
@@ -239,7 +245,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             finally:
                 os.close(folder)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in DISK_FULL:
             raise StorageError(
                 f"The disk is full: {path.name} was not stored; free some space and run the same "
                 "command again."

@@ -54,7 +54,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm.auto import tqdm
 
 from mtl_helpers.errors import CourseError
-from mtl_helpers.machine import usable_cores, write_atomic
+from mtl_helpers.machine import DISK_FULL, usable_cores, write_atomic
 
 __all__ = [
     "CacheError",
@@ -547,7 +547,7 @@ def _require_writable(root: Path) -> None:
         with tempfile.TemporaryFile(dir=root):
             pass
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in DISK_FULL:
             raise CacheError(
                 f"The disk that holds the cache directory {root} is full; free some space, or set "
                 "MTL_CACHE to a directory on another disk."
@@ -629,7 +629,7 @@ def _build(
             "finished is kept: run again to go on, with fewer processes."
         ) from error
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in DISK_FULL:
             raise
         raise CacheError(
             f"The disk that holds {root} became full while building; what was finished is kept: "

@@ -272,3 +272,44 @@ def test_reader_that_stops_early_is_no_error() -> None:
     answer = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
     assert answer.stdout.split() == ["smoke", "laptop", "gpu"]
     assert "Traceback" not in answer.stderr and "BrokenPipe" not in answer.stderr
+
+
+def test_a_page_that_cannot_be_written_is_one_sentence(place: Path, capsys):
+    (place / "folder").mkdir()
+    (place / "file").write_bytes(b"")
+    for page in ("folder", "file/page.md"):
+        assert cli.main(["ledger", "--output", str(place / page)]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 2
+    assert all(line.startswith("error: ") and "could not be stored" in line for line in errors)
+
+
+def test_a_page_that_is_no_text_is_stale(place: Path, capsys):
+    page = place / "page.md"
+    page.write_bytes(b"\xff\xfe")
+    assert cli.main(["ledger", "--check", "--output", str(page)]) == 1
+    assert "page.md does not follow from the stored runs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["ledger", "check"])
+def test_a_mistyped_results_folder_empties_no_page(command: str, place: Path, capsys):
+    page = place / "page.md"
+    page.write_text("kept")
+    assert cli.main([command, "--results", str(place / "reslts"), "--output", str(page)]) == 2
+    assert "Expected the folder of stored runs at" in capsys.readouterr().err
+    assert page.read_text() == "kept"
+
+
+def test_other_troubles_with_files_are_one_sentence(monkeypatch, capsys):
+    def fail(options):
+        raise PermissionError(13, "Permission denied", "a/file")
+
+    monkeypatch.setattr(cli, "_presets", fail)
+    assert cli.main(["presets"]) == 2
+    assert capsys.readouterr().err == "error: a/file: Permission denied.\n"
+
+
+def test_a_home_that_nobody_has_is_one_sentence(monkeypatch, capsys):
+    monkeypatch.setenv("MTL_RESULTS", "~nobody_of_that_name/results")
+    assert cli.main(["check"]) == 2
+    assert "Write paths without ~." in capsys.readouterr().err

@@ -164,3 +164,9 @@ def test_unwritable_place_ends_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match=r"more could not be stored \(.*\); make its folder"):
         write_atomic(tmp_path / "file" / "more", b"")
+
+
+@pytest.mark.parametrize("name", ["meta", "mps", "nosuch"])
+def test_devices_that_the_course_does_not_know_are_refused(name: str):
+    with pytest.raises(ValueError, match=f"Unknown device '{name}'"):
+        machine.pick_device(name)

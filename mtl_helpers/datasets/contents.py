@@ -8,13 +8,15 @@ written, files are hashed again.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +55,10 @@ def file_digests(
     for name, path in zip(names, paths, strict=True):
         if name not in stamps:
             try:
-                stamps[name] = _stamp(os.stat(name))
+                status = os.stat(name)
+                if not stat.S_ISREG(status.st_mode):  # to read a pipe would last for ever
+                    raise OSError(errno.EINVAL, "Not a regular file")
+                stamps[name] = _stamp(status)
             except OSError as reason:
                 raise error(path, reason) from reason
     remembered = _recall(cache, _common_prefix(list(stamps)))
@@ -113,7 +118,7 @@ def _recall(cache: Path, prefix: bytes) -> dict[bytes, tuple[str, int]]:
                 (prefix, prefix + b"\xff"),
             )
             return {path: (stamp, int.from_bytes(d, "little")) for path, stamp, d in rows}
-    except sqlite3.Error:
+    except (sqlite3.Error, TypeError):  # a database of something else
         return {}
 
 
@@ -131,6 +136,7 @@ def _remember(cache: Path, rows: Iterable[tuple[bytes, str, bytes]]) -> None:
         except sqlite3.OperationalError:  # locked for long, or a disk that cannot be written
             return
         except sqlite3.DatabaseError:  # damaged: it holds nothing that cannot be found again
-            cache.unlink(missing_ok=True)
+            with suppress(OSError):
+                cache.unlink(missing_ok=True)
         except OSError:
             return

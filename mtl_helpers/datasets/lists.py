@@ -180,4 +180,7 @@ def parse_table(lines: Sequence[Line], columns: Sequence[str]) -> list[Row]:
 
 
 def _cells(line: Line, delimiter: str) -> list[str]:
-    return [cell.strip() for cell in next(csv.reader([line.text], delimiter=delimiter))]
+    try:
+        return [cell.strip() for cell in next(csv.reader([line.text], delimiter=delimiter))]
+    except csv.Error:
+        raise line.error("cells of a table") from None

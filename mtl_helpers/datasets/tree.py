@@ -139,7 +139,11 @@ class Tree:
         return None
 
     def _check_link(self, path: Path, name: str) -> None:
-        if not path.resolve().is_relative_to(self._real_root):
+        try:
+            target = path.resolve()
+        except (OSError, RuntimeError):  # the latter up to Python 3.12
+            raise self.error(f"{name} is a link that leads back to itself; delete it.") from None
+        if not target.is_relative_to(self._real_root):
             raise self.error(
                 f"{name} is, or lies behind, a link that leaves the root; copy the files in."
             )
@@ -183,7 +187,7 @@ class Tree:
         """Return names as the file system spells them, without litter, and which are folders."""
         with self._readable(folder), os.scandir(folder) as entries:
             return [
-                (entry.name, entry.is_dir())
+                (entry.name, _is_folder(entry))
                 for entry in entries
                 if not entry.name.startswith(".") and entry.name.lower() not in _LITTER
             ]
@@ -259,6 +263,13 @@ class Tree:
                 f"Expected a whole picture in {name}, found one that does not decode ({error}); "
                 "copy or download that file again."
             ) from error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads back to itself
+        return False
 
 
 def _composed(name: str) -> str:

@@ -11,7 +11,7 @@ from mtl_helpers.ledger.claim import Claim, Direction, Effect, Part, Runs
 from mtl_helpers.ledger.statistics import Interval, equivalent, holm, seeds_needed
 from mtl_helpers.presets import Preset, get_preset
 from mtl_helpers.runs.query import load_records
-from mtl_helpers.runs.record import Record
+from mtl_helpers.runs.record import Record, record_files
 
 __all__ = ["OUTCOMES", "VERDICTS", "Evaluation", "Judgement", "Outcome", "Verdict", "evaluate",
            "evaluate_claim", "judge", "outcome_of"]  # fmt: skip
@@ -268,7 +268,7 @@ def evaluate_claim(
         return _not_tested(claim, claim.untested)
     records: list[Record] = []
     for experiment in claim.experiments:
-        if not any(experiment.folder(preset, root).glob("*.json")):
+        if not record_files(experiment.folder(preset, root)):
             return _not_tested(
                 claim,
                 f"There are no stored runs of {experiment.name} at the preset {preset.name} yet.",

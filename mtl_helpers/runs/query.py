@@ -26,7 +26,7 @@ from mtl_helpers.runs.config import (
 )
 from mtl_helpers.runs.experiment import Experiment
 from mtl_helpers.runs.legacy import LEGACY_SCHEMA
-from mtl_helpers.runs.record import Record, ResultsError, read_record, record_name
+from mtl_helpers.runs.record import Record, ResultsError, read_record, record_files, record_name
 
 __all__ = [
     "StoredRuns",
@@ -71,7 +71,7 @@ def stored_runs(experiment: Experiment, preset: Preset, root: Path | None = None
     folder = experiment.folder(preset, root)
     place = {"experiment": experiment.name, "preset": experiment.place(preset)}
     records, problems = [], []
-    for path in sorted(folder.glob("*.json")):
+    for path in record_files(folder):
         try:
             record = read_record(path)
             for what, expected in place.items():

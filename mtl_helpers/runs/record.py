@@ -55,6 +55,7 @@ __all__ = [
     "pack_record",
     "provenance_line",
     "read_record",
+    "record_files",
     "record_name",
     "results_root",
     "seed_values",
@@ -99,6 +100,11 @@ def results_root() -> Path:
     """Return the folder of stored runs: ``MTL_RESULTS``, else ``results`` in the checkout."""
     chosen = os.environ.get("MTL_RESULTS")
     return Path(chosen).expanduser() if chosen else project_root() / "results"
+
+
+def record_files(folder: Path) -> list[Path]:
+    """Return the files of a folder's records, sorted; a system's own (._a.json) are none."""
+    return sorted(folder.glob("[!.]*.json"))
 
 
 def record_name(config: object) -> str:
@@ -334,10 +340,10 @@ def clean_leftovers(folder: Path) -> list[str]:
         return []
     leftovers = list(folder.glob(".*.part"))
     kept = set()
-    for path in folder.glob("*.json"):
+    for path in record_files(folder):
         try:
             kept.add((json.loads(path.read_bytes()).get("arrays") or {}).get("file"))
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError, RecursionError, AttributeError):
             # an unreadable record is for its reader to report; its arrays stay as evidence
             kept.update(item.name for item in folder.glob(f"{path.stem}-*.npz"))
     leftovers += [path for path in folder.glob("*.npz") if path.name not in kept]
@@ -358,7 +364,7 @@ def read_record(path: Path) -> Record:
             f"The record {path.name} could not be read ({error.strerror}); "
             "run the sweep that makes it."
         ) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ResultsError(
             f"The record {path.name} is not whole JSON; restore it, or delete it and run the "
             "sweep again."

@@ -147,7 +147,7 @@ class Batches:
         order: BatchOrder,
     ) -> None:
         self.images = images
-        self.index = np.asarray(index, dtype=np.int64)
+        self.index = training_rows(index, len(images))
         self.targets = {name: torch.as_tensor(values) for name, values in targets.items()}
         self.order = order
         for name, values in self.targets.items():
@@ -213,6 +213,18 @@ class _Steps(Dataset[Any]):
         return self.batches.raw(step)
 
 
+def training_rows(index: ArrayLike, count: int) -> NDArray[np.int64]:
+    """Return the numbers of images of a training set, each in 0 .. count - 1."""
+    rows = np.asarray(index)
+    whole = not rows.size or np.issubdtype(rows.dtype, np.integer)
+    if not whole or (rows.size and (rows.min() < 0 or rows.max() >= count)):
+        raise ValueError(
+            f"Expected the index of a training set to hold numbers of images, 0 .. {count - 1}, "
+            f"found {rows.dtype} from {rows.min()} to {rows.max()}: give np.flatnonzero of a mask."
+        )
+    return rows.astype(np.int64)
+
+
 def class_targets(
     corpus: Corpus, tasks: Sequence[str], index: NDArray[np.int64], classes: Mapping[str, int]
 ) -> dict[str, Tensor]:
@@ -251,7 +263,7 @@ def labelled_batches(
     classes
         Number of classes of each task; the corpus's ``class_counts`` when None.
     """
-    rows = np.asarray(corpus.split("train") if index is None else index, dtype=np.int64)
+    rows = training_rows(corpus.split("train") if index is None else index, len(corpus.images))
     order = BatchOrder(len(rows), plan.batch, plan.seed)
     counts = dict(corpus.class_counts if classes is None else classes)
     return Batches(corpus.images, rows, class_targets(corpus, tasks, rows, counts), order)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from itertools import zip_longest
 from pathlib import Path
@@ -35,6 +36,9 @@ def read_checkpoint(path: Path, run: Mapping[str, Any]) -> dict[str, Any]:
     """Return the state in a checkpoint of this very run; a refusal names what differs."""
     advice = "delete it to start afresh, or give another path"
     try:
+        with zipfile.ZipFile(path) as archive:  # torch does not look at the checksums
+            if archive.testzip() is not None:
+                raise zipfile.BadZipFile
         content = torch.load(path, map_location="cpu", weights_only=True)
         written, found, state = content["format"], json.loads(content["run"]), content["state"]
     except Exception as error:

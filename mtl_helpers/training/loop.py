@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 from tqdm.auto import tqdm
 
@@ -138,6 +138,8 @@ def train(
     """
     device = torch.device(device)
     _require_own_parameters(method)
+    if checkpoint_every < 1:
+        raise ValueError(f"checkpoint_every must be at least 1, found {checkpoint_every}.")
     move(method, device)
     method.train()
     method.use_bfloat16 = bfloat16_pays(device) if plan.bfloat16 is None else plan.bfloat16
@@ -183,7 +185,7 @@ def train(
                 for group in optimizer.param_groups:
                     group["lr"] = rate * group.get("scale", 1.0)
             _seed_dropout(plan.seed, step, device)
-            terms = method.step(batch, step)
+            terms = _checked(method.step(batch, step))
             if average is not None:
                 average.update()
             done = step + 1
@@ -248,6 +250,12 @@ def _state(
 def _run_description(method: Method, batches: Batches, plan: Plan) -> dict[str, Any]:
     """Return all that a resumed run must have in common with its beginning."""
     description = {**dataclasses.asdict(plan), "method": repr(method), **batches.describe()}
+    # what is no module need not show in the representation
+    description |= {
+        f"method.{name}": value
+        for name, value in vars(method).items()
+        if name != "use_bfloat16" and isinstance(value, bool | int | float | str)
+    }
     for name, optimizer in method.optimizers.items():
         common = {key: value for key, value in optimizer.defaults.items() if key != "lr"}
         description[f"optimizer {name}"] = type(optimizer).__name__
@@ -272,6 +280,12 @@ def _plain(value: Any) -> Any:
 
 def _require_own_parameters(method: Method) -> None:
     own = {id(parameter): name for name, parameter in method.named_parameters()}
+    network = method.network()
+    if not isinstance(network, nn.Module) or any(id(p) not in own for p in network.parameters()):
+        raise ValueError(
+            "Expected network() to return a part of the method, found "
+            f"{type(network).__name__} with parameters of its own: return what is trained, no copy."
+        )
     holders: dict[int, str] = {}
     for holder, optimizer in method.optimizers.items():
         for parameter in (p for group in optimizer.param_groups for p in group["params"]):
@@ -286,6 +300,17 @@ def _require_own_parameters(method: Method) -> None:
                     f"Expected each parameter in one optimiser, found {own[id(parameter)]} in "
                     f"{holders[id(parameter)]!r} and {holder!r}."
                 )
+
+
+def _checked(terms: Terms) -> Terms:
+    for name, value in terms.items() if isinstance(terms, dict) else [("all terms", terms)]:
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            raise TypeError(
+                "Expected a method to report scalar tensors by name, found "
+                f"{type(value).__name__} {tuple(getattr(value, 'shape', ()))} as {name!r}: return "
+                "e.g. {'loss/id': loss.detach()}."
+            )
+    return terms
 
 
 def _require_finite_losses(terms: Mapping[str, float], step: int, rate: float) -> None:

@@ -50,7 +50,10 @@ class TimmTrunk(MapTrunk):
             )
         self.name = name
         options |= {"pretrained": pretrained, "in_chans": in_channels, "num_classes": 0}
-        self.model = cast(Any, timm.create_model(name, **options))
+        try:
+            self.model = cast(Any, timm.create_model(name, **options))
+        except RuntimeError as error:
+            raise ValueError(f"timm cannot build {name!r}: {error}") from error
         if not hasattr(self.model, "forward_intermediates"):
             raise ValueError(f"timm's {name} gives no features by stage: choose another network.")
         self.feature_dim = _without_head(self.model, name, in_channels)
@@ -109,9 +112,10 @@ def _without_head(model: Any, name: str, in_channels: int) -> int:
     for hook in hooks:
         hook.remove()
     channels = model.feature_info[-1]["num_chs"]
-    if maps.ndim != 4 or maps.shape[1] not in (channels, model.num_features):
+    shape = tuple(maps.shape) if isinstance(maps, Tensor) else f"a {type(maps).__name__}"
+    if len(shape) != 4 or maps.shape[1] not in (channels, model.num_features):
         raise ValueError(
-            f"Expected last maps (B, D, h, w), but timm's {name} gives {tuple(maps.shape)}: choose "
+            f"Expected last maps (B, D, h, w), but timm's {name} gives {shape}: choose "
             "a convolutional network."
         )
     for part, module in model.named_children():

@@ -117,3 +117,22 @@ def test_names_that_are_no_text_are_remembered(tmp_path: Path, read):
     path.write_bytes(b"0")
     assert digests(path) == digests(path)
     assert len(read) == 1
+
+
+def test_a_foreign_or_locked_memory_is_no_trouble(tmp_path: Path, monkeypatch):
+    file, cache = tmp_path / "a.jpg", tmp_path / "contents.sqlite"
+    file.write_bytes(b"abc")
+    expected = digests(file, cache=tmp_path / "other.sqlite")
+    monkeypatch.setattr(contents, "_SETTLED_NS", 0)
+    with sqlite3.connect(cache) as base:
+        base.execute("CREATE TABLE contents (path BLOB PRIMARY KEY, stamp TEXT, digest BLOB)")
+        base.execute("INSERT INTO contents VALUES (?, '', NULL)", (os.fsencode(file),))
+    base.close()
+    assert digests(file, cache=cache) == expected
+    cache.write_bytes(b"no database" * 100)
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(path)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert digests(file, cache=cache) == expected

@@ -258,3 +258,28 @@ def test_a_box_off_its_picture_is_refused_with_its_line(name: str, place: Path):
     row = [CASES[name].picture, 9000, 9000, 9010, 9010]
     write_table(place / "boxes.csv", ["path", "left", "top", "right", "bottom"], [row])
     refuses(name, place, "boxes.csv, line 2: expected a box on", "9000")
+
+
+@every_adapter
+def test_links_in_a_circle_are_refused_by_name(name: str, place: Path):
+    (place / "loop").symlink_to("loop")
+    CASES[name].read(name, place)  # where nothing is looked for, it does no harm
+    picture = place / CASES[name].picture
+    picture.unlink()
+    picture.symlink_to(picture.name)
+    refuses(name, place, picture.name, "leads back to itself", "delete it")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes have names here")
+@every_adapter
+def test_a_pipe_for_a_picture_is_not_waited_for(name: str, place: Path):
+    picture = place / CASES[name].picture
+    picture.unlink()
+    os.mkfifo(picture)
+    refuses(name, place, picture.name)
+
+
+@every_adapter
+def test_boxes_in_a_list_of_no_lines_are_refused(name: str, place: Path):
+    (place / "boxes.csv").write_bytes(b"path,left,top,right,bottom" + b"x" * 200_000)
+    refuses(name, place, "boxes.csv, line 1", "cells of a table")

@@ -244,3 +244,17 @@ def test_pairs_have_equal_seeds(records: list[Record]) -> None:
     assert mine.tolist() == [0.0, 0.2] and theirs.tolist() == [1, 2]
     with pytest.raises(ResultsError, match=r"share no seed \(0 and 1\)"):
         pairs(select(first, seed=0), select(second, seed=1))
+
+
+def test_files_that_systems_hide_are_no_records(tmp_path: Path) -> None:
+    path = store(tmp_path)
+    path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")  # macOS on a memory stick
+    assert stored_runs(TOY, SMOKE, tmp_path).problems == ()
+    assert [record.path for record in load(tmp_path, Config())] == [path]
+
+
+def test_record_without_end_is_named(tmp_path: Path) -> None:
+    path = store(tmp_path)
+    path.write_text("[" * 100_000)
+    with pytest.raises(ResultsError, match=f"{path.name} is not whole JSON"):
+        load(tmp_path, Config())

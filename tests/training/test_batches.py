@@ -203,3 +203,14 @@ def test_missing_labels_pass(corpus):
     unposed = Unposed()
     targets = class_targets(unposed, ("pos",), unposed.split("train"), unposed.class_counts)
     assert (targets["pos"] == -1).all()
+
+
+@pytest.mark.parametrize(
+    "index",
+    [np.arange(5) < 2, np.arange(5) / 2, np.arange(5) - 1, np.arange(5) + 1],
+    ids=["mask", "fractions", "negative", "beyond"],
+)
+def test_an_index_holds_numbers_of_images(index):
+    images = np.zeros((5, 4, 4), np.uint8)
+    with pytest.raises(ValueError, match=r"numbers of images, 0 \.\. 4, found"):
+        Batches(images, index, {}, BatchOrder(5, 2, 0))

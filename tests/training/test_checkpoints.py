@@ -266,3 +266,29 @@ def test_a_difference_between_trainings_is_named():
     first.curves["loss/D"][3] += 1
     names = differing(first, second)
     assert [name.split("/")[1] for name in sorted(names)] == ["averaged", "curves", "optimizers"]
+
+
+def test_a_bit_that_flipped_is_found(tmp_path):
+    path = tmp_path / "state.pt"
+    method = run(path).method
+    whole = bytearray(path.read_bytes())
+    whole[whole.find(method.model[3].weight.detach().numpy().tobytes()) + 5] ^= 16
+    path.write_bytes(whole)
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        run(path)
+
+
+def test_settings_of_a_method_that_do_not_show_are_compared(tmp_path):
+    class Weighted(Classifier):
+        def __init__(self, phi):
+            super().__init__()
+            self.phi = phi
+
+    run(tmp_path / "state.pt", Weighted(0.5))
+    with pytest.raises(CheckpointError, match=r"method\.phi 0\.5 instead of 1\.5"):
+        run(tmp_path / "state.pt", Weighted(1.5))
+
+
+def test_checkpoints_come_after_whole_steps(tmp_path):
+    with pytest.raises(ValueError, match="checkpoint_every must be at least 1, found 0"):
+        run(tmp_path / "state.pt", checkpoint_every=0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -239,3 +240,27 @@ def test_statistics_that_overflow_are_refused():
     plan = make_plan(steps=1, warmup_steps=0, average_decay=0.0, statistics_batches=2)
     with pytest.raises(TrainingError, match=r"1\.1\.running_(mean|var) after step 1"):
         run(Steep(), plan)
+
+
+def test_the_network_is_what_is_trained_not_a_copy():
+    class Copied(Classifier):
+        def network(self):
+            return copy.deepcopy(self.model)
+
+    plan = make_plan()
+    with pytest.raises(ValueError, match="a part of the method, found Sequential"):
+        train(Copied(), make_batches(plan), plan, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("terms", "found"),
+    [(None, "NoneType"), ({"a": 1.0}, "float .* as 'a'"), ({"a": torch.ones(2)}, r"\(2,\) as 'a'")],
+)
+def test_terms_are_scalar_tensors_by_name(terms, found):
+    class Reporter(Classifier):
+        def step(self, batch, number):
+            return terms
+
+    plan = make_plan()
+    with pytest.raises(TypeError, match=f"scalar tensors by name, found .*{found}"):
+        train(Reporter(), make_batches(plan), plan, progress=False)

@@ -99,3 +99,12 @@ def test_images_that_are_too_small_are_refused():
     for forward in (trunk.forward_features, trunk.forward_intermediates):
         with pytest.raises(ValueError, match=r"\(16, 16\) pixels are too small for vgg11"):
             forward(torch.zeros(1, 1, 16, 16))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("crossvit_tiny_240", "gives a list"), ("resnet18.nosuch", "cannot build 'resnet18.nosuch'")],
+)
+def test_what_gives_no_maps_is_refused(name, words):
+    with pytest.raises(ValueError, match=words):
+        TimmTrunk(name)

@@ -479,9 +479,9 @@ def how_phi_was_chosen(records: Runs) -> str:
     text = (
         f"How phi_s was chosen: {SEARCH_SEEDS} seeds and a grid of {len(PHI_GRID)} values "
         f"({_listed(f'{phi:g}' for phi in PHI_GRID)}) chose {chosen:g} for all side tasks "
-        f"together, by rank-1 on validation people. Over all {len(network(records))} seeds "
-        f"phi_s of {_listed(f'{phi:g}' for phi in near)} lie within a point "
-        f"({_listed(f'{mean:.1f}' for mean in near.values())} %)"
+        f"together, by rank-1 on validation people. Over all {len(network(records))} seeds, "
+        f"with the paper's values beside, phi_s of {_listed(f'{phi:g}' for phi in near)} lie "
+        f"within a point ({_listed(f'{mean:.1f}' for mean in near.values())} %)"
     )
     text += ", so the choice between these is noise." if len(near) > 1 else "."
     least, most = pose.values()
