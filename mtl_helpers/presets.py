@@ -12,9 +12,7 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
-from mtl_helpers.machine import pick_device
-
-__all__ = ["PRESETS", "Preset", "get_preset", "pick_device"]
+__all__ = ["PRESETS", "Preset", "get_preset"]
 
 _ALL_CAMERAS = (
     "11_0",

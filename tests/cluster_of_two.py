@@ -26,7 +26,7 @@ class Cluster:
         """Kill it as soon as something is so."""
 
         def wait() -> None:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 300
             while not due() and time.monotonic() < deadline:
                 time.sleep(0.02)
             self._scheduler.kill()

@@ -24,7 +24,7 @@ import io
 import json
 import numbers
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,6 @@ __all__ = [
     "record_files",
     "record_name",
     "results_root",
-    "seed_values",
     "write_record",
 ]
 
@@ -431,47 +430,6 @@ def _check_fields(path: Path, body: object) -> None:
         and Path(arrays["file"]).name == arrays["file"]
     ):
         raise ResultsError(f"The record {path.name} does not say which arrays belong to it.")
-
-
-def seed_values(
-    records: Iterable[Record], arm: str, metric: str
-) -> tuple[tuple[int, ...], np.ndarray]:
-    """Return the seeds of an arm in ascending order and the metric of each.
-
-    Parameters
-    ----------
-    records
-        Stored runs of one experiment.
-    arm, metric
-        Name of the arm, and dotted name of the metric.
-
-    Returns
-    -------
-    seeds : tuple of int
-        The ``n`` seeds.
-    values : ndarray (n,)
-        The metric, in its own unit.
-
-    Raises
-    ------
-    ResultsError
-        If the arm is missing, or a seed occurs twice (two configurations under one name).
-    """
-    records = list(records)
-    chosen = sorted((item for item in records if item.arm == arm), key=lambda item: item.seed)
-    if not chosen:
-        known = ", ".join(dict.fromkeys(item.arm for item in records)) or "none"
-        raise ResultsError(f"There are no runs of the arm {arm!r}; stored arms: {known}.")
-    seeds = tuple(item.seed for item in chosen)
-    if len(set(seeds)) < len(seeds):
-        raise ResultsError(
-            f"The arm {arm!r} has two runs with one seed, so two configurations would be mixed; "
-            "give each configuration its own arm."
-        )
-    values = [item.metric(metric) for item in chosen]
-    if not all(isinstance(value, (int, float)) for value in values):
-        raise ResultsError(f"The metric {metric!r} of the arm {arm!r} is not one number a run.")
-    return seeds, np.array(values, dtype=float)
 
 
 def provenance_line(records: Sequence[Record]) -> str:
