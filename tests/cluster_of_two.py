@@ -41,7 +41,8 @@ def cluster_of_two(folder: Path, threads: int = 1) -> Iterator[Cluster]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
-    path = os.pathsep.join([str(TESTS), str(TESTS.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    before = filter(None, [os.environ.get("PYTHONPATH")])
+    path = os.pathsep.join([str(TESTS), str(TESTS.parent), *before])
 
     def start(module: str, *options: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
