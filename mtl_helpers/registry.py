@@ -6,10 +6,13 @@ from mtl_helpers.laboratory import factor_probes
 from mtl_helpers.ledger.claim import Claim
 from mtl_helpers.papers.yin2018 import claims as yin2018_claims
 from mtl_helpers.papers.yin2018.experiments import (
+    by_sgd,
     one_or_many,
     pose_branches,
     pose_estimator,
+    recipes,
     side_task_gains,
+    twenty_epochs,
     weight_conditions,
     weighting_rules,
 )
@@ -20,11 +23,14 @@ __all__ = ["CLAIMS", "EXPERIMENTS"]
 EXPERIMENTS: dict[str, Experiment] = {
     experiment.name: experiment
     for experiment in (
-        one_or_many.EXPERIMENT,
-        side_task_gains.EXPERIMENT,
+        recipes.EXPERIMENT,
         weighting_rules.EXPERIMENT,
-        weight_conditions.EXPERIMENT,
+        one_or_many.EXPERIMENT,
         pose_branches.EXPERIMENT,
+        side_task_gains.EXPERIMENT,
+        weight_conditions.EXPERIMENT,
+        twenty_epochs.EXPERIMENT,
+        by_sgd.EXPERIMENT,
         factor_probes.EXPERIMENT,
         pose_estimator.EXPERIMENT,
     )

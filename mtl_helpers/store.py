@@ -30,6 +30,7 @@ import hashlib
 import io
 import json
 import math
+import mmap
 import os
 import re
 import shutil
@@ -233,6 +234,11 @@ class Store:
         if verify:
             self.verify()
 
+    def release(self) -> None:
+        """Let go of the memory of all pages that were read; they can be read again."""
+        for array in self.arrays.values():
+            release_pages(array)
+
     def verify(self) -> None:
         """Check every byte of every array.
 
@@ -242,6 +248,7 @@ class Store:
             If a byte is not what was written, naming the file and the parts.
         """
         damaged = self.damaged()
+        self.release()
         if damaged:
             name, parts = next(iter(damaged.items()))
             shown = ", ".join(str(part) for part in parts[:5]) + (", ..." if parts[5:] else "")
@@ -370,6 +377,19 @@ def _mapped(directory: Path, layout: Layout) -> dict[str, np.ndarray]:
         # A plain view: fancy indexing of np.memmap itself is slower and returns np.memmap.
         arrays[field.name] = mapped.view(np.ndarray)
     return arrays
+
+
+def release_pages(array: np.ndarray) -> None:
+    """Let go of the memory of the pages that were read through a memory map, if it is one.
+
+    Pages of a read-only map count as memory of whoever touched them, so that a process that looks
+    at every picture once would seem to need the whole corpus.
+    """
+    base: Any = array
+    while base is not None and not isinstance(base, mmap.mmap):
+        base = getattr(base, "base", None)
+    if base is not None and hasattr(base, "madvise"):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 # -- relatives and left-overs -----------------------------------------------------------------

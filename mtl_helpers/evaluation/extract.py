@@ -10,6 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from mtl_helpers.store import release_pages
 from mtl_helpers.training.batches import to_input
 
 
@@ -72,6 +73,8 @@ def extract(
     try:
         for start in range(0, len(index), batch):
             pixels = torch.from_numpy(np.ascontiguousarray(images[index[start : start + batch]]))
+            if start % (100 * batch) == 0:
+                release_pages(images)
             with torch.autocast(device.type, torch.bfloat16, enabled=amp):
                 output = network(to_input(pixels.to(device)))
             for name, values in output_tensors(output).items():

@@ -37,12 +37,27 @@ def rank1(
     gallery_ids: ArrayLike,
     probe_features: ArrayLike | Tensor,
     probe_ids: ArrayLike,
+    size: int | None = None,
 ) -> NDArray[np.bool_]:
     """Return which probes have the gallery image of largest cosine from their own identity.
 
     Features (G, D) and (P, D) -> (P,), whose mean is the rank-1 identification rate. Every probe's
-    identity must be in the gallery.
+    identity must be in the gallery. With a ``size``, the gallery is cut into galleries of so many
+    images, and each probe is compared with those of its own person's gallery only.
     """
+    return np.asarray(gallery_ids)[
+        matches(gallery_features, gallery_ids, probe_features, probe_ids, size)
+    ] == np.asarray(probe_ids)
+
+
+def matches(
+    gallery_features: ArrayLike | Tensor,
+    gallery_ids: ArrayLike,
+    probe_features: ArrayLike | Tensor,
+    probe_ids: ArrayLike,
+    size: int | None = None,
+) -> NDArray[np.int64]:
+    """Return whom each probe is taken for: the place in the gallery, (P,); see :func:`rank1`."""
     gallery, probes = torch.as_tensor(gallery_features), torch.as_tensor(probe_features)
     owners, people = np.asarray(gallery_ids), np.asarray(probe_ids)
     if gallery.ndim != 2 or probes.ndim != 2 or gallery.shape[1] != probes.shape[1]:
@@ -61,8 +76,16 @@ def rank1(
             f"Every probe's identity must be in the gallery, found none for {strangers[:5]}: "
             f"take gallery and probes from the same split."
         )
-    hits: NDArray[np.bool_] = owners[nearest_gallery(gallery, probes).numpy()] == people
-    return hits
+    if size is not None and size < 1:
+        raise ValueError(f"A gallery needs at least one image, found a size of {size}.")
+    size = size or len(owners)
+    nearest = np.empty(len(people), dtype=np.int64)
+    for start in range(0, len(owners), size):
+        inside = np.isin(people, owners[start : start + size])
+        if inside.any():
+            near = nearest_gallery(gallery[start : start + size], probes[inside])
+            nearest[inside] = start + near.numpy()
+    return nearest
 
 
 @dataclass(frozen=True)
@@ -89,21 +112,24 @@ class Factor:
 
 @dataclass(frozen=True, eq=False)
 class Identification:
-    """The probes of a split, and which of them each feature identifies."""
+    """The probes of a split, and which of them each feature identifies, in galleries of a size."""
 
     split: str
     gallery: NDArray[np.int64]  # (G,) numbers of pictures
     probes: NDArray[np.int64]  # (P,)
     labels: Mapping[str, NDArray[np.int64]]  # (P,) per task, of the probes
     outputs: Mapping[str, Tensor]  # (P, ...) each: what the network says of the probes
+    nearest: Mapping[str, NDArray[np.int64]]  # (P,) per feature: place in the gallery
     hits: Mapping[str, NDArray[np.bool_]]  # (P,) per feature
+    size: int  # of a gallery
 
     def report(self, factors: Mapping[str, Factor] | None = None) -> dict[str, Any]:
         """Return rates in 0 .. 1, ready for JSON.
 
         Under ``"rank1"`` stand per feature ``"overall"`` and the rates by each factor, under its
         name (when None, by the classes of each task, as ``"by_<task>"``); under ``"side"`` the
-        mean class accuracy of every task but the identity; and numbers of pictures.
+        mean class accuracy of every task but the identity, under ``"side_accuracy"`` the share of
+        pictures that are right; and numbers of pictures.
         """
         if factors is None:
             factors = {f"by_{task}": Factor(task) for task in self.labels if task != IDENTITY}
@@ -118,10 +144,19 @@ class Identification:
         side = score_tasks(self.outputs, self.labels, tasks)
         return {
             "split": self.split,
-            "gallery": len(self.gallery),
+            "gallery": self.size,
             "probes": len(self.probes),
             "rank1": rank1_rates,
             "side": {task: scores["balanced_accuracy"] for task, scores in side.items()},
+            "side_accuracy": {task: float(right.mean()) for task, right in self.right().items()},
+        }
+
+    def right(self) -> dict[str, NDArray[np.bool_]]:
+        """Return which probes (P,) each task but the identity classifies rightly."""
+        return {
+            task: scores.argmax(dim=1).numpy() == self.labels[task]
+            for task, scores in self.outputs.items()
+            if task in self.labels and task != IDENTITY
         }
 
     @property
@@ -129,24 +164,42 @@ class Identification:
         """Identities of the probes, ascending."""
         return np.unique(self.labels[IDENTITY])
 
-    def by_person(self) -> dict[str, NDArray[np.float32]]:
-        """Return the share of each person's probes that is identified, in order of :attr:`people`.
+    def by_person(
+        self, factors: Mapping[str, Factor] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return the share of each person's probes that is right, in order of :attr:`people`.
 
-        Arrays ``"people/<split>/<feature>"``, float32 as records keep them; and where people have
-        different numbers of probes, those as ``"people/<split>/probes"``.
+        Arrays, float32 as records keep them: ``"people/<split>/<feature>"`` of who is identified,
+        ``"people/<split>/<feature>/<level>"`` of the probes at each level of the ``factors`` (if
+        everybody has some), ``"people/<split>/<task>"`` of what other tasks classify; and where
+        people have different numbers of probes, those as ``"people/<split>/probes"``.
         """
-        _, person, probes = np.unique(
-            self.labels[IDENTITY], return_inverse=True, return_counts=True
-        )
-        arrays: dict[str, NDArray[np.float32]] = {
-            f"people/{self.split}/{feature}": (
-                np.bincount(person, weights=hits, minlength=len(probes)) / probes
-            ).astype(np.float32)
-            for feature, hits in self.hits.items()
-        }
+        people = self.labels[IDENTITY]
+        arrays: dict[str, NDArray[np.float32]] = {}
+        for name, right in {**self.hits, **self.right()}.items():
+            arrays[f"people/{self.split}/{name}"] = shares_by_person(right, people)
+        for factor in (factors or {}).values():
+            for level, members in (factor.levels or {}).items():
+                inside = np.isin(self.labels[factor.task], members)
+                if len(np.unique(people[inside])) < len(self.people):
+                    continue
+                for feature, hits in self.hits.items():
+                    shares = shares_by_person(hits[inside], people[inside])
+                    arrays[f"people/{self.split}/{feature}/{level}"] = shares
+        _, probes = np.unique(people, return_counts=True)
         if len(np.unique(probes)) > 1:
             arrays[f"people/{self.split}/probes"] = probes.astype(np.float32)
         return arrays
+
+
+def shares_by_person(right: NDArray[np.bool_], people: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the share of each person's probes that is right: (P,), (P,) -> (people,), float32.
+
+    ``people`` are the persons of the probes; the result is in ascending order of their numbers.
+    """
+    _, person, probes = np.unique(people, return_inverse=True, return_counts=True)
+    shares = np.bincount(person, weights=right, minlength=len(probes)) / probes
+    return shares.astype(np.float32)
 
 
 def identify(
@@ -156,6 +209,7 @@ def identify(
     *,
     probes: ArrayLike | None = None,
     features: Mapping[str, str] | None = None,
+    gallery_size: int | None = None,
     batch: int = 128,
     device: torch.device | str = "cpu",
     amp: bool = False,
@@ -164,6 +218,7 @@ def identify(
 
     ``features`` names which of its outputs people are compared by, under the name that the result
     gives each; those that the network lacks are left out. When None: identity scores, and x.
+    With a ``gallery_size``, people are looked for among so many (see :func:`rank1`).
     Options are those of :func:`~mtl_helpers.evaluation.extract.extract`.
     """
     gallery = np.asarray(corpus.gallery(split), dtype=np.int64)
@@ -184,13 +239,17 @@ def identify(
         )
     owners, labels = corpus.labels(gallery)[IDENTITY], corpus.labels(numbers)
     start = len(gallery)
-    hits = {
-        name: rank1(outputs[output][:start], owners, outputs[output][start:], labels[IDENTITY])
+    size = min(gallery_size or start, start)
+    nearest = {
+        name: matches(
+            outputs[output][:start], owners, outputs[output][start:], labels[IDENTITY], size
+        )
         for name, output in features.items()
         if output in outputs
     }
+    hits = {name: owners[places] == labels[IDENTITY] for name, places in nearest.items()}
     of_probes = {name: values[start:] for name, values in outputs.items()}
-    return Identification(split, gallery, numbers, labels, of_probes, hits)
+    return Identification(split, gallery, numbers, labels, of_probes, nearest, hits, size)
 
 
 def coprime_stride(levels: Iterable[int], about: int) -> int:

@@ -19,10 +19,15 @@ from torch.utils.data import DataLoader, Dataset
 from mtl_helpers.corpus import Corpus
 from mtl_helpers.distributed import place_in_group
 from mtl_helpers.losses import UNLABELLED
+from mtl_helpers.store import release_pages
 from mtl_helpers.streams import stream_seed
 from mtl_helpers.training.plan import Plan
 
 __all__ = ["Batch", "BatchOrder", "Batches", "class_targets", "labelled_batches", "to_input"]
+
+
+_RELEASE_EVERY = 100
+"""Batches after which the pictures that were read need no longer stay in memory."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +187,9 @@ class Batches:
             pin_memory=on_gpu,
             generator=torch.Generator(),  # else it would draw from the caller's
         )
-        for pixels, targets, positions in loader:
+        for number, (pixels, targets, positions) in enumerate(loader):
+            if number % _RELEASE_EVERY == 0:
+                release_pages(self.images)
             pixels = pixels.to(device, non_blocking=True)
             shape = self.index.shape[1:]  # () of single images, (2,) of pairs
             images = to_input(pixels.flatten(0, len(shape)))  # (B [* 2], C, H, W)

@@ -6,7 +6,7 @@ from mtl_helpers.losses import task_losses
 from mtl_helpers.networks import MultiTaskNetwork
 from mtl_helpers.training.batches import Batch
 from mtl_helpers.training.method import Method, Terms
-from mtl_helpers.training.optimizers import SGDConfig, sgd
+from mtl_helpers.training.optimizers import OptimizerConfig, SGDConfig, optimizers
 from mtl_helpers.training.weighting import Weighting, named_terms
 
 __all__ = ["JointTraining"]
@@ -22,7 +22,7 @@ class JointTraining(Method):
     weighting
         Of the losses in the order of ``model.losses``; its parameters, if it has any, learn too.
     optimizer
-        Settings of SGD.
+        Its settings; SGD if absent.
     weighting_rate
         Learning rate of the weighting's parameters, as a multiple of the network's.
     label_smoothing
@@ -35,7 +35,7 @@ class JointTraining(Method):
         self,
         model: MultiTaskNetwork,
         weighting: Weighting,
-        optimizer: SGDConfig | None = None,
+        optimizer: OptimizerConfig | None = None,
         *,
         weighting_rate: float = 1.0,
         label_smoothing: float = 0.0,
@@ -54,7 +54,7 @@ class JointTraining(Method):
         self.label_smoothing = label_smoothing
         self.clip_norm = clip_norm
         modules = {model: 1.0, weighting: weighting_rate}
-        self.optimizers["all"] = sgd(optimizer or SGDConfig(), modules)
+        self.optimizers |= optimizers(optimizer or SGDConfig(), modules)
 
     def network(self) -> MultiTaskNetwork:
         """Return trunk and heads."""
@@ -65,7 +65,7 @@ class JointTraining(Method):
         with self.autocast():
             out = self.model(batch.images)
         losses = task_losses(out.logits, batch.targets, self.label_smoothing)  # (T,)
-        self.descend(self.weighting(losses, out.features), "all")
+        self.descend(self.weighting(losses, out.features), *self.optimizers)
         return named_terms(self.weighting, losses)
 
     def extra_repr(self) -> str:

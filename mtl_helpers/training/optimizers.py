@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
-__all__ = ["SGDConfig", "sgd"]
+from mtl_helpers.training.muon import Muon
+
+__all__ = ["AdamWConfig", "MuonConfig", "OptimizerConfig", "SGDConfig", "optimizers", "sgd"]
 
 
 @dataclass(frozen=True)
@@ -25,35 +28,106 @@ class SGDConfig:
     weight_decay: float = 5e-4
 
     def __post_init__(self) -> None:
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must lie in [0, 1), found {self.momentum}.")
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
-            raise ValueError(
-                f"weight_decay must be finite and not negative, found {self.weight_decay}."
-            )
+        _check_momentum(self.momentum)
+        _check_decay(self.weight_decay)
 
 
-def sgd(config: SGDConfig, modules: Mapping[nn.Module, float]) -> torch.optim.SGD:
-    """Return the optimiser of some modules.
+@dataclass(frozen=True)
+class MuonConfig:
+    """:class:`~mtl_helpers.training.muon.Muon` for kernels, SGD for everything else.
+
+    Both follow the rate of the plan; ``others`` is for heads, biases and normalisations.
+    """
+
+    momentum: float = 0.6
+    rounds: int = 3
+    others: SGDConfig = field(default_factory=lambda: SGDConfig(nesterov=True))
+    kind: Literal["muon"] = field(default="muon", init=False)  # tells records apart
+
+    def __post_init__(self) -> None:
+        _check_momentum(self.momentum)
+        if self.rounds < 1:
+            raise ValueError(f"rounds must be at least 1, found {self.rounds}.")
+
+
+@dataclass(frozen=True)
+class AdamWConfig:
+    """Adam with decoupled weight decay, on matrices and kernels only."""
+
+    weight_decay: float = 0.05
+    kind: Literal["adamw"] = field(default="adamw", init=False)
+
+    def __post_init__(self) -> None:
+        _check_decay(self.weight_decay)
+
+
+OptimizerConfig = SGDConfig | MuonConfig | AdamWConfig
+
+
+def _check_momentum(momentum: float) -> None:
+    if not 0 <= momentum < 1:
+        raise ValueError(f"momentum must lie in [0, 1), found {momentum}.")
+
+
+def _check_decay(decay: float) -> None:
+    if not (math.isfinite(decay) and decay >= 0):
+        raise ValueError(f"weight_decay must be finite and not negative, found {decay}.")
+
+
+def optimizers(config: OptimizerConfig, modules: Mapping[nn.Module, float]) -> dict[str, Optimizer]:
+    """Return the optimisers of some modules by name, to be used together.
 
     Parameters
     ----------
     modules
         Each with its rate as a multiple of the plan's. A module without parameters adds nothing.
     """
-    groups: list[dict[str, Any]] = []
-    for module, scale in modules.items():
-        parameters = [p for p in module.parameters() if p.requires_grad]
-        decayed = [p for p in parameters if p.ndim > 1]
-        others = [p for p in parameters if p.ndim <= 1]
-        if decayed:
-            groups.append({"params": decayed, "scale": scale})
-        if others:
-            groups.append({"params": others, "weight_decay": 0.0, "scale": scale})
+    if isinstance(config, MuonConfig):
+        kernels = _groups(modules, lambda p: p.ndim == 4)
+        others = sgd(config.others, modules, lambda p: p.ndim != 4)
+        if not kernels:
+            return {"all": others}
+        muon = Muon(kernels, momentum=config.momentum, rounds=config.rounds)
+        return {"kernels": muon, "others": others}
+    if isinstance(config, AdamWConfig):
+        groups = _decaying(modules, lambda p: True)
+        return {"all": torch.optim.AdamW(groups, weight_decay=config.weight_decay, fused=True)}
+    return {"all": sgd(config, modules)}
+
+
+def sgd(
+    config: SGDConfig,
+    modules: Mapping[nn.Module, float],
+    wanted: Callable[[Tensor], bool] = lambda p: True,
+) -> torch.optim.SGD:
+    """Return SGD for the ``wanted`` parameters of some modules, each with its rate's multiple."""
     return torch.optim.SGD(
-        groups,
+        _decaying(modules, wanted),
         momentum=config.momentum,
         nesterov=config.nesterov,
         weight_decay=config.weight_decay,
         fused=True,
     )
+
+
+def _decaying(
+    modules: Mapping[nn.Module, float], wanted: Callable[[Tensor], bool]
+) -> list[dict[str, Any]]:
+    groups: list[dict[str, Any]] = []
+    for module, scale in modules.items():
+        one = {module: scale}
+        groups += _groups(one, lambda p: wanted(p) and p.ndim > 1)
+        vectors = _groups(one, lambda p: wanted(p) and p.ndim <= 1)
+        groups += [{**group, "weight_decay": 0.0} for group in vectors]
+    return groups
+
+
+def _groups(
+    modules: Mapping[nn.Module, float], wanted: Callable[[Tensor], bool]
+) -> list[dict[str, Any]]:
+    groups = []
+    for module, scale in modules.items():
+        own = [p for p in module.parameters() if p.requires_grad and wanted(p)]
+        if own:
+            groups.append({"params": own, "scale": scale})
+    return groups

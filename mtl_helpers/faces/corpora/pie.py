@@ -93,7 +93,9 @@ class PieSpec(RenderedSpec):
     def from_preset(cls, preset: Preset, *, seed: int = 0) -> PieSpec:
         """Return the specification of a preset's corpus; other seeds give other people."""
         return cls(
-            **cls.identity_counts(preset),
+            train_identities=preset.train_identities,
+            validation_identities=preset.pie_validation_identities,
+            test_identities=preset.pie_test_identities,
             cameras=preset.cameras,
             shots=preset.shots,
             expressions=preset.expressions,

@@ -18,6 +18,12 @@ POSE_GROUPS: dict[str, tuple[int, ...]] = {
 }
 """Degrees of yaw of the paper's three pose groups, p-CNN's branches (Sec. IV-A)."""
 
+VIEWS: dict[str, tuple[int, ...]] = {
+    "frontal": POSE_GROUPS["frontal"],
+    "profile": (*POSE_GROUPS["right"], *POSE_GROUPS["left"]),
+}
+"""Degrees of yaw of frontal faces, and of profiles of either side."""
+
 FEATURES = {"y_d": "id", "x": "x"}
 """The paper compares people by the scores y_d of the identity head, and by x (Sec. III-A)."""
 
@@ -35,6 +41,7 @@ def factors(yaw_degrees: Sequence[int]) -> dict[str, Factor]:
     return {
         "by_yaw": Factor("pos", {str(degree): classes((degree,)) for degree in np.unique(yaw)}),
         "by_group": Factor("pos", {name: classes(group) for name, group in POSE_GROUPS.items()}),
+        "by_view": Factor("pos", {name: classes(view) for name, view in VIEWS.items()}),
         "by_illumination": Factor("illum"),
         "by_expression": Factor("exp"),
     }
@@ -56,7 +63,7 @@ def identification_report(
     """Return how often the probes of a split are identified, and where, ready for JSON.
 
     Under ``"rank1"``, for ``"y_d"`` and ``"x"``, stand ``"overall"``, ``"by_yaw"`` (keys are
-    degrees), ``"by_group"`` (:data:`POSE_GROUPS`), ``"by_illumination"`` and ``"by_expression"``
-    (keys are class numbers); under ``"side"`` the mean class accuracy of the side tasks.
+    degrees), ``"by_group"`` (:data:`POSE_GROUPS`), ``"by_view"`` (:data:`VIEWS`),
+    ``"by_illumination"`` and ``"by_expression"`` (keys are class numbers); under ``"side"`` the mean class accuracy of the side tasks.
     """
     return identified(corpus, split, network, **options).report(factors(corpus.yaw_degrees))

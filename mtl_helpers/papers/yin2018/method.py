@@ -67,7 +67,7 @@ class YinMethod(JointTraining):
             penalty = half_squared_length(out.features)
             total = total + self.feature_l2 * penalty
             terms["loss/feature_l2"] = penalty.detach()
-        self.descend(total, "all")
+        self.descend(total, *self.optimizers)
         return terms
 
     def extra_repr(self) -> str:

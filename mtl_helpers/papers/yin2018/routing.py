@@ -8,11 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["ROUTINGS", "Routed", "Routing", "group_probabilities", "route", "routed_distance"]
+__all__ = [
+    "ROUTINGS",
+    "Routed",
+    "Routing",
+    "corrupted",
+    "group_probabilities",
+    "route",
+    "routed_distance",
+]
 
 Routing = Literal["stochastic", "hard", "generic"]
 ROUTINGS: tuple[Routing, ...] = ("stochastic", "hard", "generic")
@@ -38,6 +47,28 @@ def group_probabilities(pose_logits: Tensor, pose_groups: Sequence[Sequence[int]
     poses = pose_logits.float().softmax(dim=1)  # (N, K_pos)
     groups = [poses[:, list(group)].sum(dim=1) for group in pose_groups]  # G times (N,)
     return torch.stack(groups, dim=1)
+
+
+def corrupted(
+    groups: Tensor, count: int, share: float, rng: np.random.Generator, *, sure: bool = False
+) -> Tensor:
+    """Return pose groups' probabilities of an estimator that is wrong as often as is asked.
+
+    True groups (N,) out of ``count`` -> (N, G). A ``share`` of the estimates, by chance, is one of
+    the other groups. The probabilities are calibrated: the estimate has 1 - share, the others have
+    the rest in equal parts. With ``sure`` the estimate has all, whether right or wrong.
+    """
+    if not 0 <= share <= 1 or count < 2:
+        raise ValueError(
+            f"Expected a share in 0 .. 1 and at least two groups, found {share} and {count}."
+        )
+    wrong = torch.from_numpy(rng.random(len(groups)) < share)
+    step = torch.from_numpy(rng.integers(1, count, len(groups)))
+    estimate = torch.where(wrong, (groups + step) % count, groups)  # (N,)
+    believed = F.one_hot(estimate, count).float()  # (N, G)
+    if sure:
+        return believed
+    return (1 - share) * believed + share / (count - 1) * (1 - believed)
 
 
 def route(

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["CHOSEN", "L2_GRID", "PHI_GRID", "PUBLISHED", "SEARCH_SEEDS", "Choice", "choice_at"]
+__all__ = ["CHOSEN", "L2_GRID", "L2_SEEDS", "PHI_GRID", "PUBLISHED", "Choice", "choice_at"]
 
-PHI_GRID = (0.03, 0.1, 0.3, 1.0, 3.0)
-L2_GRID = (1e-3, 1e-2)
-SEARCH_SEEDS = 3
-"""How many of a preset's seeds the search uses, the same for each value."""
+PHI_GRID = (0.1, 0.2, 0.3, 1.0, 3.0)
+"""Total weights of the side tasks that are compared: the paper's, and what matters here."""
+
+L2_GRID = (1e-4, 1e-3, 1e-2, 1e-1)
+L2_SEEDS = 3
+"""How many of a preset's seeds the search for the penalty's factor uses."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from mtl_helpers.streams import seeded, stream_seed
 from mtl_helpers.training.batches import labelled_batches
 from mtl_helpers.training.loop import StepState, Trained
 from mtl_helpers.training.loop import train as train_method
-from mtl_helpers.training.optimizers import SGDConfig
+from mtl_helpers.training.optimizers import MuonConfig, OptimizerConfig, SGDConfig
 from mtl_helpers.training.plan import Plan
 from mtl_helpers.trunks import CASIANet
 from mtl_helpers.trunks.casia import BLOCK_CHANNELS, scaled
@@ -55,6 +55,7 @@ __all__ = [
     "measured",
     "method_of",
     "network_config",
+    "optimizer_of",
     "pose_classes",
     "prepare",
     "some_probes",
@@ -67,6 +68,9 @@ ALL_TASKS = ("id", *SIDE_TASKS)
 RANK1 = "test.rank1.y_d.overall"
 """Name of the metric that most comparisons are about."""
 
+PROBES_PER_PERSON = 20
+"""About how many pictures of each person are asked about."""
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -75,9 +79,10 @@ class NetworkConfig:
     ``arm`` is a short name for files and figures; all that counts stands in the other fields.
     ``seed`` decides first weights, batches, dropout and wrong labels. The main tasks weigh 1
     together, the side tasks ``phi_s``; with ``phi_m``, the total weight of two main tasks, the
-    network is a p-CNN. ``people`` keeps the first training identities only. ``pose_noise`` is the
-    share of training pictures whose pose label is replaced by another one at random, ``spread`` the
-    standard deviation of the weighting's first omega. The rest is as for
+    network is a p-CNN. ``people`` keeps the first training identities only, and ``pictures`` so
+    many of each. ``pose_noise`` is the share of training pictures whose pose label is replaced by
+    another one at random, ``spread`` the standard deviation of the weighting's first omega;
+    ``gallery`` the number of people among whom each is looked for. The rest is as for
     :class:`~mtl_helpers.papers.yin2018.method.YinMethod` and :class:`~mtl_helpers.trunks.CASIANet`.
     """
 
@@ -94,11 +99,13 @@ class NetworkConfig:
     label_smoothing: float = 0.0
     clip_norm: float = 0.0
     weighting_rate: float = 1.0
-    optimizer: SGDConfig = field(default_factory=SGDConfig)
+    optimizer: OptimizerConfig = field(default_factory=SGDConfig)
     dropout: float = 0.4
     people: int | None = None
+    pictures: int | None = None
     pose_noise: float = 0.0
     spread: float = 0.0
+    gallery: int | None = None
 
     @property
     def side_tasks(self) -> tuple[str, ...]:
@@ -118,14 +125,12 @@ def network_config(
 ) -> NetworkConfig:
     """Return a network of a preset, on the preset's ``pie`` unless another corpus is named.
 
-    ``changes`` are fields of :class:`NetworkConfig`, of its plan or of its optimiser that differ
-    from the preset, such as ``tasks``, ``steps`` or ``nesterov``.
+    ``changes`` are fields of :class:`NetworkConfig` or of its plan that differ from the preset,
+    such as ``tasks`` or ``steps``.
     """
     own = {item.name for item in fields(NetworkConfig)}
     plan = Plan.from_preset(preset)
     plan_changes = {name: changes.pop(name) for name in list(changes) if hasattr(plan, name)}
-    sgd = SGDConfig(weight_decay=preset.weight_decay)
-    sgd_changes = {name: changes.pop(name) for name in list(changes) if hasattr(sgd, name)}
     if unknown := set(changes) - own:
         raise ValueError(f"A network has no fields {sorted(unknown)}; it has {sorted(own)}.")
     return NetworkConfig(
@@ -135,9 +140,22 @@ def network_config(
         phi_s=phi_s,
         corpus=PieSpec.from_preset(preset) if corpus is None else corpus,
         plan=replace(plan, **plan_changes),
-        optimizer=replace(sgd, **sgd_changes),
-        **{"width": preset.width, "dropout": preset.dropout, **changes},
+        **{
+            "width": preset.width,
+            "dropout": preset.dropout,
+            "optimizer": optimizer_of(preset),
+            "gallery": preset.gallery if corpus is None else None,
+            **changes,
+        },
     )
+
+
+def optimizer_of(preset: Preset) -> OptimizerConfig:
+    """Return the optimiser of a preset."""
+    decay = preset.weight_decay
+    if preset.muon:
+        return MuonConfig(others=SGDConfig(nesterov=True, weight_decay=decay))
+    return SGDConfig(weight_decay=decay)
 
 
 def feature_size(width: float) -> int:
@@ -214,9 +232,14 @@ class NoisyPoses(CorpusView):
 
 
 class FewerPeople(CorpusView):
-    """A corpus of whose training identities only the first ones are seen."""
+    """A corpus of whose training identities only the first ones are seen.
 
-    def __init__(self, corpus: Corpus, identities: int) -> None:
+    Of each, ``pictures`` at random are seen, the same ones in every run; all if absent.
+    """
+
+    def __init__(self, corpus: Corpus, identities: int, pictures: int | None = None) -> None:
+        if pictures is not None and pictures < 1:
+            raise ValueError(f"Expected at least one picture of each person, found {pictures}.")
         if not 1 <= identities <= corpus.class_counts["id"]:
             raise ValueError(
                 f"The corpus has {corpus.class_counts['id']} training identities; found "
@@ -224,13 +247,25 @@ class FewerPeople(CorpusView):
             )
         super().__init__(corpus)
         self.class_counts = {**corpus.class_counts, "id": identities}
+        self._pictures = pictures
 
     def split(self, name: str) -> NDArray[np.int64]:
         """Return the images of a split, of ``"train"`` those of the first identities."""
         index = self._corpus.split(name)
         if name != "train":
             return index
-        return index[self.labels(index)["id"] < self.class_counts["id"]]
+        person = self.labels(index)["id"]
+        index = index[person < self.class_counts["id"]]
+        if self._pictures is None:
+            return index
+        # each person's pictures in an order of chance, of which the first are kept
+        rng = np.random.default_rng(stream_seed(0, "fewer pictures"))
+        shuffled = rng.permutation(index)
+        person = self.labels(shuffled)["id"]
+        order = np.argsort(person, kind="stable")
+        starts = np.searchsorted(person[order], person[order])
+        kept = order[np.arange(len(order)) - starts < self._pictures]
+        return np.sort(shuffled[kept])
 
 
 def method_of(
@@ -288,8 +323,9 @@ def train_on(
     yaw_degrees = getattr(corpus, "yaw_degrees", None)
     if config.pose_noise:
         corpus = NoisyPoses(corpus, config.pose_noise, config.seed)
-    if config.people is not None:
-        corpus = FewerPeople(corpus, config.people)
+    if config.people is not None or config.pictures is not None:
+        people = corpus.class_counts["id"] if config.people is None else config.people
+        corpus = FewerPeople(corpus, people, config.pictures)
     plan = replace(config.plan, seed=config.seed)
     batches = labelled_batches(corpus, config.tasks, plan, index=index)
     method = method_of(config, corpus.class_counts, batches.channels, yaw_degrees)
@@ -317,29 +353,41 @@ def train(
 def some_probes(corpus: PieCorpus, split: str = "test") -> NDArray[np.int64]:
     """Return every n-th probe of a split, so that no factor hides behind another.
 
-    n is coprime to the numbers of cameras, lights and expressions, so that every level of each
+    It leaves some :data:`PROBES_PER_PERSON`, since more people say more than more pictures. n is coprime to the numbers of cameras, lights and expressions, so that every level of each
     meets every level of the others, and to a person's probes, so that people differ in theirs.
     """
     spec = corpus.spec
     factors = (len(spec.cameras), len(spec.shots), len(spec.expressions))
-    return probe_sample(corpus.probes(split), (*factors, math.prod(factors) - 1))
+    own = math.prod(factors) - 1
+    about = max(1, own // PROBES_PER_PERSON)
+    return probe_sample(corpus.probes(split), (*factors, own), about)
 
 
 def measured(
-    result: Trained, corpus: GalleryCorpus, probes: Mapping[str, NDArray[np.int64]]
+    result: Trained,
+    corpus: GalleryCorpus,
+    probes: Mapping[str, NDArray[np.int64]],
+    gallery: int | None = None,
 ) -> Outcome:
     """Return what is measured of every network, for each split of ``probes`` (P,).
 
-    Metrics: for each split its report (:mod:`mtl_helpers.papers.yin2018.identification`), and
-    under ``"training"`` what happened. Arrays: the same by person, ``people/<split>/<feature>``.
+    Metrics: for each split its report (:mod:`mtl_helpers.papers.yin2018.identification`), in
+    galleries of so many people, and under ``"training"`` what happened. Arrays: the same by person,
+    ``people/<split>/<feature>`` and by view and side task, and whom each test probe is taken for by y_d, as a place in the
+    gallery, ``nearest/test/y_d``.
     """
     options: dict[str, Any] = {"device": pick_device(), "amp": result.bfloat16}
     metrics: dict[str, Any] = {}
     arrays: dict[str, Any] = {}
     for split, numbers in probes.items():
-        identification = identified(corpus, split, result.final, probes=numbers, **options)
-        metrics[split] = identification.report(factors(corpus.yaw_degrees))
-        arrays |= identification.by_person()
+        identification = identified(
+            corpus, split, result.final, probes=numbers, gallery_size=gallery, **options
+        )
+        split_by = factors(corpus.yaw_degrees)
+        metrics[split] = identification.report(split_by)
+        arrays |= identification.by_person({"by_view": split_by["by_view"]})
+        if split == "test" and "y_d" in identification.nearest:
+            arrays["nearest/test/y_d"] = identification.nearest["y_d"].astype(np.int16)
     accuracy = training_accuracy(result.final, result.batches, **options)
     metrics["training"] = result.summary() | {"accuracy": accuracy}
     return Outcome(metrics=metrics, curves=curves_of(result), arrays=arrays)

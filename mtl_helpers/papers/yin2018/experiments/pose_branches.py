@@ -1,10 +1,10 @@
 """p-CNN: does a branch for each pose help, and which branch to believe when the pose is uncertain?
 
-Beside p-CNN under fixed weights and under Eqs. 9-11 of Yin & Liu (2018) as printed stand networks
-that learn from partly wrong poses, as estimated ones would be, and networks whose main tasks weigh
-as much each as m-CNN's one. Every p-CNN is asked about clean and
-about degraded pictures, by stochastic, by hard and by no routing. m-CNN, for comparison, is trained
-by :mod:`mtl_helpers.papers.yin2018.experiments.weighting_rules`.
+p-CNN under fixed weights, with both main tasks as heavy as m-CNN's one; with the weights of the
+released code; and under Eqs. 9-11 of Yin & Liu (2018) as printed. Every p-CNN is asked about clean
+and about degraded pictures, and about clean ones whose pose was estimated wrongly on purpose, by
+stochastic, by hard and by no routing. m-CNN, for comparison, is trained by
+:mod:`mtl_helpers.papers.yin2018.experiments.weighting_rules`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_helpers.evaluation.extract import extract
+from mtl_helpers.evaluation.identification import shares_by_person
 from mtl_helpers.faces.corpora.pie import PieCorpus
 from mtl_helpers.faces.draw.degrade import blur, sensor_noise
 from mtl_helpers.machine import pick_device
@@ -32,10 +33,16 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     some_probes,
     train,
 )
-from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
 from mtl_helpers.papers.yin2018.identification import POSE_GROUPS
 from mtl_helpers.papers.yin2018.model import PoseDirectedCNN
-from mtl_helpers.papers.yin2018.routing import ROUTINGS, group_probabilities, route, routed_distance
+from mtl_helpers.papers.yin2018.routing import (
+    ROUTINGS,
+    Routed,
+    corrupted,
+    group_probabilities,
+    route,
+    routed_distance,
+)
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.streams import stream_seed
@@ -44,109 +51,141 @@ __all__ = [
     "CONDITIONS",
     "EXPERIMENT",
     "HEAVY",
-    "POSE_NOISE",
+    "WRONG_SHARES",
     "configs",
     "routing_report",
+    "wrong_pose",
 ]
-
-POSE_NOISE = (0.5, 0.9)
-"""Shares of wrong pose labels."""
 
 HEAVY = 2.0
 """Total weight of the main tasks at which each of the two weighs as much as m-CNN's one."""
 
+RELEASED_PHI = 1.5
+"""Total weight of the side tasks in the released p-CNN: 0.5 each, beside main tasks of 1 each."""
+
 CONDITIONS: dict[str, Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]] = {
     "clean": lambda image, key: image,
-    "noise 5": lambda image, key: sensor_noise(image, 5.0, key),
     "noise 10": lambda image, key: sensor_noise(image, 10.0, key),
     "blur 1": lambda image, key: blur(image, 1.0),
 }
 """What is done to the probes: noise in grey levels, blur in pixels (standard deviations)."""
 
+WRONG_SHARES = (0.1, 0.2, 0.4)
+"""Shares of probes whose estimated pose group is wrong on purpose."""
+
+
+def wrong_pose(share: float, *, sure: bool) -> str:
+    """Return the name of a condition of wrong poses, as records have it.
+
+    >>> wrong_pose(0.2, sure=False), wrong_pose(0.2, sure=True)
+    ('wrong 0.2', 'wrong 0.2 and sure')
+    """
+    return f"wrong {share:g}" + (" and sure" if sure else "")
+
 
 def configs(preset: Preset) -> list[NetworkConfig]:
-    """Return every network: the two rules first, then wrong poses and heavier main tasks."""
+    """Return every network: main weights of 1 first, then Eq. 11, then the released weights."""
     phi = CHOSEN[preset.name].phi_s
     named: list[dict[str, Any]] = [
-        {"arm": "p-fixed", "rule": "fixed"},
-        {"arm": "p-eq8", "rule": "eq8"},
-        {"arm": "p-heavy", "rule": "fixed", "phi_m": HEAVY},
-        *({"arm": f"p-fixed-noise{q:g}", "rule": "fixed", "pose_noise": q} for q in POSE_NOISE),
+        {"arm": "p-heavy", "rule": "fixed", "phi_m": HEAVY, "phi_s": phi},
+        {"arm": "p-eq8", "rule": "eq8", "phi_m": 1.0, "phi_s": phi},
+        {"arm": "p-released", "rule": "fixed", "phi_m": HEAVY, "phi_s": RELEASED_PHI},
     ]
-    return [
-        network_config(preset, seed=seed, phi_s=phi, **{"phi_m": 1.0, **arm})
-        for arm in named
-        for seed in preset.seeds
-    ]
+    return [network_config(preset, seed=seed, **arm) for arm in named for seed in preset.seeds]
 
 
 def run(config: NetworkConfig) -> Outcome:
-    """Train a p-CNN and identify clean and degraded faces by each routing."""
+    """Train a p-CNN and identify clean, degraded and wrongly posed faces by each routing."""
     result, corpus = train(config)
     model = result.final
     assert isinstance(model, PoseDirectedCNN)
     probes = some_probes(corpus)
-    outcome = measured(result, corpus, {"test": probes})
-    routing = {
-        condition: routing_report(corpus, probes, model, condition, result.bfloat16)
-        for condition in CONDITIONS
-    }
-    return replace(outcome, metrics={**outcome.metrics, "routing": routing})
+    outcome = measured(result, corpus, {"test": probes}, config.gallery)
+    metrics, arrays = routing_report(corpus, probes, model, result.bfloat16, config.gallery)
+    return replace(
+        outcome,
+        metrics={**outcome.metrics, "routing": metrics},
+        arrays={**outcome.arrays, **arrays},
+    )
 
 
 def routing_report(
-    corpus: PieCorpus, probes: NDArray[np.int64], model: PoseDirectedCNN, condition: str, amp: bool
-) -> dict[str, Any]:
-    """Identify probes (P,) of the test identities by each routing; the gallery is never degraded.
+    corpus: PieCorpus,
+    probes: NDArray[np.int64],
+    model: PoseDirectedCNN,
+    amp: bool,
+    gallery_size: int | None = None,
+) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
+    """Identify probes (P,) of the test identities by each routing; the gallery is always clean.
 
-    For each of :data:`~mtl_helpers.papers.yin2018.routing.ROUTINGS`, rank-1 ``"overall"`` and
-    ``"by_group"``. Then ``"wrong_group"``, the share of probes whose most probable pose group is
-    not theirs; ``"confidence"``, the mean probability of that group; and, among the probes of a
-    wrong group only, ``"overall_wrong"`` of each routing (absent if there are none).
+    Under each of :data:`CONDITIONS`, and of :func:`wrong_pose` on clean pictures: for each of
+    :data:`~mtl_helpers.papers.yin2018.routing.ROUTINGS`, rank-1 ``"overall"`` and ``"by_group"``.
+    Then ``"wrong_group"``, the share of probes whose most probable pose group is not theirs;
+    ``"confidence"``, the mean probability of that group; and, among the probes of a wrong group
+    only, ``"overall_wrong"`` of each routing (absent if there are none). Then the rates by person,
+    as arrays ``"people/<condition>/<routing>"``.
     """
     groups = pose_classes(corpus.yaw_degrees)
     gallery = corpus.gallery("test")
-    change = CONDITIONS[condition]
-    degraded = np.stack(
-        [change(corpus.images[i], stream_seed(0, "degraded", int(i)) % 2**31) for i in probes]
-    )
-    device = pick_device()
-    enrolled = extract(model, corpus.images, gallery, device=device, amp=amp)
-    probed = extract(model, degraded, np.arange(len(probes)), device=device, amp=amp)
-    identity = torch.from_numpy(corpus.labels(gallery)["id"])  # (G,)
+    options: dict[str, Any] = {"device": pick_device(), "amp": amp}
+    enrolled = extract(model, corpus.images, gallery, **options)
+    identity = corpus.labels(gallery)["id"]  # (G,)
     labels = corpus.labels(probes)
-    right = torch.from_numpy(labels["id"])  # (P,)
-    chances = {
-        name: group_probabilities(outputs["pos"], groups)
-        for name, outputs in (("enrolled", enrolled), ("probed", probed))
-    }
     truth = model.group_of_pose.cpu()[labels["pos"]]  # (P,)
-    wrong = chances["probed"].argmax(dim=1) != truth  # (P,)
-
-    report: dict[str, Any] = {
-        "wrong_group": float(wrong.float().mean()),
-        "confidence": float(chances["probed"].max(dim=1).values.mean()),
-    }
+    size = gallery_size or len(gallery)
+    own_gallery = torch.from_numpy(
+        np.searchsorted(identity, labels["id"])[:, None] // size
+        == np.arange(len(gallery))[None] // size
+    )  # (P, G)
+    gallery_chances = group_probabilities(enrolled["pos"], groups)
     names = [
         name for name in POSE_GROUPS if any(y in POSE_GROUPS[name] for y in corpus.yaw_degrees)
     ]
-    for routing in ROUTINGS:
-        distance = routed_distance(
-            route(probed["id"], probed["branches"], chances["probed"], routing),
-            route(enrolled["id"], enrolled["branches"], chances["enrolled"], routing),
-        )  # (P, G)
-        hits: Tensor = identity[distance.argmin(dim=1)] == right
-        report[routing] = {
-            "overall": float(hits.float().mean()),
-            "by_group": {
-                name: float(hits[inside].float().mean())
-                for number, name in enumerate(names)
-                if (inside := truth == number).any()
-            },
+
+    def report(condition: str, probed: dict[str, Tensor], chances: Tensor) -> None:
+        wrong = chances.argmax(dim=1) != truth  # (P,)
+        metrics[condition] = {
+            "wrong_group": float(wrong.float().mean()),
+            "confidence": float(chances.max(dim=1).values.mean()),
         }
-        if wrong.any():
-            report[routing]["overall_wrong"] = float(hits[wrong].float().mean())
-    return report
+        for routing in ROUTINGS:
+            distance = routed_distance(
+                route(probed["id"], probed["branches"], chances, routing),
+                enrolled_routes[routing],
+            ).masked_fill(~own_gallery, torch.inf)  # (P, G)
+            hits = identity[distance.argmin(dim=1).numpy()] == labels["id"]
+            arrays[f"people/{condition}/{routing}"] = shares_by_person(hits, labels["id"])
+            metrics[condition][routing] = {
+                "overall": float(hits.mean()),
+                "by_group": {
+                    name: float(hits[inside].mean())
+                    for number, name in enumerate(names)
+                    if (inside := (truth == number).numpy()).any()
+                },
+            }
+            if wrong.any():
+                metrics[condition][routing]["overall_wrong"] = float(hits[wrong.numpy()].mean())
+
+    metrics: dict[str, Any] = {}
+    arrays: dict[str, NDArray[np.float32]] = {}
+    enrolled_routes: dict[str, Routed] = {
+        routing: route(enrolled["id"], enrolled["branches"], gallery_chances, routing)
+        for routing in ROUTINGS
+    }
+    clean: dict[str, Tensor] = {}
+    for condition, change in CONDITIONS.items():
+        degraded = np.stack(
+            [change(corpus.images[i], stream_seed(0, "degraded", int(i)) % 2**31) for i in probes]
+        )
+        probed = extract(model, degraded, np.arange(len(probes)), **options)
+        report(condition, probed, group_probabilities(probed["pos"], groups))
+        clean = clean or probed
+    for share in WRONG_SHARES:
+        for sure in (False, True):
+            rng = np.random.default_rng(stream_seed(0, "wrong poses"))
+            chances = corrupted(truth, len(groups), share, rng, sure=sure)
+            report(wrong_pose(share, sure=sure), clean, chances)
+    return metrics, arrays
 
 
 EXPERIMENT = Experiment(
@@ -155,5 +194,4 @@ EXPERIMENT = Experiment(
     configs=configs,
     run=run,
     prepare=prepare,
-    modernise=modern_network,
 )

@@ -26,7 +26,6 @@ from mtl_helpers.faces.corpora.pie import PieSpec, load_pie
 from mtl_helpers.faces.corpora.wild import WildSpec, load_wild
 from mtl_helpers.machine import pick_device
 from mtl_helpers.networks import MultiTaskNetwork, seeded_network
-from mtl_helpers.papers.yin2018.experiments.old_records import modern_estimator
 from mtl_helpers.papers.yin2018.identification import POSE_GROUPS
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
@@ -200,7 +199,6 @@ EXPERIMENT = Experiment(
     configs=configs,
     run=run,
     prepare=prepare,
-    modernise=modern_estimator,
 )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtl_helpers.ledger.statistics import paired_difference
+from mtl_helpers.ledger.claim import Measure, compare
 from mtl_helpers.papers.yin2018.experiments import weighting_rules
 from mtl_helpers.papers.yin2018.experiments.networks import (
     RANK1,
@@ -25,7 +25,6 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     some_probes,
     train,
 )
-from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.runs.query import select, values
@@ -77,7 +76,7 @@ def configs(preset: Preset) -> list[NetworkConfig]:
 def run(config: NetworkConfig) -> Outcome:
     """Train one network and identify the test identities."""
     result, corpus = train(config)
-    return measured(result, corpus, {"test": some_probes(corpus)})
+    return measured(result, corpus, {"test": some_probes(corpus)}, config.gallery)
 
 
 EXPERIMENT = Experiment(
@@ -86,7 +85,6 @@ EXPERIMENT = Experiment(
     configs=configs,
     run=run,
     prepare=prepare,
-    modernise=modern_network,
 )
 
 
@@ -101,20 +99,20 @@ def gains(records: Sequence[Record], preset: Preset) -> pd.DataFrame:
     Takes the preset's runs of this experiment and of ``weighting_rules``. Columns: ``identities``,
     ``steps``, ``phi_s``, ``alone`` (rank-1 of s-CNN in per cent, mean over seeds), ``gain`` (rank-1
     with side tasks minus that of the s-CNN of the same seed, in points), ``low`` and ``high``, its
-    95 % interval, and ``p``, its p value.
+    95 % interval over seeds and test people, and ``p``, its p value.
     """
     rows = []
     for identities, steps in sorted(sizes(preset)):
-        alone = _rank1(records, arm_at(preset, identities, steps, 0.0))
+        alone = select(records, arm=arm_at(preset, identities, steps, 0.0))
         for phi_s in PHI:
-            helped = _rank1(records, arm_at(preset, identities, steps, phi_s))
-            gain = paired_difference(helped, alone)
+            helped = select(records, arm=arm_at(preset, identities, steps, phi_s))
+            gain = compare(helped, alone, Measure(RANK1, "people/test/y_d")).judged
             rows.append(
                 {
                     "identities": identities,
                     "steps": steps,
                     "phi_s": phi_s,
-                    "alone": float(alone.mean()),
+                    "alone": 100 * float(values(alone, RANK1).mean()),
                     "gain": gain.mean,
                     "low": gain.low,
                     "high": gain.high,

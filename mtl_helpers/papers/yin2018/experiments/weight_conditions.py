@@ -18,7 +18,6 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     prepare,
     train,
 )
-from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
 
@@ -76,5 +75,4 @@ EXPERIMENT = Experiment(
     configs=configs,
     run=run,
     prepare=prepare,
-    modernise=modern_network,
 )

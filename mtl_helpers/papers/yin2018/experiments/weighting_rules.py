@@ -1,9 +1,9 @@
 """Three rules for the weights of side tasks, and where each network keeps its energy.
 
 The networks of chapters 3 and 4: m-CNN with all side tasks under fixed weights, under Eq. 8 of Yin
-& Liu (2018) as printed, and under the layer of their released code; with fixed weights also at the
-paper's values of phi_s and at none. All that is measured of one is measured of all, so the chapters
-compare like with like.
+& Liu (2018) as printed, and under the layer of their released code; with fixed weights also at every
+phi_s of the grid, the paper's values among them, and at none. All that is measured of one is
+measured of all, so the chapters compare like with like.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor
 from mtl_helpers.corpus import GalleryCorpus
 from mtl_helpers.evaluation.attributes import mean_class_accuracy
 from mtl_helpers.evaluation.extract import extract
-from mtl_helpers.evaluation.identification import rank1
+from mtl_helpers.evaluation.identification import rank1, shares_by_person
 from mtl_helpers.machine import pick_device
 from mtl_helpers.networks import MultiTaskNetwork
 from mtl_helpers.papers.yin2018.energy import dimension_order, energy, strongest, without
@@ -35,7 +35,6 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     some_probes,
     train,
 )
-from mtl_helpers.papers.yin2018.experiments.old_records import modern_network
 from mtl_helpers.papers.yin2018.weighting import Rule
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
@@ -48,6 +47,7 @@ __all__ = [
     "PAPER_PHI",
     "REMOVED",
     "SNAPSHOTS",
+    "EnergyHistory",
     "arms",
     "configs",
     "energies_of",
@@ -58,7 +58,7 @@ __all__ = [
 PAPER_PHI = (0.1, 0.2, 0.3)
 """The values of phi_s whose energies the paper shows (Figs. 7 and 9)."""
 
-FIXED_PHI = tuple(dict.fromkeys((0.0, *PHI_GRID, *PAPER_PHI)))
+FIXED_PHI = (0.0, *PHI_GRID)
 """phi_s of the networks with fixed weights."""
 
 SNAPSHOTS = 20
@@ -114,30 +114,13 @@ def configs(preset: Preset) -> list[NetworkConfig]:
 
 def run(config: NetworkConfig) -> Outcome:
     """Train one network, identify the test identities, and look at its energies."""
-    every = max(1, config.plan.steps // SNAPSHOTS)
-    history: list[dict[str, float]] = []
-
-    def look(step: int, model: MultiTaskNetwork) -> None:
-        snapshot: dict[str, float] = {"step": float(step)}
-        for task, vector in energies_of(model).items():
-            snapshot |= {f"mean/{task}": vector.mean(), f"std/{task}": vector.std()}
-        history.append(snapshot)
-
-    def on_step(state: StepState) -> None:
-        network = state.method.network()
-        assert isinstance(network, MultiTaskNetwork)
-        if state.step == 1 or state.step % every == 0:
-            look(state.step, network)
-
-    result, corpus = train(config, on_step)
+    history = EnergyHistory(config.plan.steps)
+    result, corpus = train(config, history.look)
     probes = {split: some_probes(corpus, split) for split in ("validation", "test")}
-    outcome = measured(result, corpus, probes)
-    dimensions = dimension_report(
-        corpus, probes["test"], result.final, config.seed, result.bfloat16
+    outcome = measured(result, corpus, probes, config.gallery)
+    dimensions, by_size = dimension_report(
+        corpus, probes["test"], result.final, config.seed, result.bfloat16, config.gallery
     )
-    energy_curves = {
-        name: [float(f"{snapshot[name]:.5g}") for snapshot in history] for name in history[0]
-    }
     arrays = {
         f"energy/{task}": vector.astype(np.float32)
         for task, vector in energies_of(result.final).items()
@@ -149,9 +132,38 @@ def run(config: NetworkConfig) -> Outcome:
         }
     return Outcome(
         metrics={**outcome.metrics, "dimensions": dimensions},
-        curves={**outcome.curves, "energy": energy_curves},
-        arrays={**outcome.arrays, **arrays},
+        curves={**outcome.curves, "energy": history.curves()},
+        arrays={**outcome.arrays, **by_size, **arrays},
     )
+
+
+class EnergyHistory:
+    """Mean and spread of each head's energies, :data:`SNAPSHOTS` times in a training of ``steps``.
+
+    :meth:`look` is called after every update.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self._every = max(1, steps // SNAPSHOTS)
+        self._seen: list[dict[str, float]] = []
+
+    def look(self, state: StepState) -> None:
+        """Note the energies, if it is time."""
+        if state.step > 1 and state.step % self._every:
+            return
+        network = state.method.network()
+        assert isinstance(network, MultiTaskNetwork)
+        snapshot = {"step": float(state.step)}
+        for task, vector in energies_of(network).items():
+            snapshot |= {f"mean/{task}": vector.mean(), f"std/{task}": vector.std()}
+        self._seen.append(snapshot)
+
+    def curves(self) -> dict[str, list[float]]:
+        """Return ``"step"``, and ``"mean/<task>"`` and ``"std/<task>"`` of each task."""
+        return {
+            name: [float(f"{snapshot[name]:.5g}") for snapshot in self._seen]
+            for name in self._seen[0]
+        }
 
 
 def energies_of(model: MultiTaskNetwork) -> dict[str, NDArray[np.float64]]:
@@ -165,14 +177,16 @@ def dimension_report(
     model: MultiTaskNetwork,
     seed: int,
     amp: bool,
-) -> dict[str, Any]:
+    gallery_size: int | None = None,
+) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
     """Identify with some dimensions of x only, and without those of one task.
 
     The network has the tasks of :data:`~mtl_helpers.papers.yin2018.experiments.networks.ALL_TASKS`;
     ``seed`` draws the random dimensions. ``"n"``: numbers of dimensions kept, ``"x_n"`` and
     ``"y_n"`` rank-1 of each number (Fig. 7c). ``"removed"``: for each task, and for ``"random"``
     and ``"nothing"``, what is left of each task when those dimensions are set to their mean;
-    identity is rank-1 of y_d.
+    identity is rank-1 of y_d. Then the rates by person at each share of :data:`SIZES`, as arrays
+    ``"people/test/x_n/<share>"`` and ``"people/test/y_n/<share>"``.
     """
     gallery = corpus.gallery("test")
     index = np.concatenate([gallery, probes])
@@ -185,24 +199,27 @@ def dimension_report(
     }
     energies = energies_of(model)
 
-    def identified(features: Tensor) -> float:
-        return float(
-            rank1(features[: len(gallery)], owners, features[len(gallery) :], labels["id"]).mean()
-        )
+    def hits(features: Tensor) -> NDArray[np.bool_]:
+        enrolled, probed = features[: len(gallery)], features[len(gallery) :]
+        return rank1(enrolled, owners, probed, labels["id"], gallery_size)
 
     weight, bias = heads["id"]  # (K, D), (K,)
     order = torch.from_numpy(dimension_order(energies["id"]))
     sizes = [max(1, round(share * x.shape[1])) for share in SIZES]
-    x_n, y_n = [], []
-    for n in sizes:
+    found: dict[str, list[float]] = {"x_n": [], "y_n": []}
+    by_person = {}
+    for share, n in zip(SIZES, sizes, strict=True):
         strong = order[:n]
-        x_n.append(identified(x[:, strong]))
-        y_n.append(identified(x[:, strong] @ weight[:, strong].T + bias))
+        kept = {"x_n": x[:, strong], "y_n": x[:, strong] @ weight[:, strong].T + bias}
+        for name, features in kept.items():
+            right = hits(features)
+            found[name].append(float(right.mean()))
+            by_person[f"people/test/{name}/{share:g}"] = shares_by_person(right, labels["id"])
 
     def what_is_left(dimensions: NDArray[np.int64]) -> dict[str, float]:
         left = without(x, dimensions)
         scores = {task: left @ w.T + b for task, (w, b) in heads.items()}
-        return {"id": identified(scores["id"])} | {
+        return {"id": float(hits(scores["id"]).mean())} | {
             task: mean_class_accuracy(scores[task][len(gallery) :], labels[task])
             for task in SIDE_TASKS
         }
@@ -216,7 +233,7 @@ def dimension_report(
         what_is_left(rng.choice(x.shape[1], count, replace=False)) for _ in range(RANDOM_DRAWS)
     ]
     removed["random"] = {task: float(np.mean([draw[task] for draw in draws])) for task in ALL_TASKS}
-    return {"n": sizes, "x_n": x_n, "y_n": y_n, "count": count, "removed": removed}
+    return {"n": sizes, **found, "count": count, "removed": removed}, by_person
 
 
 EXPERIMENT = Experiment(
@@ -225,7 +242,6 @@ EXPERIMENT = Experiment(
     configs=configs,
     run=run,
     prepare=prepare,
-    modernise=modern_network,
 )
 
 

@@ -1,0 +1,61 @@
+"""Does a verdict depend on the optimiser? The main comparison, trained by the paper's SGD.
+
+Muon brings every kernel's update to one size, so that in the trunk only the mix of the tasks
+counts; under SGD their total counts too. Here s-CNN, m-CNN with all side tasks under fixed weights
+and m-CNN under Eq. 8 of Yin & Liu (2018) are trained by SGD, :data:`LENGTH` times as long as by
+Muon.
+"""
+
+from __future__ import annotations
+
+from mtl_helpers.papers.yin2018.experiments.choices import CHOSEN
+from mtl_helpers.papers.yin2018.experiments.networks import (
+    NetworkConfig,
+    measured,
+    network_config,
+    prepare,
+    some_probes,
+    train,
+)
+from mtl_helpers.papers.yin2018.weighting import Rule
+from mtl_helpers.presets import Preset
+from mtl_helpers.runs.experiment import Experiment, Outcome
+from mtl_helpers.training.optimizers import SGDConfig
+
+__all__ = ["EXPERIMENT", "LENGTH", "configs"]
+
+LENGTH = 3
+"""Multiple of a preset's steps."""
+
+
+def configs(preset: Preset) -> list[NetworkConfig]:
+    """Return every network, seed by seed."""
+    phi = CHOSEN[preset.name].phi_s
+    arms: dict[str, tuple[Rule, float]] = {
+        "sgd-alone": ("fixed", 0.0),
+        "sgd-fixed": ("fixed", phi),
+        "sgd-eq8": ("eq8", phi),
+    }
+    optimizer = SGDConfig(weight_decay=preset.weight_decay)
+    return [
+        network_config(
+            preset, arm, seed, rule, phi_s, optimizer=optimizer, steps=LENGTH * preset.steps
+        )
+        for seed in preset.seeds
+        for arm, (rule, phi_s) in arms.items()
+    ]
+
+
+def run(config: NetworkConfig) -> Outcome:
+    """Train one network and identify the test identities."""
+    result, corpus = train(config)
+    return measured(result, corpus, {"test": some_probes(corpus)}, config.gallery)
+
+
+EXPERIMENT = Experiment(
+    paper="yin2018",
+    name="by_sgd",
+    configs=configs,
+    run=run,
+    prepare=prepare,
+)
