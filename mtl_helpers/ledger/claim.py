@@ -12,7 +12,7 @@ import numpy as np
 
 from mtl_helpers.ledger.statistics import Interval, crossed_interval, mean_interval
 from mtl_helpers.runs.query import pairs, values
-from mtl_helpers.runs.record import Record
+from mtl_helpers.runs.record import Record, ResultsError
 
 if TYPE_CHECKING:
     from mtl_helpers.runs.experiment import Experiment
@@ -72,18 +72,35 @@ class Measure:
     Parameters
     ----------
     metric
-        Dotted name of the metric: one number per run.
+        Dotted name of the metric: one number per run. Empty where only results by person are
+        kept.
     people
         Name of the array of results by person (people,), in the order of their numbers; empty
         where there is none.
+    minus
+        What is taken away from it, in the same run; absent for nothing.
     """
 
     metric: str
     people: str = ""
+    minus: Measure | None = None
 
     def by_person(self, run: Record) -> np.ndarray | None:
         """Return the results by person (P,), or None where the run did not keep them."""
-        return run.arrays().get(self.people) if self.people else None
+        own = run.arrays().get(self.people) if self.people else None
+        less = None if self.minus is None else self.minus.by_person(run)
+        if own is None or self.minus is None:
+            return own
+        return None if less is None else own - less
+
+    def of(self, run: Record) -> float:
+        """Return the result of a run."""
+        if not self.metric:
+            raise ResultsError(
+                f"The record {run.path.name} lacks the results by person {self.people!r}; run the "
+                "sweep again."
+            )
+        return float(run.metric(self.metric)) - (self.minus.of(run) if self.minus else 0.0)
 
 
 def compare(
@@ -106,7 +123,7 @@ def compare(
     return over_pairs(
         runs,
         baseline,
-        lambda run, base: scale * (run.metric(measure.metric) - base.metric(other.metric)),
+        lambda run, base: scale * (measure.of(run) - other.of(base)),
     )
 
 

@@ -64,6 +64,7 @@ def identification_report(
 
     Under ``"rank1"``, for ``"y_d"`` and ``"x"``, stand ``"overall"``, ``"by_yaw"`` (keys are
     degrees), ``"by_group"`` (:data:`POSE_GROUPS`), ``"by_view"`` (:data:`VIEWS`),
-    ``"by_illumination"`` and ``"by_expression"`` (keys are class numbers); under ``"side"`` the mean class accuracy of the side tasks.
+    ``"by_illumination"`` and ``"by_expression"`` (keys are class numbers); under ``"side"`` the
+    mean class accuracy of the side tasks, under ``"side_accuracy"`` the share of pictures.
     """
     return identified(corpus, split, network, **options).report(factors(corpus.yaw_degrees))

@@ -353,7 +353,8 @@ def train(
 def some_probes(corpus: PieCorpus, split: str = "test") -> NDArray[np.int64]:
     """Return every n-th probe of a split, so that no factor hides behind another.
 
-    It leaves some :data:`PROBES_PER_PERSON`, since more people say more than more pictures. n is coprime to the numbers of cameras, lights and expressions, so that every level of each
+    It leaves some :data:`PROBES_PER_PERSON`, since more people say more than more pictures.
+    n is coprime to the numbers of cameras, lights and expressions, so that every level of each
     meets every level of the others, and to a person's probes, so that people differ in theirs.
     """
     spec = corpus.spec
@@ -372,9 +373,9 @@ def measured(
     """Return what is measured of every network, for each split of ``probes`` (P,).
 
     Metrics: for each split its report (:mod:`mtl_helpers.papers.yin2018.identification`), in
-    galleries of so many people, and under ``"training"`` what happened. Arrays: the same by person,
-    ``people/<split>/<feature>`` and by view and side task, and whom each test probe is taken for by y_d, as a place in the
-    gallery, ``nearest/test/y_d``.
+    galleries of so many people, and under ``"training"`` what happened. Arrays: the same by person
+    (:meth:`~mtl_helpers.evaluation.identification.Identification.by_person`, split by view), and
+    whom each test probe is taken for by y_d, as a place in the gallery, ``nearest/test/y_d``.
     """
     options: dict[str, Any] = {"device": pick_device(), "amp": result.bfloat16}
     metrics: dict[str, Any] = {}

@@ -27,7 +27,7 @@ from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.runs.query import select, values
 from mtl_helpers.runs.record import Record
-from mtl_helpers.training.optimizers import AdamWConfig, MuonConfig, SGDConfig
+from mtl_helpers.training.optimizers import AdamWConfig, SGDConfig
 
 __all__ = ["EXPERIMENT", "RECIPES", "SEEDS", "configs", "summary"]
 

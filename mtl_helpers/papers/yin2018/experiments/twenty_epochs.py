@@ -46,12 +46,14 @@ def corpus_of(preset: Preset) -> PieSpec:
     if preset.name == "gpu":
         return spec
     shots = preset.shots if preset.name == "smoke" else tuple(range(20))
-    few = {
-        "train_identities": PEOPLE[preset.name],
-        "validation_identities": 0,
-        "test_identities": preset.gallery // 4,
-    }
-    return replace(spec, shots=shots, side=SIDE, **few)
+    return replace(
+        spec,
+        train_identities=PEOPLE[preset.name],
+        validation_identities=0,
+        test_identities=preset.gallery // 4,
+        shots=shots,
+        side=SIDE,
+    )
 
 
 def configs(preset: Preset) -> list[NetworkConfig]:

@@ -1,8 +1,8 @@
 """Three rules for the weights of side tasks, and where each network keeps its energy.
 
 The networks of chapters 3 and 4: m-CNN with all side tasks under fixed weights, under Eq. 8 of Yin
-& Liu (2018) as printed, and under the layer of their released code; with fixed weights also at every
-phi_s of the grid, the paper's values among them, and at none. All that is measured of one is
+& Liu (2018) as printed, and under the layer of their released code; with fixed weights also at
+every phi_s of the grid, the paper's values among them, and at none. All that is measured of one is
 measured of all, so the chapters compare like with like.
 """
 
