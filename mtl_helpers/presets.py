@@ -42,8 +42,8 @@ class Preset:
     because the sample of test people is the larger part of an identification's error. They are
     asked about in galleries of ``gallery`` people. Cameras and shots have Multi-PIE's names and
     numbers (``"05_1"`` is frontal; 7 is the frontal flash, 0 and 19 have none). Every combination
-    of identity, camera, shot and expression occurs once; training, validation and test identities are disjoint. ``width`` multiplies the channels
-    of CASIA-Net; 1 gives the published 320-dimensional feature. Schedules are those of
+    of identity, camera, shot and expression occurs once; training, validation and test identities
+    are disjoint. ``width`` multiplies the channels of CASIA-Net; 1 gives the published 320-dimensional feature. Schedules are those of
     :meth:`mtl_helpers.training.plan.Plan.rate`; ``average_decay`` 0 is off. With ``muon``, kernels
     are trained by it and all else by SGD; without, all by SGD.
 

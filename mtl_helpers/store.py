@@ -72,6 +72,7 @@ MakePart = Callable[[int], Mapping[str, np.ndarray]]
 DiskUsage = Callable[[Path], Any]
 
 _FORMAT = 1
+_AT_ONCE = 64  # parts that are checked before their memory is let go
 _MANIFEST = "manifest.json"
 _JOURNAL = "journal"
 # Room left for the manifest, the file system's own blocks and whoever else writes meanwhile.
@@ -234,11 +235,6 @@ class Store:
         if verify:
             self.verify()
 
-    def release(self) -> None:
-        """Let go of the memory of all pages that were read; they can be read again."""
-        for array in self.arrays.values():
-            release_pages(array)
-
     def verify(self) -> None:
         """Check every byte of every array.
 
@@ -248,7 +244,6 @@ class Store:
             If a byte is not what was written, naming the file and the parts.
         """
         damaged = self.damaged()
-        self.release()
         if damaged:
             name, parts = next(iter(damaged.items()))
             shown = ", ".join(str(part) for part in parts[:5]) + (", ..." if parts[5:] else "")
@@ -265,9 +260,12 @@ class Store:
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
             for field in self.layout.fields:
                 array = self.arrays[field.name]
-                actual = pool.map(zlib.crc32, array)
                 expected = self._checksums[field.name]
-                bad = [part for part, crc in enumerate(actual) if crc != expected[part]]
+                bad = []
+                for start in range(0, len(array), _AT_ONCE):
+                    actual = pool.map(zlib.crc32, array[start : start + _AT_ONCE])
+                    bad += [k for k, crc in enumerate(actual, start) if crc != expected[k]]
+                    release_pages(array)
                 header = self.layout.header(field)
                 with (self.directory / f"{field.name}.npy").open("rb") as file:
                     sound_header = file.read(len(header)) == header
