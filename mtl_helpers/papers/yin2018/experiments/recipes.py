@@ -41,12 +41,10 @@ RECIPES: dict[str, dict[str, Any]] = {
     "SGD, steps x 3": {"optimizer": SGDConfig(), "length": 3.0},
     "AdamW": {"optimizer": AdamWConfig(), "rate": 0.03},
     "rate / 2": {"rate": 0.5},
-    "rate x 2": {"rate": 2.0},
     "dropout 0.4": {"dropout": 0.4},
     "batch / 2, steps x 2": {"portion": 0.5, "length": 2.0},
     "steps / 2": {"length": 0.5},
     "steps x 2": {"length": 2.0},
-    "a third of the people": {"people": 1 / 3},
     "a fifth of the pictures": {"pictures": 1 / 5},
 }
 """What differs from the preset's recipe; rates, lengths (in steps), portions (pictures in a batch),
