@@ -276,10 +276,15 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 def _ledger_text(options: argparse.Namespace) -> str:
     from mtl_helpers.ledger.page import ledger_markdown
-    from mtl_helpers.registry import CLAIMS
+    from mtl_helpers.registry import CLAIMS, EXPERIMENTS
 
     _results(options)  # a folder that is not there must not empty the page
-    return ledger_markdown(CLAIMS, get_preset(options.preset), root=options.results)
+    return ledger_markdown(
+        CLAIMS,
+        get_preset(options.preset),
+        experiments=EXPERIMENTS.values(),
+        root=options.results,
+    )
 
 
 def _results(options: argparse.Namespace) -> Path:
