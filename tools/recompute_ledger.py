@@ -782,8 +782,10 @@ def against_row(row: dict, said: dict[str, str], result: str | None) -> tuple[li
     wrong += [name for name in sorted(shown & set(columns))
               if not ends_agree(said[name], columns[name], of_ends)]  # fmt: skip
     printed = said.get("result")
-    moves = [(a, b) for a in (-of_ends, 0.0, of_ends) for b in (-of_ends, 0.0, of_ends)]
-    possible = {outcome_of(row, move) for move in moves} if "luck" in row["effect"] else {result}
+    possible = {result}
+    if "luck" in row["effect"]:
+        moves = np.linspace(-of_ends, of_ends, 41)
+        possible = {outcome_of(row, (a, b)) for a in moves for b in moves}
     if result is not None and printed in possible:
         return wrong, printed
     return wrong + (["result"] if printed != result else []), result or ""
