@@ -40,18 +40,22 @@ def words_of(figure: plt.Figure) -> list[str]:
 def assert_words_apart(figure: plt.Figure) -> None:
     """No words touch others or leave the figure: boxes as the renderer measures them."""
     figure.canvas.draw()
-    boxes = {
-        (k, text.get_text()): text.get_window_extent()
-        for axis in figure.axes
-        for k, text in enumerate(
-            [*axis.texts, axis.title, axis.xaxis.label, axis.yaxis.label,
-             *axis.get_xticklabels(), *axis.get_yticklabels()]
-        )
-        if text.get_visible() and text.get_text() and axis.axison | (text in axis.texts)
-    }  # fmt: skip
-    for (name, one), (other, two) in combinations(boxes.items(), 2):
-        assert not one.overlaps(two), (name, other)
+    words = [text for axis in figure.axes for text in (*axis.texts, *_labels(axis))]
+    boxes = [(text.get_text(), text.get_window_extent()) for text in words if text.get_text()]
+    for (word, one), (other, two) in combinations(boxes, 2):
+        assert not one.overlaps(two), (word, other)
     whole = figure.bbox.padded(1)
-    for name, box in boxes.items():
-        assert whole.x0 <= box.x0 and box.x1 <= whole.x1, name
-        assert whole.y0 <= box.y0 and box.y1 <= whole.y1, name
+    for word, box in boxes:
+        assert whole.x0 <= box.x0 and box.x1 <= whole.x1, word
+        assert whole.y0 <= box.y0 and box.y1 <= whole.y1, word
+
+
+def _labels(axis: plt.Axes) -> Iterator[plt.Text]:
+    """Title, labels and labelled ticks of an axis, as far as they are drawn."""
+    if not axis.axison:
+        return
+    yield from (axis.title, axis.xaxis.label, axis.yaxis.label)
+    for one in (axis.xaxis, axis.yaxis):
+        low, high = sorted(one.get_view_interval())
+        ticks = zip(one.get_majorticklocs(), one.get_ticklabels(), strict=True)
+        yield from (label for place, label in ticks if low <= place <= high)

@@ -98,7 +98,9 @@ class Sheet:
         """One that joins points."""
         self.axis.plot(*zip(*points, strict=True), color=colour, lw=1.2, ls=style)
 
-    def arrow(self, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
+    def arrow(
+        self, start: tuple[float, float], end: tuple[float, float], colour: str, width: float = 1.2
+    ) -> None:
         """One that leaves and arrives level, unless it goes straight up or down."""
         middle = (start[0] + end[0]) / 2
         way = Path([start, (middle, start[1]), (middle, end[1]), end], [1, 4, 4, 4])
@@ -106,7 +108,12 @@ class Sheet:
             way = Path([start, end])
         self.axis.add_patch(
             FancyArrowPatch(
-                path=way, arrowstyle="-|>", mutation_scale=9, color=colour, lw=1.2, zorder=3
+                path=way,
+                arrowstyle="-|>",
+                mutation_scale=max(9, 5 * width),
+                color=colour,
+                lw=width,
+                zorder=3,
             )
         )
 
