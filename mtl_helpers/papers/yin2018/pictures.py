@@ -298,7 +298,8 @@ def gradient_mixing(
 
     Left: the singular values of their sum and of the step that Muon makes of it, as shares of the
     largest. Right: both gradients and main + phi_s * side, in the plane in which they lie; of each
-    sum only the direction counts, so that all steps end on a circle.
+    sum only the direction, its point on the circle, enters the step. (Which itself leaves the
+    plane, since Muon then evens out the singular values.)
     """
     kernels = [np.asarray(values, dtype=np.float32) for values in (main, side)]
     if kernels[0].shape != kernels[1].shape or kernels[0].ndim < 2:
@@ -330,13 +331,13 @@ def gradient_mixing(
 
 
 def _draw_plane(axis: Axes, first: NDArray, second: NDArray, phi_s: Sequence[float]) -> None:
-    """Draw two gradients (N,) and their sums, and where steps of one length end."""
+    """Draw two gradients (N,), their sums, and the directions of those on a circle."""
     length = np.linalg.norm(first)
     along = float(first @ second / length**2)
     across = float(np.linalg.norm(second - along * first) / length)
     sums = np.array([(1 + phi * along, phi * across) for phi in phi_s])  # (P, 2)
     radius = 1.25 * np.linalg.norm([*sums, (1, 0), (along, across)], axis=1).max()
-    steps = radius * sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    directions = radius * sums / np.linalg.norm(sums, axis=1, keepdims=True)
     axis.add_patch(Arc((0, 0), 2 * radius, 2 * radius, theta1=-12, theta2=125, ec="0.5", ls=":"))
     for words, tip, task in (("identity", (1, 0), "id"), ("side tasks", (along, across), "pos")):
         colour = TASK_COLOURS[task]
@@ -347,12 +348,12 @@ def _draw_plane(axis: Axes, first: NDArray, second: NDArray, phi_s: Sequence[flo
             words, tip, place, textcoords="offset points", color=colour, fontsize=11,
             ha="center" if tip[1] == 0 else "right", va=align,
         )  # fmt: skip
-    for step, phi in zip(steps, phi_s, strict=True):
-        axis.plot(*zip((0, 0), step, strict=True), color="0.6", lw=1, zorder=1)
+    for end, phi in zip(directions, phi_s, strict=True):
+        axis.plot(*zip((0, 0), end, strict=True), color="0.6", lw=1, zorder=1)
         words = rf"$\varphi_s$ = {phi:g}" if phi == max(phi_s) else f"{phi:g}"
-        axis.annotate(words, step, (8, 2), textcoords="offset points", va="center", fontsize=11)
+        axis.annotate(words, end, (8, 2), textcoords="offset points", va="center", fontsize=11)
     axis.plot(*sums.T, "o", color=INK, fillstyle="none", label="sum of gradients")
-    axis.plot(*steps.T, "o", color=INK, label="step, whose length is fixed")
+    axis.plot(*directions.T, "o", color=INK, label="its direction: all that counts")
     axis.legend(
         frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.17), fontsize=11, handlelength=1
     )
