@@ -43,7 +43,8 @@ class Preset:
     asked about in galleries of ``gallery`` people. Cameras and shots have Multi-PIE's names and
     numbers (``"05_1"`` is frontal; 7 is the frontal flash, 0 and 19 have none). Every combination
     of identity, camera, shot and expression occurs once; training, validation and test identities
-    are disjoint. ``width`` multiplies the channels of CASIA-Net; 1 gives the published 320-dimensional feature. Schedules are those of
+    are disjoint. ``width`` multiplies the channels of CASIA-Net; 1 gives the published
+    320-dimensional feature. Schedules are those of
     :meth:`mtl_helpers.training.plan.Plan.rate`; ``average_decay`` 0 is off. With ``muon``, kernels
     are trained by it and all else by SGD; without, all by SGD.
 
@@ -131,10 +132,10 @@ _LAPTOP = Preset(
     cameras=_ALL_CAMERAS,
     shots=(0, 2, 5, 7, 11, 16),
     expressions=_ALL_EXPRESSIONS,
-    steps=1500,
-    batch=64,
+    steps=600,
+    batch=128,
     learning_rate=0.1,
-    warmup_steps=100,
+    warmup_steps=50,
     schedule="cosine",
     weight_decay=5e-4,
     dropout=0.0,

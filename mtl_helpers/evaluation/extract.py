@@ -73,7 +73,7 @@ def extract(
     try:
         for start in range(0, len(index), batch):
             pixels = torch.from_numpy(np.ascontiguousarray(images[index[start : start + batch]]))
-            if start % (100 * batch) == 0:
+            if start % (20 * batch) == 0:
                 release_pages(images)
             with torch.autocast(device.type, torch.bfloat16, enabled=amp):
                 output = network(to_input(pixels.to(device)))

@@ -26,7 +26,7 @@ from mtl_helpers.training.plan import Plan
 __all__ = ["Batch", "BatchOrder", "Batches", "class_targets", "labelled_batches", "to_input"]
 
 
-_RELEASE_EVERY = 100
+_RELEASE_EVERY = 20
 """Batches after which the pictures that were read need no longer stay in memory."""
 
 

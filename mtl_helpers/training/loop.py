@@ -25,6 +25,7 @@ from tqdm.auto import tqdm
 
 from mtl_helpers.distributed import place_in_group
 from mtl_helpers.errors import CourseError
+from mtl_helpers.machine import keep_freed_memory
 from mtl_helpers.streams import stream_seed
 from mtl_helpers.training.averaging import WeightAverage
 from mtl_helpers.training.batches import Batches, BatchOrder
@@ -137,6 +138,7 @@ def train(
         If a loss, or a weight at a checkpoint or at the end, is not finite.
     """
     device = torch.device(device)
+    keep_freed_memory()
     _require_own_parameters(method)
     if checkpoint_every < 1:
         raise ValueError(f"checkpoint_every must be at least 1, found {checkpoint_every}.")

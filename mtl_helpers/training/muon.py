@@ -62,7 +62,7 @@ class Muon(Optimizer):
         self,
         params: Iterable[Tensor] | Iterable[dict[str, Any]],
         lr: float = 0.1,
-        momentum: float = 0.6,
+        momentum: float = 0.85,
         rounds: int = 3,
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "rounds": rounds})

@@ -39,7 +39,7 @@ class MuonConfig:
     Both follow the rate of the plan; ``others`` is for heads, biases and normalisations.
     """
 
-    momentum: float = 0.6
+    momentum: float = 0.85
     rounds: int = 3
     others: SGDConfig = field(default_factory=lambda: SGDConfig(nesterov=True))
     kind: Literal["muon"] = field(default="muon", init=False)  # tells records apart
