@@ -31,7 +31,7 @@ from mtl_helpers.trunks import CASIANet
 
 CONFIGS = {
     "sgd": SGDConfig(weight_decay=0.1),
-    "muon": MuonConfig(others=SGDConfig(momentum=0.8, nesterov=True, weight_decay=0.1)),
+    "muon": MuonConfig(0.7, 4, others=SGDConfig(momentum=0.8, nesterov=True, weight_decay=0.1)),
     "adamw": AdamWConfig(weight_decay=0.1),
 }
 EVERY = pytest.mark.parametrize("config", CONFIGS.values(), ids=list(CONFIGS))
@@ -82,8 +82,8 @@ def test_muon_has_the_kernels_and_sgd_all_else():
     kernels = {name for name, _ in parameters_of(pair["kernels"])}
     assert kernels == {f"trunk.blocks.{k}.conv{n}.weight" for k in range(5) for n in (1, 2)}
     assert isinstance(pair["kernels"], Muon) and isinstance(pair["others"], torch.optim.SGD)
-    assert pair["kernels"].defaults["momentum"] == 0.6
-    assert pair["kernels"].defaults["rounds"] == 3
+    assert pair["kernels"].defaults["momentum"] == 0.7
+    assert pair["kernels"].defaults["rounds"] == 4
     assert pair["others"].defaults["momentum"] == 0.8 and pair["others"].defaults["nesterov"]
 
 
