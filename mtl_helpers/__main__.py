@@ -154,7 +154,14 @@ def _presets(options: argparse.Namespace) -> int:
         ("image", [f"{p.side} px, {'grey' if p.channels == 1 else 'RGB'}" for p in presets]),
         ("width of CASIA-Net", [f"{p.width:g}" for p in presets]),
         (
-            "identities: train, validation, test",
+            "identities of pie: train, validation, test",
+            [
+                f"{p.train_identities}, {p.pie_validation_identities}, {p.pie_test_identities}"
+                for p in presets
+            ],
+        ),
+        (
+            "identities of the other sets",
             [
                 f"{p.train_identities}, {p.validation_identities}, {p.test_identities}"
                 for p in presets
@@ -164,8 +171,10 @@ def _presets(options: argparse.Namespace) -> int:
             "cameras x shots x expressions",
             [f"{len(p.cameras)} x {len(p.shots)} x {len(p.expressions)}" for p in presets],
         ),
-        ("images", [f"{p.images:,}" for p in presets]),
+        ("images of pie", [f"{p.images:,}" for p in presets]),
+        ("people in a gallery", [str(p.gallery) for p in presets]),
         ("steps x batch", [f"{p.steps:,} x {p.batch}" for p in presets]),
+        ("kernels are trained by", ["Muon" if p.muon else "SGD" for p in presets]),
         ("learning rate", [f"{p.learning_rate:g}, {p.schedule}" for p in presets]),
         ("warm-up steps", [str(p.warmup_steps) for p in presets]),
         ("weight decay", [f"{p.weight_decay:g}" for p in presets]),
@@ -267,10 +276,15 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 def _ledger_text(options: argparse.Namespace) -> str:
     from mtl_helpers.ledger.page import ledger_markdown
-    from mtl_helpers.registry import CLAIMS
+    from mtl_helpers.registry import CLAIMS, EXPERIMENTS
 
     _results(options)  # a folder that is not there must not empty the page
-    return ledger_markdown(CLAIMS, get_preset(options.preset), root=options.results)
+    return ledger_markdown(
+        CLAIMS,
+        get_preset(options.preset),
+        experiments=EXPERIMENTS.values(),
+        root=options.results,
+    )
 
 
 def _results(options: argparse.Namespace) -> Path:

@@ -37,13 +37,12 @@ from mtl_helpers.machine import pick_device
 from mtl_helpers.networks import MultiTaskNetwork, seeded_network
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
-from mtl_helpers.runs.legacy import TRAINING_MOVES, rearranged
 from mtl_helpers.runs.record import Record
 from mtl_helpers.streams import stream_seed
 from mtl_helpers.training.batches import labelled_batches, to_input
 from mtl_helpers.training.joint import JointTraining
 from mtl_helpers.training.loop import train
-from mtl_helpers.training.optimizers import SGDConfig
+from mtl_helpers.training.optimizers import OptimizerConfig, SGDConfig, optimizer_of
 from mtl_helpers.training.plan import Plan
 from mtl_helpers.training.weighting import FixedWeights
 from mtl_helpers.trunks import CASIANet
@@ -90,7 +89,7 @@ class FactorProbeConfig:
     tasks: tuple[str, ...]
     plan: Plan
     width: float
-    optimizer: SGDConfig = field(default_factory=SGDConfig)
+    optimizer: OptimizerConfig = field(default_factory=SGDConfig)
     dropout: float = 0.4
 
 
@@ -136,7 +135,7 @@ def _config(
             bfloat16=None,
         ),
         width=preset.width,
-        optimizer=SGDConfig(weight_decay=preset.weight_decay),
+        optimizer=optimizer_of(preset),
         dropout=preset.dropout,
     )
 
@@ -241,15 +240,7 @@ def prepare(preset: Preset) -> None:
         load_corpus(kind.from_preset(preset))
 
 
-def modern_probe(record: Record) -> Record:
-    """Turn a record of schema 1 into one of today; it goes when the runs are made anew."""
-    gone = ("feature_l2", "label_smoothing", "clip_norm")
-    return rearranged(record, {**TRAINING_MOVES, **{f"train.{name}": None for name in gone}})
-
-
-EXPERIMENT = Experiment(
-    name="factor_probes", configs=configs, run=run, prepare=prepare, modernise=modern_probe
-)
+EXPERIMENT = Experiment(name="factor_probes", configs=configs, run=run, prepare=prepare)
 
 
 def summary(records: Sequence[Record]) -> pd.DataFrame:

@@ -11,6 +11,8 @@ from mtl_helpers.ledger.claim import Claim, Effect, Part
 from mtl_helpers.ledger.statistics import Interval
 from mtl_helpers.ledger.verdict import OUTCOMES, VERDICTS, Evaluation, evaluate_claim
 from mtl_helpers.presets import Preset, get_preset
+from mtl_helpers.runs.experiment import Experiment
+from mtl_helpers.runs.query import stored_runs
 from mtl_helpers.runs.record import provenance_line
 
 __all__ = ["ledger_markdown"]
@@ -71,9 +73,13 @@ def ledger_markdown(
     claims: Mapping[str, Claim] | Iterable[Claim],
     preset: Preset | None = None,
     *,
+    experiments: Iterable[Experiment] = (),
     root: Path | None = None,
 ) -> str:
-    """Return the text of the ledger page; the same runs always give the same text."""
+    """Return the text of the ledger page; the same runs always give the same text.
+
+    It ends with what the runs of the ``experiments`` cost.
+    """
     preset = preset or get_preset()
     listed = list(claims.values()) if isinstance(claims, Mapping) else list(claims)
     anchors = [claim.anchor for claim in listed]
@@ -87,7 +93,31 @@ def ledger_markdown(
         parts += [_section(item) for item in evaluations]
     else:
         parts.append("No claims are registered.\n")
-    return "\n".join(parts)
+    costs = _costs(experiments, preset, root)
+    return "\n".join([*parts, *costs])
+
+
+def _costs(experiments: Iterable[Experiment], preset: Preset, root: Path | None) -> list[str]:
+    """Return a table of the stored runs' numbers and minutes, an experiment per row."""
+    rows = []
+    minutes, count = 0.0, 0
+    for experiment in experiments:
+        runs = stored_runs(experiment, preset, root).records
+        if not runs:
+            continue
+        own = sum(run.seconds for run in runs) / 60
+        rows.append(_row([f"`{experiment.name}`", str(len(runs)), f"{own:.0f}"]))
+        minutes, count = minutes + own, count + len(runs)
+    if not rows:
+        return []
+    head = ["(what-the-runs-cost)=", "## What the runs cost", ""]
+    words = (
+        "Minutes of one process on one core, as the records say. Where two processes share a "
+        "machine of two cores, as they did for the runs of this book, the clock shows half of that."
+    )
+    total = _row(["all", str(count), f"{minutes:.0f}"])
+    table = ["| experiment | runs | minutes |", "|---|---|---|", *rows, total]
+    return [*head, words, "", *table, ""]
 
 
 def _summary(evaluations: Sequence[Evaluation]) -> str:

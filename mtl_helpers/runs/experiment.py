@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtl_helpers.presets import Preset
-from mtl_helpers.runs.record import Record, results_root
+from mtl_helpers.runs.record import results_root
 
 if TYPE_CHECKING:
     from mtl_helpers.datasets import RealSpec
@@ -57,9 +57,6 @@ class Experiment:
         The real set that it is asked of; absent on the rendered corpora.
     paper
         The folder of the paper whose question it is; ``"laboratory"`` for questions of our own.
-    modernise
-        Gives a record of the former schema the configuration that it would have today; absent
-        where that has not changed.
     """
 
     name: str
@@ -69,7 +66,6 @@ class Experiment:
     on: Callable[[RealSpec], Experiment] | None = None
     data: RealSpec | None = None
     paper: str = "laboratory"
-    modernise: Callable[[Record], Record] | None = None
 
     def place(self, preset: Preset) -> str:
         """Return the name of the folder of a preset's runs, and what records call the preset.

@@ -25,7 +25,6 @@ from mtl_helpers.runs.config import (
     plain,
 )
 from mtl_helpers.runs.experiment import Experiment
-from mtl_helpers.runs.legacy import LEGACY_SCHEMA
 from mtl_helpers.runs.record import Record, ResultsError, read_record, record_files, record_name
 
 __all__ = [
@@ -67,7 +66,7 @@ class StoredRuns:
 
 
 def stored_runs(experiment: Experiment, preset: Preset, root: Path | None = None) -> StoredRuns:
-    """Read every record of an experiment at a preset, old ones in their present form."""
+    """Read every record of an experiment at a preset."""
     folder = experiment.folder(preset, root)
     place = {"experiment": experiment.name, "preset": experiment.place(preset)}
     records, problems = [], []
@@ -84,10 +83,6 @@ def stored_runs(experiment: Experiment, preset: Preset, root: Path | None = None
         except ResultsError as problem:
             problems.append(problem)
             continue
-        if record.schema == LEGACY_SCHEMA:
-            record = dataclasses.replace(record, paper=experiment.paper)
-            if experiment.modernise is not None:
-                record = experiment.modernise(record)
         records.append(record)
     return StoredRuns(tuple(records), tuple(problems))
 

@@ -44,7 +44,6 @@ from mtl_helpers.runs.config import (
     restored_numbers,
     sha256,
 )
-from mtl_helpers.runs.legacy import LEGACY_SCHEMA, legacy_hash
 
 __all__ = [
     "PackedRecord",
@@ -375,11 +374,6 @@ def read_record(path: Path) -> Record:
             f"The record {path.name} was changed after it was stored: its checksum differs; "
             "restore it, or delete it and run the sweep again."
         )
-    if body["schema"] == LEGACY_SCHEMA and legacy_hash(body["config"]) != body["config_hash"]:
-        raise ResultsError(
-            f"The record {path.name} carries the hash of another configuration; delete it and "
-            "run the sweep again."
-        )
     expected = f"{body['arm']}-s{body['seed']}-{body['config_hash'][:8]}.json"
     if path.name != expected:
         raise ResultsError(
@@ -398,16 +392,12 @@ def read_record(path: Path) -> Record:
 def _check_fields(path: Path, body: object) -> None:
     if not isinstance(body, dict):
         raise ResultsError(f"The record {path.name} is not a JSON object; delete it.")
-    if body.get("schema") not in (LEGACY_SCHEMA, SCHEMA):
+    if body.get("schema") != SCHEMA:
         raise ResultsError(
             f"The record {path.name} has schema {body.get('schema')!r}, this code reads schema "
             f"{SCHEMA}; delete it and run the sweep again."
         )
-    if body["schema"] == LEGACY_SCHEMA:  # it lay in a folder that did not say whose question it is
-        wanted = {name: kind for name, kind in _FIELDS.items() if name != "paper"}
-    else:
-        wanted = _FIELDS
-    for name, kind in wanted.items():
+    for name, kind in _FIELDS.items():
         if name not in body:
             raise ResultsError(
                 f"The record {path.name} lacks the field {name!r}; delete it and run the sweep "
@@ -418,7 +408,7 @@ def _check_fields(path: Path, body: object) -> None:
                 f"The record {path.name} has a {type(body[name]).__name__} as {name!r}; delete "
                 "it and run the sweep again."
             )
-    if extra := sorted(body.keys() - wanted.keys()):
+    if extra := sorted(body.keys() - _FIELDS.keys()):
         raise ResultsError(
             f"The record {path.name} has the field {extra[0]!r}, which records do not have; "
             "delete it and run the sweep again."

@@ -11,9 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mtl_helpers.presets import Preset
 from mtl_helpers.training.muon import Muon
 
-__all__ = ["AdamWConfig", "MuonConfig", "OptimizerConfig", "SGDConfig", "optimizers", "sgd"]
+__all__ = [
+    "AdamWConfig",
+    "MuonConfig",
+    "OptimizerConfig",
+    "SGDConfig",
+    "optimizer_of",
+    "optimizers",
+    "sgd",
+]
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,14 @@ class AdamWConfig:
 
 
 OptimizerConfig = SGDConfig | MuonConfig | AdamWConfig
+
+
+def optimizer_of(preset: Preset) -> OptimizerConfig:
+    """Return the optimiser of a preset."""
+    decay = preset.weight_decay
+    if preset.muon:
+        return MuonConfig(others=SGDConfig(nesterov=True, weight_decay=decay))
+    return SGDConfig(weight_decay=decay)
 
 
 def _check_momentum(momentum: float) -> None:

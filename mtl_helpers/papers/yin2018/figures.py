@@ -45,6 +45,7 @@ __all__ = [
     "phi_explorer",
     "phi_s_curve",
     "rank1_by_dimensions",
+    "recipe_rows",
     "routing_panel",
     "share_curves",
     "side_task_bars",
@@ -495,3 +496,46 @@ def phi_explorer(
     names = {name: TASKS.get(name, name) for name in losses}
     training = widgets.LiveTraining(frames, train, steps=steps, losses=names, live=live)
     return widgets.Explorer(frames, training)
+
+
+def recipe_rows(
+    rank1: Mapping[str, Mapping[str, ArrayLike]], seconds: Mapping[str, ArrayLike], *, marked: str
+) -> Figure:
+    """What each recipe gives and costs, a row each, the best at the top.
+
+    ``rank1`` maps a recipe to its rank-1 in per cent by set of people, (S,) each, of which the
+    first orders the rows; dashes are seeds. ``seconds`` are (S,). ``marked`` is drawn in colour.
+    """
+    costs = {
+        name: float(np.asarray(values, dtype=float).mean()) for name, values in seconds.items()
+    }
+    first = {
+        name: np.asarray(next(iter(found.values())), dtype=float) for name, found in rank1.items()
+    }
+    order = sorted(rank1, key=lambda name: float(first[name].mean()))
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(7.0, 0.36 * len(order) + 1.0), width_ratios=(3, 2), sharey=True,
+        layout="constrained",
+    )  # fmt: skip
+    for row, name in enumerate(order):
+        colour = COLOURS[0] if name == marked else INK
+        for place, (people, values) in enumerate(rank1[name].items()):
+            seeds = np.asarray(values, dtype=float)
+            left.plot(seeds, [row] * len(seeds), "|", color=colour, alpha=0.5, markersize=9)
+            left.plot(
+                seeds.mean(), row, "os"[place], color=colour, markersize=7,
+                markerfacecolor=PAPER if place else colour, label=people if row == 0 else None,
+            )  # fmt: skip
+        cost = costs[name]
+        right.barh(row, cost, 0.6, color=COLOURS[0] if name == marked else GREY)
+        right.annotate(
+            f"{cost:.0f}", (cost, row), (4, 0), textcoords="offset points", va="center", fontsize=10
+        )
+    left.set_yticks(range(len(order)), order)
+    left.set_xlabel("Rank-1 (%)")
+    right.set_xlabel("Seconds, one core")
+    right.set_xlim(0, 1.15 * max(costs.values()))
+    for axis in (left, right):
+        axis.grid(False, axis="y")
+    left.legend(frameon=False, loc="lower right", fontsize=10)
+    return figure

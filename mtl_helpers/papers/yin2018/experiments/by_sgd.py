@@ -24,8 +24,11 @@ from mtl_helpers.training.optimizers import SGDConfig
 
 __all__ = ["EXPERIMENT", "LENGTH", "configs"]
 
-LENGTH = 3
+LENGTH = 2
 """Multiple of a preset's steps."""
+
+SEEDS = 3
+"""How many of a preset's seeds are used."""
 
 
 def configs(preset: Preset) -> list[NetworkConfig]:
@@ -41,7 +44,7 @@ def configs(preset: Preset) -> list[NetworkConfig]:
         network_config(
             preset, arm, seed, rule, phi_s, optimizer=optimizer, steps=LENGTH * preset.steps
         )
-        for seed in preset.seeds
+        for seed in preset.seeds[:SEEDS]
         for arm, (rule, phi_s) in arms.items()
     ]
 

@@ -16,7 +16,7 @@ __all__ = ["CHOSEN", "L2_GRID", "L2_SEEDS", "PHI_GRID", "PUBLISHED", "Choice", "
 PHI_GRID = (0.1, 0.2, 0.3, 1.0, 3.0)
 """Total weights of the side tasks that are compared: the paper's, and what matters here."""
 
-L2_GRID = (1e-4, 1e-3, 1e-2, 1e-1)
+L2_GRID = (1e-3, 1e-2, 1e-1)
 L2_SEEDS = 3
 """How many of a preset's seeds the search for the penalty's factor uses."""
 

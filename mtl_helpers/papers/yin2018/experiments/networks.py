@@ -33,7 +33,7 @@ from mtl_helpers.streams import seeded, stream_seed
 from mtl_helpers.training.batches import labelled_batches
 from mtl_helpers.training.loop import StepState, Trained
 from mtl_helpers.training.loop import train as train_method
-from mtl_helpers.training.optimizers import MuonConfig, OptimizerConfig, SGDConfig
+from mtl_helpers.training.optimizers import OptimizerConfig, SGDConfig, optimizer_of
 from mtl_helpers.training.plan import Plan
 from mtl_helpers.trunks import CASIANet
 from mtl_helpers.trunks.casia import BLOCK_CHANNELS, scaled
@@ -55,7 +55,6 @@ __all__ = [
     "measured",
     "method_of",
     "network_config",
-    "optimizer_of",
     "pose_classes",
     "prepare",
     "some_probes",
@@ -148,14 +147,6 @@ def network_config(
             **changes,
         },
     )
-
-
-def optimizer_of(preset: Preset) -> OptimizerConfig:
-    """Return the optimiser of a preset."""
-    decay = preset.weight_decay
-    if preset.muon:
-        return MuonConfig(others=SGDConfig(nesterov=True, weight_decay=decay))
-    return SGDConfig(weight_decay=decay)
 
 
 def feature_size(width: float) -> int:

@@ -114,6 +114,8 @@ def _config(
     feature_l2: float = 0.0,
     smoothing: float = 0.0,
 ) -> NetworkConfig:
+    # a side task alone is learnt long before people are
+    steps = preset.steps if "id" in tasks else max(1, preset.steps // 3)
     return network_config(
         preset,
         arm_name(tasks, phi_s, feature_l2, smoothing),
@@ -123,6 +125,8 @@ def _config(
         tasks=tasks,
         feature_l2=feature_l2,
         label_smoothing=smoothing,
+        steps=steps,
+        warmup_steps=min(preset.warmup_steps, steps // 2),
         gallery=preset.gallery if isinstance(corpus, PieSpec) else None,
     )
 
