@@ -65,7 +65,7 @@ def test_singular_values_come_near_one(rounds, smallest, band):
     assert before.min() < band[0]
 
 
-def test_a_thousandth_of_the_largest_needs_more_than_three_rounds():
+def test_a_thousandth_of_the_largest_needs_more_rounds():
     matrix = torch.diag(torch.tensor([1.0, 1e-3]))
     least = {rounds: float(orthogonalised(matrix, rounds).diag().min()) for rounds in (3, 5, 7)}
     assert least[3] < 0.05 and least[5] < 0.6 < least[7]
