@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from torch import nn
 from training_assertions import assert_resumes
 
 from mtl_helpers.networks import MultiTaskNetwork
+from mtl_helpers.presets import PRESETS
 from mtl_helpers.runs.config import config_dict, config_hash
 from mtl_helpers.training.loop import train
 from mtl_helpers.training.muon import Muon
@@ -25,6 +27,7 @@ from mtl_helpers.training.optimizers import (
     MuonConfig,
     OptimizerConfig,
     SGDConfig,
+    optimizer_of,
     optimizers,
 )
 from mtl_helpers.trunks import CASIANet
@@ -124,6 +127,14 @@ def test_two_kinds_of_optimiser_never_have_one_hash():
     kinds = [Run(), Run(MuonConfig()), Run(AdamWConfig())]
     assert len({config_hash(run) for run in kinds}) == 3
     assert [config_dict(run)["optimizer"].get("kind") for run in kinds] == [None, "muon", "adamw"]
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
+def test_a_preset_names_its_optimiser_and_weight_decay(preset):
+    config = optimizer_of(dataclasses.replace(preset, weight_decay=0.07))
+    assert type(config) is (MuonConfig if preset.muon else SGDConfig)
+    by_sgd = config.others if preset.muon else config
+    assert by_sgd == SGDConfig(weight_decay=0.07, nesterov=preset.muon)
 
 
 @pytest.mark.parametrize(
