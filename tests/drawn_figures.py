@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,3 +30,28 @@ def t_interval(values: np.ndarray) -> tuple[float, float]:
 def legend_words(axis: plt.Axes) -> list[str]:
     legend = axis.get_legend()
     return [] if legend is None else [text.get_text() for text in legend.get_texts()]
+
+
+def words_of(figure: plt.Figure) -> list[str]:
+    """All words on a figure's axes that are no labels of theirs."""
+    return [text.get_text() for axis in figure.axes for text in axis.texts]
+
+
+def assert_words_apart(figure: plt.Figure) -> None:
+    """No words touch others or leave the figure: boxes as the renderer measures them."""
+    figure.canvas.draw()
+    boxes = {
+        (k, text.get_text()): text.get_window_extent()
+        for axis in figure.axes
+        for k, text in enumerate(
+            [*axis.texts, axis.title, axis.xaxis.label, axis.yaxis.label,
+             *axis.get_xticklabels(), *axis.get_yticklabels()]
+        )
+        if text.get_visible() and text.get_text() and axis.axison | (text in axis.texts)
+    }  # fmt: skip
+    for (name, one), (other, two) in combinations(boxes.items(), 2):
+        assert not one.overlaps(two), (name, other)
+    whole = figure.bbox.padded(1)
+    for name, box in boxes.items():
+        assert whole.x0 <= box.x0 and box.x1 <= whole.x1, name
+        assert whole.y0 <= box.y0 and box.y1 <= whole.y1, name
