@@ -47,7 +47,7 @@ from mtl_helpers.papers.yin2018.experiments.choices import (
     choice_at,
 )
 from mtl_helpers.papers.yin2018.experiments.networks import ALL_TASKS, SIDE_TASKS
-from mtl_helpers.papers.yin2018.experiments.one_or_many import SMOOTHING
+from mtl_helpers.papers.yin2018.experiments.one_or_many import SMOOTHING, fitted_peak
 from mtl_helpers.papers.yin2018.experiments.pose_branches import (
     CONDITIONS,
     HEAVY,
@@ -476,9 +476,9 @@ def how_phi_was_chosen(records: Runs) -> str:
     least, most = pose.values()
     return (
         f"How phi_s was chosen: rank-1 on validation people, all seeds, is {found}, and without "
-        f"side tasks {_validation(s_cnn(records)):.1f} %. The smallest within one standard error "
-        f"of the best is {chosen:g}. With pose alone, a third of that gives {least:.1f} % and the "
-        f"whole {most:.1f} %."
+        f"side tasks {_validation(s_cnn(records)):.1f} %. A parabola in the logarithm of phi_s "
+        f"that is fitted to these has its peak at {fitted_peak(means):.2f}, and {chosen:g} is the "
+        f"nearest. With pose alone, a third of that gives {least:.1f} % and the whole {most:.1f} %."
     )
 
 
