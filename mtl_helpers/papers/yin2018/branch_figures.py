@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mtl_helpers.ledger.claim import Effect
 from mtl_helpers.papers.yin2018.identification import POSE_GROUPS
@@ -63,7 +63,11 @@ def p_cnn_diagram(faces: ArrayLike, groups: Sequence[str]) -> Figure:
         Head(TASK_WORDS[task], f"$L_{task[0] if task != 'illum' else 'l'}$", r"$\varphi_s/3$")
         for task in ("pos", "illum", "exp")
     ]
-    rows = [Head("all faces", "$L_d$", "1"), Branches("branches", heads, "$L_g$", "1"), *sides]
+    rows: list[Head | Branches] = [
+        Head("all faces", "$L_d$", "1"),
+        Branches("branches", heads, "$L_g$", "1"),
+        *sides,
+    ]
     return network_diagram(rows, faces)
 
 
@@ -73,7 +77,7 @@ def asked_diagram(face: ArrayLike) -> Figure:
         Head(f"{name} faces", weight=f"$p^{name[0]}$", colour=colour)
         for name, colour in GROUP_COLOURS.items()
     ]
-    rows = [
+    rows: list[Head | Branches] = [
         Head("all faces", r"$\mathbf{u}^d$"),
         Branches("branches", heads, r"$\bar{\mathbf{u}}$"),
         Head("pose", weighs=[head.name for head in heads]),
@@ -132,17 +136,18 @@ def branch_arrows(
     axis.add_patch(plt.Circle((0, 0), 1, fill=False, color=GREY, linewidth=2))
     for (name, colour), end, weight in zip(GROUP_COLOURS.items(), arrows, weights, strict=True):
         _arrow(axis, end, colour, 0.8 + 5 * weight)
-        axis.text(*(1.18 * end), name, color=colour, ha="center", va="center", fontsize=11)
+        x, y = 1.2 * end
+        axis.text(x, y, name, color=colour, ha="center", va="center", fontsize=11)
     _arrow(axis, weights @ arrows, INK, 2.5)
     axis.set(xlim=(-1.45, 1.45), ylim=(-1.35, 1.35), aspect="equal")
     axis.axis("off")
     return figure
 
 
-def _arrow(axis: plt.Axes, end: ArrayLike, colour: str, width: float) -> None:
+def _arrow(axis: plt.Axes, end: NDArray[np.float64], colour: str, width: float) -> None:
     axis.annotate(
         "",
-        np.asarray(end),
+        (float(end[0]), float(end[1])),
         (0.0, 0.0),
         arrowprops={"arrowstyle": "-|>", "color": colour, "lw": width, "shrinkA": 0, "shrinkB": 0},
     )
