@@ -168,8 +168,11 @@ def lean_curves(
     ):
         axis.plot(chances, np.asarray(values), label=routing, **(style | {"marker": ""}))
     axis.axvline(at, color=INK, linestyle=":")
-    axis.set_xlabel("chance of a frontal face")
-    axis.set_ylabel("B nearer  <      >  A nearer")
+    corners = {"A nearer": (0.97, "right", "top"), "B nearer": (0.03, "left", "bottom")}
+    for words, (y, ha, va) in corners.items():
+        axis.text(y, y, words, transform=axis.transAxes, va=va, ha=ha)
+    axis.set_xlabel("Chance of a frontal face")
+    axis.set_xticks([0, 0.5, 1])
     axis.set_yticks([0])
     legend_below(axis)
     return figure

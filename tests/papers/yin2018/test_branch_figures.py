@@ -78,6 +78,8 @@ def test_a_lean_is_drawn_by_routing_and_marked_where_it_is_read() -> None:
     curves = {line.get_label(): line for line in axis.lines}
     np.testing.assert_allclose(curves["hard"].get_ydata(), leans["hard"])
     np.testing.assert_allclose(axis.lines[-1].get_xdata(), 0.4)
+    heights = {text.get_text(): text.get_position()[1] for text in axis.texts}
+    assert heights["A nearer"] > 0.5 > heights["B nearer"]  # a lean to A is positive
 
 
 def test_main_tasks_are_drawn_by_epoch_with_the_cuts() -> None:
