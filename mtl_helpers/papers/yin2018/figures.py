@@ -115,16 +115,18 @@ def phi_s_curve(
     chosen: float | None = None,
     reference: ArrayLike | None = None,
     highlight: float | None = None,
+    fitted: bool = False,
     axis: Axes | None = None,
     size: tuple[float, float] = SIZE,
-    ylabel: str = "Rank-1, validation identities (%)",
+    ylabel: str = "Rank-1, validation people (%)",
     scale: float = 100.0,
 ) -> Figure:
     """Rank-1 against the total weight of the side tasks: a dot per seed, the mean with its bar.
 
     For each of P weights above zero, on a logarithmic axis, ``rank1`` has fractions (S,); a weight
     may have fewer seeds than another. ``chosen`` is marked by a line, ``highlight`` encircled (as
-    for a frame of a slider), and ``reference``, fractions (S,) of s-CNN, drawn as a level line.
+    for a frame of a slider), and ``reference``, fractions (S,) of s-CNN, drawn as a level line. A
+    parabola in log phi_s is ``fitted`` to the means if asked for.
     """
     weights = np.asarray(phi_s, dtype=float)
     columns = [np.asarray(values, dtype=float) * scale for values in rank1]  # P times (S,)
@@ -149,6 +151,11 @@ def phi_s_curve(
             axis.errorbar(weight, bound.mean, error, color=COLOURS[0], capsize=3, linewidth=1)
     means = np.array([values.mean() for values in columns])
     axis.plot(weights, means, "s-", color=COLOURS[0], label="m-CNN, mean over seeds")
+    if fitted:
+        places = np.geomspace(weights.min(), weights.max(), 100)
+        parabola = np.polyfit(np.log(weights), means, deg=2)
+        heights = np.polyval(parabola, np.log(places))
+        axis.plot(places, heights, color=COLOURS[1], linewidth=1.2, label="fitted parabola")
     if reference is not None:
         level = float(np.mean(np.asarray(reference, dtype=float)) * scale)
         axis.axhline(level, color=COLOURS[3], linestyle="--", label="s-CNN, mean over seeds")

@@ -31,6 +31,17 @@ def test_phi_s_curve_marks_choice_reference_and_frame() -> None:
     np.testing.assert_allclose(bars[0][:, 1], t_interval(100 * rank1[0]))
 
 
+def test_a_fitted_curve_goes_through_means_on_a_parabola() -> None:
+    phi = np.array([0.1, 0.3, 1.0, 3.0])
+    means = 0.7 - 0.05 * np.log(phi / 0.4) ** 2
+    rank1 = means[:, None] + np.array([-0.01, 0.01])
+    (axis,) = figures.phi_s_curve(phi.tolist(), rank1, fitted=True).axes
+    curve = next(line for line in axis.lines if line.get_label() == "fitted parabola")
+    places, heights = curve.get_data()
+    np.testing.assert_allclose([places[0], places[-1]], [0.1, 3.0])
+    np.testing.assert_allclose(heights, 100 * (0.7 - 0.05 * np.log(places / 0.4) ** 2))
+
+
 @pytest.mark.parametrize(
     ("phi", "rank1", "words"),
     [
