@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from mtl_helpers.streams import stream_seed
+
 __all__ = ["Factors", "NuclearSubgradient", "fast_ssgd", "probing_matrix", "subgradient"]
 
 
@@ -42,11 +44,15 @@ def subgradient(factors: Factors, gradient: Tensor, gamma: float) -> Tensor:
     return gradient + gamma * factors.signs()
 
 
-def probing_matrix(n: int, k: int, like: Tensor) -> Tensor:
-    """Return Y (n, k) with E[Y Y^T] = I: random columns among sqrt(n / k) e_i, like ``like``."""
-    Y = like.new_zeros(n, k)
-    rows = torch.randint(n, (k,), device=like.device)
-    Y[rows, torch.arange(k, device=like.device)] = math.sqrt(n / k)
+def probing_matrix(n: int, k: int, seed: int, number: int) -> Tensor:
+    """Return Y (n, k) with E[Y Y^T] = I: columns drawn evenly from sqrt(n / k) e_i.
+
+    The draw depends on ``seed`` and ``number`` alone.
+    """
+    generator = torch.Generator().manual_seed(stream_seed(seed, "probes", number))
+    rows = torch.randint(n, (k,), generator=generator)
+    Y = torch.zeros(n, k, dtype=torch.float64)
+    Y[rows, torch.arange(k)] = math.sqrt(n / k)
     return Y
 
 
@@ -82,7 +88,8 @@ class NuclearSubgradient(Optimizer):
 
     A step needs k columns of :math:`G` and the SVD of a matrix of :math:`r + k` rows and columns;
     no factor grows beyond rank :math:`\min(m, n)`. With ``probes=None``, :math:`Y` is the identity:
-    plain sub-gradient descent. Probes are drawn from torch's default generator.
+    plain sub-gradient descent. Probes are those of ``seed`` and of the number of the step, so that
+    several processes, and a run that is resumed, draw the same.
 
     Note
     ----
@@ -114,8 +121,9 @@ class NuclearSubgradient(Optimizer):
         lr: float = 0.01,
         gamma: float = 0.0,
         probes: int | None = 1,
+        seed: int = 0,
     ) -> None:
-        super().__init__(params, {"lr": lr, "gamma": gamma, "probes": probes})
+        super().__init__(params, {"lr": lr, "gamma": gamma, "probes": probes, "seed": seed})
         for group in self.param_groups:
             if not (math.isfinite(group["gamma"]) and group["gamma"] >= 0):
                 raise ValueError(f"gamma must be finite and not negative, found {group['gamma']}.")
@@ -136,16 +144,19 @@ class NuclearSubgradient(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for L in group["params"]:
+            for place, L in enumerate(group["params"]):
                 if L.grad is None:
                     continue
                 factors = self._factors(L)
+                number = self.state[L].get("number", 0)
                 G = subgradient(factors, L.grad, group["gamma"])
                 n, k = L.shape[1], group["probes"]
-                Y = torch.eye(n).to(L) if k is None else probing_matrix(n, k, L)
-                factors = fast_ssgd(factors, G, Y, group["lr"])
+                # each matrix of a group has probes of its own
+                stream = number * len(group["params"]) + place
+                Y = torch.eye(n) if k is None else probing_matrix(n, k, group["seed"], stream)
+                factors = fast_ssgd(factors, G, Y.to(L), group["lr"])
                 L.copy_(factors.matrix())
-                self.state[L] = {**factors._asdict(), "L": L.clone()}
+                self.state[L] = {**factors._asdict(), "L": L.clone(), "number": number + 1}
         return loss
 
     def _factors(self, L: Tensor) -> Factors:

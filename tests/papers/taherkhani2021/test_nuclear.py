@@ -35,6 +35,10 @@ def every_probing_matrix(n, k, divisor):
         yield unit[:, list(rows)] / divisor
 
 
+def rounded(Y):
+    return tuple(Y.flatten().round(decimals=9).tolist())
+
+
 class Regression:
     """f(L) = ||X L - Y||_F^2 / 2N, whose tasks share few directions."""
 
@@ -117,16 +121,18 @@ def test_probes_are_the_identity_in_expectation(k):
 
 
 def test_drawn_probes_are_all_the_possible_ones():
-    torch.manual_seed(0)
-    like = torch.zeros(1, dtype=DOUBLE)
-    drawn = {
-        tuple(probing_matrix(3, 2, like).flatten().round(decimals=9).tolist()) for _ in range(99)
-    }
-    possible = {
-        tuple(Y.flatten().round(decimals=9).tolist())
-        for Y in every_probing_matrix(3, 2, math.sqrt(2))
-    }
-    assert drawn == possible
+    drawn = {rounded(probing_matrix(3, 2, 0, number)) for number in range(99)}
+    assert drawn == {rounded(Y) for Y in every_probing_matrix(3, 2, math.sqrt(2))}
+    assert rounded(probing_matrix(9, 4, 0, 5)) == rounded(probing_matrix(9, 4, 0, 5))
+
+
+def test_matrices_of_a_group_have_probes_of_their_own():
+    L = [torch.zeros(4, 9, dtype=DOUBLE, requires_grad=True) for _ in range(2)]
+    for part in L:
+        part.grad = torch.ones_like(part)
+    NuclearSubgradient(L, lr=1.0).step()
+    assert all((part != 0).any(dim=0).sum() == 1 for part in L)
+    assert not torch.equal(*L)
 
 
 def test_probes_divided_by_k_as_printed_are_k_times_too_short():
@@ -202,7 +208,6 @@ def test_it_reaches_the_optimum_of_proximal_gradient(probes, steps):
     problem, gamma = Regression(), 0.3
     optimum = problem.optimum(gamma)
     least = problem.objective(optimum, gamma)
-    torch.manual_seed(0)
     L, best = descend(problem, gamma, steps, probes)
     assert least - 1e-9 <= best <= least * (1 + 1e-3)
     assert (L - optimum).norm() <= 0.05 * optimum.norm()
@@ -230,7 +235,6 @@ def test_a_restored_state_goes_on_as_if_uninterrupted():
     problem = Regression()
 
     def run(L, optimizer, steps):
-        torch.manual_seed(3)
         for _ in range(steps):
             optimizer.zero_grad()
             problem.f(L).backward()
