@@ -24,7 +24,7 @@ def test_a_map_is_the_weighted_sum_of_the_channels():
     assert found[1, 2, 3, 4].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_the_mean_of_a_map_and_the_bias_are_the_score_not_the_sum():
+def test_the_score_is_the_mean_of_its_map_and_not_the_sum():
     network = MTFAP(seeded_trunk(), NAMES).eval()
     images = draw(3, 1, SIDE, SIDE)
     maps = activation_maps(network.trunk.forward_features(images), network.heads.matrix())

@@ -22,7 +22,7 @@ def draw(*shape, seed=0):
 # ---- the loss
 
 
-def test_losses_are_those_of_two_classes_with_the_score_as_margin():
+def test_losses_are_those_of_two_classes_with_that_margin():
     scores = draw(30, 3)
     labels = torch.randint(-1, 2, (30, 3), generator=torch.Generator().manual_seed(1))
     pairs = {str(t): torch.stack([torch.zeros(30), scores[:, t]], 1) for t in range(3)}

@@ -50,7 +50,7 @@ def test_the_two_links_undo_each_other(d):
     assert torch.allclose(primal_of(link(s, p), p), s, rtol=1e-8)
 
 
-def test_the_inverse_link_is_the_gradient_of_half_the_squared_norm():
+def test_the_inverse_link_is_half_the_squared_norm_s_gradient():
     theta = draw(7, 1, seed=3).requires_grad_()
     p = exponent(7)
     (0.5 * theta.norm(p=p) ** 2).backward()
@@ -175,7 +175,7 @@ def test_single_pictures_give_exact_zeros_where_sgd_has_none():
     assert zeros["sgd"] == 0 and zeros["smidas"] >= 5
 
 
-def test_a_gradient_with_the_penalty_in_it_counts_the_penalty_twice():
+def test_a_gradient_with_the_penalty_counts_the_penalty_twice():
     # v as the paper prints it, the derivative of Eq. 3, has lambda sign(s) in it
     x, y = design(6)
     reference = Lasso(alpha=0.6, fit_intercept=False, tol=1e-12).fit(x.numpy(), y.numpy())

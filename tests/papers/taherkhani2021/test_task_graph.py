@@ -289,7 +289,7 @@ def test_labels_that_say_nothing_join_nothing():
     assert (np.diag(found) == 1).all()
 
 
-def test_partial_correlations_agree_with_the_log_determinant_program():
+def test_partial_correlations_agree_with_the_program_in_cvxpy():
     labels = np.random.default_rng(0).normal(size=(50, 5)) @ np.random.default_rng(1).normal(
         size=(5, 5)
     )
