@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,11 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from mtl_helpers.papers.yin2018.experiments.networks import ALL_TASKS
 from mtl_helpers.papers.yin2018.figures import TASKS
 from mtl_helpers.papers.yin2018.weight_history import WeightHistory
-from mtl_helpers.show.style import INK, arm_styles, readable
+from mtl_helpers.show.style import INK, PANEL, arm_styles, figure_and_axis, legend_below, readable
 
-__all__ = ["conditions_grid", "rules_over_training"]
+__all__ = ["conditions_grid", "rules_over_training", "share_panel"]
 
 
 def rules_over_training(
@@ -47,7 +49,7 @@ def rules_over_training(
             _draw(axis, history.steps / per, curves, names)
             for mark in marks:
                 axis.axvline(mark, color=INK, linewidth=0.8, linestyle=(0, (1, 3)))
-        styles = arm_styles(list(history.losses))
+        styles = _styles(history.losses)
         for task, level in (guess or {}).items():
             lower.axhline(level, color=styles[task]["color"], linestyle=":", linewidth=0.9)
         upper.set_title(title)
@@ -72,14 +74,23 @@ def conditions_grid(
         squeeze=False,
         layout="constrained",
     )
+    for axis, condition in zip(axes[0], columns, strict=True):
+        axis.set_title(condition, fontsize=11)
     for (rule, panels), line in zip(rows.items(), axes, strict=True):
-        for (condition, history), axis in zip(panels.items(), line, strict=True):
+        for history, axis in zip(panels.values(), line, strict=True):
             _draw(axis, history.steps, history.shares, names)
-            if line is axes[0]:
-                axis.set_title(condition, fontsize=11)
         line[0].set(ylabel=f"{rule}\nshare", ylim=(-0.03, 1.03))
     figure.supxlabel("Step", fontsize=11)
     _legend(figure, axes[0, 0])
+    return figure
+
+
+def share_panel(history: WeightHistory, *, size: tuple[float, float] = PANEL) -> Figure:
+    """Shares of phi_s over training, by itself or under a slider."""
+    figure, axis = figure_and_axis(None, size)
+    _draw(axis, history.steps, history.shares, TASKS)
+    axis.set(xlabel="Step", ylabel=r"Share of $\varphi_s$", ylim=(-0.03, 1.03))
+    legend_below(axis)
     return figure
 
 
@@ -89,15 +100,21 @@ def _draw(
     curves: Mapping[str, ArrayLike],
     names: Mapping[str, str],
 ) -> None:
-    for (name, values), style in zip(
-        curves.items(), arm_styles(list(curves)).values(), strict=True
-    ):
+    styles = _styles(curves)
+    for name, values in curves.items():
+        style = styles[name]
         table = np.atleast_2d(np.asarray(values, dtype=float))  # (S, T)
         look = style | {"marker": ""}
         if len(table) > 1:
             axis.plot(places, table.T, color=style["color"], alpha=0.3, linewidth=0.7)
         axis.plot(places, table.mean(axis=0), label=readable(names, name), **look)
     axis.locator_params(axis="x", nbins=4)
+
+
+def _styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Styles by the order of the names; tasks have the colours that drawings give them."""
+    given = list(names)
+    return arm_styles(list(ALL_TASKS) if set(given) <= set(ALL_TASKS) else given)
 
 
 def _legend(figure: Figure, axis: Axes) -> None:

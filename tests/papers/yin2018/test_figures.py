@@ -242,12 +242,6 @@ def test_bars_of_side_tasks_stand_beside_the_tasks_alone() -> None:
     assert [label.get_text() for label in axis.get_xticklabels()] == ["pose", "expression"]
 
 
-def test_shares_over_training_name_their_tasks() -> None:
-    (axis,) = figures.share_curves([1, 2], {"pos": [0.3, 0.9], "illum": [0.7, 0.1]}).axes
-    assert legend_words(axis) == ["pose", "light"]
-    assert axis.get_ylim() == (-0.03, 1.03)
-
-
 def test_the_gap_of_the_main_tasks_is_pose_specific_less_generic() -> None:
     curves = {
         "weight/id": np.array([0.5, 0.9]), "weight/id_pose": np.array([0.5, 0.1]),

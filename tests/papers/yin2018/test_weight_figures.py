@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from drawn_figures import course_style  # noqa: F401
+from drawn_figures import course_style, legend_words  # noqa: F401
 
 from mtl_helpers.papers.yin2018 import weight_figures
 from mtl_helpers.papers.yin2018.weight_history import WeightHistory
+from mtl_helpers.show.style import COLOURS
 
 pytestmark = pytest.mark.usefixtures("course_style")
 
@@ -54,6 +55,24 @@ def test_rules_have_shares_above_losses_of_all_seeds() -> None:
 def test_tasks_without_words_keep_their_names() -> None:
     figure = weight_figures.rules_over_training({"toy": random_history(0, ("A", "B"))})
     assert list(thick(figure.axes[0])) == ["A", "B"]
+
+
+def test_tasks_have_the_colours_of_the_drawings_whatever_their_number() -> None:
+    one, two = (
+        weight_figures.share_panel(random_history(0, tasks)).axes[0]
+        for tasks in (("exp",), ("pos", "exp"))
+    )
+    colours = [{line.get_label(): line.get_color() for line in axis.lines} for axis in (one, two)]
+    assert colours[0]["expression"] == colours[1]["expression"] == COLOURS[3]
+    assert colours[1]["pose"] == COLOURS[1]
+
+
+def test_a_panel_of_shares_draws_a_single_run_too() -> None:
+    history = WeightHistory(np.array([1.0, 2.0]), {"pos": np.array([0.3, 0.9])}, {})
+    (axis,) = weight_figures.share_panel(history).axes
+    np.testing.assert_allclose(thick(axis)["pose"], [0.3, 0.9])
+    assert legend_words(axis) == ["pose"]
+    assert axis.get_ylim() == (-0.03, 1.03)
 
 
 def test_conditions_stand_in_columns_and_rules_in_rows() -> None:
