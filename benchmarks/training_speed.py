@@ -1,10 +1,10 @@
 """How fast the training loop is beside a bare PyTorch loop, and beside the machine's peak.
 
-Both loops train the same network with the same optimiser. The bare one goes over normalised float
-batches that lie in memory and does nothing else; :func:`mtl_helpers.training.loop.train` gathers
-uint8 images from a memory-mapped file, normalises them, follows a schedule, averages weights, and
-checks and notes the losses. They take turns in short rounds, so that whatever else the machine does
-falls on both, and so does a large matrix product, whose rate is the peak.
+Both loops train the same network with the preset's optimiser. The bare one goes over normalised
+float batches that lie in memory and does nothing else; :func:`mtl_helpers.training.loop.train`
+gathers uint8 images from a memory-mapped file, normalises them, follows a schedule, averages
+weights, and checks and notes the losses. They take turns in short rounds, so that whatever else the
+machine does falls on both, and so does a large matrix product, whose rate is the peak.
 
     python benchmarks/training_speed.py [--preset laptop] [--threads 2] [--rounds 12]
 """
@@ -31,7 +31,7 @@ from mtl_helpers.presets import Preset, get_preset
 from mtl_helpers.training.batches import labelled_batches, to_input
 from mtl_helpers.training.joint import JointTraining
 from mtl_helpers.training.loop import train
-from mtl_helpers.training.optimizers import SGDConfig, sgd
+from mtl_helpers.training.optimizers import optimizer_of, optimizers
 from mtl_helpers.training.plan import Plan, bfloat16_pays
 from mtl_helpers.training.weighting import FixedWeights
 from mtl_helpers.trunks import CASIANet
@@ -111,7 +111,7 @@ class BareLoop:
     ) -> None:
         self.plan = plan
         self.model = make_network(preset).to(device).train()
-        self.optimizer = sgd(SGDConfig(), {self.model: 1.0})
+        self.optimizers = optimizers(optimizer_of(preset), {self.model: 1.0}).values()
         self.weights = torch.tensor(list(WEIGHTS.values()), device=device)
         self.batches = []
         for start in range(0, 20 * plan.batch, plan.batch):
@@ -127,9 +127,11 @@ class BareLoop:
             with torch.autocast(device_type, torch.bfloat16, enabled=bool(self.plan.bfloat16)):
                 out = self.model(images)
             loss = (self.weights * task_losses(out.logits, labels)).sum()
-            self.optimizer.zero_grad(set_to_none=True)
+            for optimizer in self.optimizers:
+                optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            self.optimizer.step()
+            for optimizer in self.optimizers:
+                optimizer.step()
 
 
 def matrix_rate(size: int, dtype: torch.dtype, device: torch.device) -> float:
@@ -157,7 +159,8 @@ def measure(preset: Preset, rounds: int, steps: int, device: torch.device) -> di
         batches = labelled_batches(corpus, tuple(CLASSES), plan)
 
         def ours(chosen: Plan) -> float:
-            method = JointTraining(make_network(preset), FixedWeights(WEIGHTS))
+            network, weighting = make_network(preset), FixedWeights(WEIGHTS)
+            method = JointTraining(network, weighting, optimizer_of(preset))
             return train(method, batches, chosen, device=device, progress=False).seconds
 
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in arithmetics}

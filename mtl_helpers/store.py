@@ -381,10 +381,13 @@ def release_pages(array: np.ndarray) -> None:
     """Let go of the memory of the pages that were read through a memory map, if it is one.
 
     Pages of a read-only map count as memory of whoever touched them, so that a process that looks
-    at every picture once would seem to need the whole corpus.
+    at every picture once would seem to need the whole corpus. What can be written to is left alone,
+    since a change that no file has would be lost.
     """
     base: Any = array
     while base is not None and not isinstance(base, mmap.mmap):
+        if isinstance(base, np.ndarray) and base.flags.writeable:
+            return
         base = getattr(base, "base", None)
     if base is not None and hasattr(base, "madvise"):
         base.madvise(mmap.MADV_DONTNEED)

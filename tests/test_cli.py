@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import types
@@ -71,8 +72,19 @@ def test_presets_table_has_a_column_for_each(capsys: pytest.CaptureFixture[str])
     assert cli.main(["presets"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["smoke", "laptop", "gpu"]
-    images = next(line for line in lines if line.startswith("images"))
-    assert images.split()[1:] == [f"{preset.images:,}" for preset in PRESETS.values()]
+
+    def row(name: str) -> list[str]:
+        line = next(line for line in lines if line.startswith(name))
+        return re.split(r"\s{2,}", line)[1:]
+
+    presets = PRESETS.values()
+    assert row("images of pie") == [f"{preset.images:,}" for preset in presets]
+    assert row("identities of pie") == [
+        f"{p.train_identities}, {p.pie_validation_identities}, {p.pie_test_identities}"
+        for p in presets
+    ]
+    assert row("people in a gallery") == [str(preset.gallery) for preset in presets]
+    assert row("kernels are trained by") == ["Muon", "Muon", "SGD"]
     starts = [lines[0].index(name) for name in PRESETS]
     assert all(line[start - 1] == " " != line[start] for line in lines for start in starts)
 

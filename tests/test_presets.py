@@ -45,6 +45,9 @@ def test_presets_are_frozen_and_consistent(preset: Preset) -> None:
         assert len(set(levels)) == len(levels)
     assert set(preset.shots) <= set(range(20))
     assert preset.warmup_steps < preset.steps
+    # every gallery is full, or some people would be looked for among fewer
+    assert preset.pie_test_identities % preset.gallery == 0
+    assert preset.pie_validation_identities >= min(preset.validation_identities, preset.gallery)
     assert preset.name == next(key for key, value in PRESETS.items() if value is preset)
 
 
@@ -59,7 +62,7 @@ def test_cameras_at_head_height_are_symmetric_about_frontal(
 
 def test_counts_of_images_by_hand() -> None:
     assert PRESETS["smoke"].images == 26 * 5 * 3 * 3
-    assert PRESETS["laptop"].images == 440 * 15 * 6 * 6
+    assert PRESETS["laptop"].images == 800 * 15 * 6 * 6
     assert PRESETS["gpu"].images == 357 * 15 * 20 * 6
 
 
@@ -68,3 +71,4 @@ def test_gpu_preset_trains_for_the_published_twenty_epochs() -> None:
     training_images = 200 * len(gpu.cameras) * len(gpu.shots) * len(gpu.expressions)
     assert gpu.steps * gpu.batch == 20 * training_images
     assert (gpu.learning_rate, gpu.weight_decay, gpu.dropout, gpu.side) == (0.01, 5e-4, 0.4, 100)
+    assert not gpu.muon and gpu.average_decay == 0 and gpu.gallery == 137

@@ -17,9 +17,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mapped_memory import noise_file, on_linux, resident
 from numbered_parts import LAYOUT, Recorded, calls_in, make_part
 
-from mtl_helpers.store import CacheError, Store, default_root, fingerprint, load_store
+from mtl_helpers.store import (
+    CacheError,
+    Field,
+    Store,
+    default_root,
+    fingerprint,
+    load_store,
+    release_pages,
+)
 
 ALL = list(range(LAYOUT.parts))
 Usage = namedtuple("Usage", "total used free")
@@ -368,3 +377,50 @@ def test_read_only_root_is_reported(root, recorded):
 def test_part_of_the_wrong_shape_or_type_is_refused(root):
     with pytest.raises(ValueError, match=r"expected grey of shape \(4, 5\) and type uint8"):
         load(root, lambda part: {**make_part(part), "grey": np.zeros((4, 5))})
+
+
+# -- memory ------------------------------------------------------------------------------------
+
+
+@on_linux
+@pytest.mark.parametrize("view", [lambda a: a, lambda a: a[5:], lambda a: np.asarray(a)[::2]])
+def test_pages_that_were_read_are_let_go_and_read_again(tmp_path, view):
+    path = tmp_path / "noise.npy"
+    array = noise_file(path, (64, 256, 256))  # 4 MiB
+    total = array.sum()
+    assert resident(path) > 3 << 20
+    release_pages(view(array))
+    assert resident(path) == 0
+    assert array.sum() == total
+
+
+@on_linux
+def test_a_store_is_checked_without_staying_in_memory(root):
+    layout = dataclasses.replace(LAYOUT, fields=(Field("grey", (512, 512), "uint8"),))
+
+    def make(part):
+        return {"grey": np.full((512, 512), part, np.uint8)}
+
+    load_store(layout, make, root=root, processes=1, progress=False)
+    store = Store(root / layout.directory_name, layout)
+    path = store.directory / "grey.npy"
+    assert store.damaged() == {} and resident(path) == 0
+    assert store.arrays["grey"][7].max() == 7 and resident(path) > 0
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: np.arange(6.0), lambda: np.frombuffer(b"abcdef", np.uint8)[1:]]
+)
+def test_an_array_of_no_file_is_left_alone(make):
+    array, copy = make(), make()
+    release_pages(array)
+    np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize("view", [lambda a: a, lambda a: a[1:], lambda a: np.asarray(a)])
+def test_changes_that_no_file_has_are_kept(tmp_path, view):
+    np.save(tmp_path / "zeros.npy", np.zeros(10_000))
+    private = np.load(tmp_path / "zeros.npy", mmap_mode="c")
+    private[:] = 1
+    release_pages(view(private))
+    assert (private == 1).all()

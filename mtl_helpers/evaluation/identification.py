@@ -140,24 +140,20 @@ class Identification:
             }
             for feature, hits in self.hits.items()
         }
-        tasks = [task for task in self.outputs if task in self.labels and task != IDENTITY]
-        side = score_tasks(self.outputs, self.labels, tasks)
+        side = score_tasks(self.outputs, self.labels, self.side_tasks)
         return {
             "split": self.split,
             "gallery": self.size,
             "probes": len(self.probes),
             "rank1": rank1_rates,
             "side": {task: scores["balanced_accuracy"] for task, scores in side.items()},
-            "side_accuracy": {task: float(right.mean()) for task, right in self.right().items()},
+            "side_accuracy": {task: scores["accuracy"] for task, scores in side.items()},
         }
 
-    def right(self) -> dict[str, NDArray[np.bool_]]:
-        """Return which probes (P,) each task but the identity classifies rightly."""
-        return {
-            task: scores.argmax(dim=1).numpy() == self.labels[task]
-            for task, scores in self.outputs.items()
-            if task in self.labels and task != IDENTITY
-        }
+    @property
+    def side_tasks(self) -> list[str]:
+        """Tasks but the identity that the network has scores for."""
+        return [task for task in self.outputs if task in self.labels and task != IDENTITY]
 
     @property
     def people(self) -> NDArray[np.int64]:
@@ -170,22 +166,27 @@ class Identification:
         """Return the share of each person's probes that is right, in order of :attr:`people`.
 
         Arrays, float32 as records keep them: ``"people/<split>/<feature>"`` of who is identified,
-        ``"people/<split>/<feature>/<level>"`` of the probes at each level of the ``factors`` (if
-        everybody has some), ``"people/<split>/<task>"`` of what other tasks classify; and where
-        people have different numbers of probes, those as ``"people/<split>/probes"``.
+        ``"people/<split>/<feature>/<level>"`` of the probes at each named level of the ``factors``,
+        ``"people/<split>/<task>"`` of what other tasks classify, among probes with a label; what
+        somebody has no such probe for is left out. Where people have different numbers of probes,
+        those are ``"people/<split>/probes"``.
         """
-        people = self.labels[IDENTITY]
+        people = self.labels[IDENTITY]  # (P,)
         arrays: dict[str, NDArray[np.float32]] = {}
-        for name, right in {**self.hits, **self.right()}.items():
-            arrays[f"people/{self.split}/{name}"] = shares_by_person(right, people)
-        for factor in (factors or {}).values():
-            for level, members in (factor.levels or {}).items():
-                inside = np.isin(self.labels[factor.task], members)
-                if len(np.unique(people[inside])) < len(self.people):
-                    continue
-                for feature, hits in self.hits.items():
-                    shares = shares_by_person(hits[inside], people[inside])
-                    arrays[f"people/{self.split}/{feature}/{level}"] = shares
+
+        def add(name: str, right: NDArray[np.bool_], among: NDArray[np.bool_]) -> None:
+            if len(np.unique(people[among])) == len(self.people):
+                shares = shares_by_person(right[among], people[among])
+                arrays[f"people/{self.split}/{name}"] = shares
+
+        for feature, hits in self.hits.items():
+            add(feature, hits, np.ones(len(people), dtype=bool))
+            for factor in (factors or {}).values():
+                for level, members in (factor.levels or {}).items():
+                    add(f"{feature}/{level}", hits, np.isin(self.labels[factor.task], members))
+        for task in self.side_tasks:
+            truth = self.labels[task]
+            add(task, self.outputs[task].argmax(dim=1).numpy() == truth, truth != UNLABELLED)
         _, probes = np.unique(people, return_counts=True)
         if len(np.unique(probes)) > 1:
             arrays[f"people/{self.split}/probes"] = probes.astype(np.float32)

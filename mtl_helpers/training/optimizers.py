@@ -64,9 +64,11 @@ class AdamWConfig:
     """Adam with decoupled weight decay, on matrices and kernels only."""
 
     weight_decay: float = 0.05
-    kind: Literal["adamw"] = field(default="adamw", init=False)
+    # without a default, so that a configuration's hash tells it from MuonConfig()
+    kind: Literal["adamw"] = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", "adamw")
         _check_decay(self.weight_decay)
 
 
@@ -100,26 +102,26 @@ def optimizers(config: OptimizerConfig, modules: Mapping[nn.Module, float]) -> d
         Each with its rate as a multiple of the plan's. A module without parameters adds nothing.
     """
     if isinstance(config, MuonConfig):
-        kernels = _groups(modules, lambda p: p.ndim == 4)
-        others = sgd(config.others, modules, lambda p: p.ndim != 4)
-        if not kernels:
-            return {"all": others}
-        muon = Muon(kernels, momentum=config.momentum, rounds=config.rounds)
-        return {"kernels": muon, "others": others}
+        made: dict[str, Optimizer] = {}
+        if kernels := _groups(modules, _is_kernel):
+            made["kernels"] = Muon(kernels, momentum=config.momentum, rounds=config.rounds)
+        if others := _groups(modules, lambda p: not _is_kernel(p)):
+            made["others"] = _sgd(config.others, others)
+        return made
+    groups = _groups(modules)
     if isinstance(config, AdamWConfig):
-        groups = _decaying(modules, lambda p: True)
         return {"all": torch.optim.AdamW(groups, weight_decay=config.weight_decay, fused=True)}
-    return {"all": sgd(config, modules)}
+    return {"all": _sgd(config, groups)}
 
 
-def sgd(
-    config: SGDConfig,
-    modules: Mapping[nn.Module, float],
-    wanted: Callable[[Tensor], bool] = lambda p: True,
-) -> torch.optim.SGD:
-    """Return SGD for the ``wanted`` parameters of some modules, each with its rate's multiple."""
+def sgd(config: SGDConfig, modules: Mapping[nn.Module, float]) -> torch.optim.SGD:
+    """Return SGD for some modules, each with its rate as a multiple of the plan's."""
+    return _sgd(config, _groups(modules))
+
+
+def _sgd(config: SGDConfig, groups: list[dict[str, Any]]) -> torch.optim.SGD:
     return torch.optim.SGD(
-        _decaying(modules, wanted),
+        groups,
         momentum=config.momentum,
         nesterov=config.nesterov,
         weight_decay=config.weight_decay,
@@ -127,24 +129,20 @@ def sgd(
     )
 
 
-def _decaying(
-    modules: Mapping[nn.Module, float], wanted: Callable[[Tensor], bool]
-) -> list[dict[str, Any]]:
-    groups: list[dict[str, Any]] = []
-    for module, scale in modules.items():
-        one = {module: scale}
-        groups += _groups(one, lambda p: wanted(p) and p.ndim > 1)
-        vectors = _groups(one, lambda p: wanted(p) and p.ndim <= 1)
-        groups += [{**group, "weight_decay": 0.0} for group in vectors]
-    return groups
+def _is_kernel(parameter: Tensor) -> bool:
+    return parameter.ndim == 4
 
 
 def _groups(
-    modules: Mapping[nn.Module, float], wanted: Callable[[Tensor], bool]
+    modules: Mapping[nn.Module, float], wanted: Callable[[Tensor], bool] = lambda p: True
 ) -> list[dict[str, Any]]:
-    groups = []
+    """Return the ``wanted`` parameters, module by module, with vectors apart."""
+    groups: list[dict[str, Any]] = []
     for module, scale in modules.items():
         own = [p for p in module.parameters() if p.requires_grad and wanted(p)]
-        if own:
-            groups.append({"params": own, "scale": scale})
+        if matrices := [p for p in own if p.ndim > 1]:
+            groups.append({"params": matrices, "scale": scale})
+        if vectors := [p for p in own if p.ndim <= 1]:
+            # decay would only draw biases and normalisations to zero
+            groups.append({"params": vectors, "scale": scale, "weight_decay": 0.0})
     return groups

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from mapped_memory import noise_file, on_linux, resident
 from synthetic_corpus import SyntheticCorpus
 from torch import Tensor, nn
 from untrained_networks import untrained
@@ -113,3 +114,20 @@ def test_an_error_inside_leaves_the_mode_as_it_was(corpus):
 def test_no_image_is_refused(corpus, network):
     with pytest.raises(ValueError, match="no image to look at"):
         extract(network, corpus.images, [])
+
+
+@on_linux
+def test_pictures_of_a_file_do_not_stay_in_memory(tmp_path):
+    path = tmp_path / "noise.npy"
+    images = noise_file(path, (400, 64, 64))
+    held = []
+
+    class Watching(nn.Module):
+        def forward(self, images):
+            held.append(resident(path))
+            return images.flatten(1)
+
+    outputs = extract(Watching(), images, np.arange(400), batch=8)
+    assert held[::20] == [0, 0, 0] and min(held[1:20]) > 0
+    by_parts = [to_input(torch.from_numpy(images[k : k + 8])) for k in range(0, 400, 8)]
+    assert torch.equal(outputs["x"], torch.cat(by_parts).flatten(1))

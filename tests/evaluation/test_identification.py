@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -15,9 +16,11 @@ from mtl_helpers.evaluation.identification import (
     Factor,
     coprime_stride,
     identify,
+    matches,
     nearest_gallery,
     probe_sample,
     rank1,
+    shares_by_person,
 )
 
 
@@ -78,6 +81,60 @@ def test_rank1_refuses_what_does_not_fit():
         rank1(g, [0, 1], p, [0, 0, 1, 7])
 
 
+# -- galleries of a size -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    """Thirty people of a gallery in no order, and 200 probes: features and identities of both."""
+    rng = np.random.default_rng(5)
+    owners, people = rng.permutation(30) + 100, rng.integers(0, 30, 200) + 100
+    centres = rng.normal(size=(130, 6))
+    return centres[owners], owners, centres[people] + rng.normal(0, 1.0, (200, 6)), people
+
+
+def naive_match(gallery, owners, probe, person, size):
+    """The place of the most similar picture among those of the person's own gallery."""
+    (own,) = np.flatnonzero(owners == person)
+    first = own // size * size
+    inside = range(first, min(first + size, len(owners)))
+    return max(inside, key=lambda k: gallery[k] @ probe / np.linalg.norm(gallery[k]))
+
+
+@pytest.mark.parametrize("size", [1, 4, 10, 29, 30, 99, None])
+def test_each_probe_is_looked_for_in_its_own_gallery(crowd, size):
+    gallery, owners, probes, people = crowd
+    expected = [
+        naive_match(gallery, owners, probe, person, size or 30)
+        for probe, person in zip(probes, people, strict=True)
+    ]
+    places = matches(gallery, owners, probes, people, size)
+    assert places.dtype == np.int64
+    assert places.tolist() == expected
+    hits = rank1(gallery, owners, probes, people, size)
+    assert hits.tolist() == (owners[expected] == people).tolist()
+
+
+def test_a_smaller_gallery_loses_no_hit(crowd):
+    hits = [rank1(*crowd, size) for size in (30, 15, 5, 1)]  # each cuts the one before
+    for larger, smaller in zip(hits, hits[1:], strict=False):
+        assert (smaller | ~larger).all()
+    assert hits[-1].all() and 0.3 < hits[0].mean() < hits[2].mean() < 1
+
+
+def test_a_gallery_may_be_without_probes(crowd):
+    gallery, owners, probes, people = crowd
+    own = people == owners[3]
+    places = matches(gallery, owners, probes[own], people[own], 5)
+    assert own.any() and set(places.tolist()) <= set(range(5))
+
+
+@pytest.mark.parametrize("size", [0, -3])
+def test_a_gallery_of_nobody_is_refused(crowd, size):
+    with pytest.raises(ValueError, match=f"at least one image, found a size of {size}"):
+        matches(*crowd, size)
+
+
 # -- a split's probes ----------------------------------------------------------------------------
 
 
@@ -115,7 +172,22 @@ def test_rates_are_those_of_loops_over_the_probes(corpus, network, everyone):
     recognised = extract(network, corpus.images, probes)["pos"].argmax(1).numpy()
     recalls = [(recognised[labels["pos"] == k] == k).mean() for k in range(5)]
     assert report["side"]["pos"] == pytest.approx(np.mean(recalls))
-    assert set(report["side"]) == {"pos", "exp"}
+    assert set(report["side"]) == set(report["side_accuracy"]) == {"pos", "exp"}
+    right = (recognised == labels["pos"]).mean()
+    assert report["side_accuracy"]["pos"] == pytest.approx(right)
+
+
+@pytest.mark.parametrize(("asked", "size"), [(3, 3), (4, 4), (100, 4), (None, 4)])
+def test_people_are_looked_for_among_as_many_as_is_asked(corpus, network, everyone, asked, size):
+    part = identify(corpus, "test", network, gallery_size=asked)
+    assert part.report()["gallery"] == size
+    owners = corpus.labels(part.gallery)["id"]
+    for name, output in (("id", "id"), ("x", "x")):
+        enrolled = extract(network, corpus.images, part.gallery)[output]
+        places = matches(enrolled, owners, part.outputs[output], part.labels["id"], size)
+        assert (part.nearest[name] == places).all()
+        assert (part.hits[name] == (owners[places] == part.labels["id"])).all()
+        assert (part.hits[name] == everyone.hits[name]).all() == (size == 4)
 
 
 def test_levels_join_classes_and_keep_their_order(everyone):
@@ -160,17 +232,74 @@ def test_features_take_the_names_that_are_asked_for(corpus, network, everyone):
 # -- by person -----------------------------------------------------------------------------------
 
 
+def by_loop(right, labels):
+    """The share of each person's probes that is right, person by person."""
+    return [right[labels["id"] == person].mean() for person in sorted(set(labels["id"]))]
+
+
+def test_shares_are_by_ascending_person():
+    right = np.array([True, False, True, True, False])
+    shares = shares_by_person(right, np.array([9, 9, 2, 5, 9]))
+    assert shares.dtype == np.float32
+    np.testing.assert_allclose(shares, [1, 1, 1 / 3], rtol=1e-6)
+
+
 def test_each_person_s_share_is_that_of_a_loop(everyone):
     arrays = everyone.by_person()
-    assert set(arrays) == {"people/test/id", "people/test/x"}
+    assert set(arrays) == {f"people/test/{name}" for name in ("id", "x", "pos", "exp")}
     assert everyone.people.tolist() == [6, 7, 8, 9]
-    for feature in ("id", "x"):
-        shares = [
-            everyone.hits[feature][everyone.labels["id"] == person].mean()
-            for person in everyone.people
-        ]
-        assert arrays[f"people/test/{feature}"].dtype == np.float32
-        np.testing.assert_allclose(arrays[f"people/test/{feature}"], shares, rtol=1e-6)
+    labels = everyone.labels
+    said = {task: everyone.outputs[task].argmax(dim=1).numpy() for task in ("pos", "exp")}
+    classified = {task: values == labels[task] for task, values in said.items()}
+    for name, right in {**everyone.hits, **classified}.items():
+        assert arrays[f"people/test/{name}"].dtype == np.float32
+        np.testing.assert_allclose(arrays[f"people/test/{name}"], by_loop(right, labels), rtol=1e-6)
+
+
+def test_named_levels_have_shares_of_their_probes_alone(everyone):
+    turned, light = Factor("pos", {"turned": (0, 4), "ahead": (1, 2, 3)}), Factor("illum")
+    arrays = everyone.by_person({"turn": turned, "light": light})
+    levels = {"turned": (0, 4), "ahead": (1, 2, 3)}
+    assert set(arrays) - set(everyone.by_person()) == {
+        f"people/test/{feature}/{level}" for feature in ("id", "x") for level in levels
+    }
+    for level, members in levels.items():
+        inside = np.isin(everyone.labels["pos"], members)
+        labels = {"id": everyone.labels["id"][inside]}
+        expected = by_loop(everyone.hits["x"][inside], labels)
+        np.testing.assert_allclose(arrays[f"people/test/x/{level}"], expected, rtol=1e-6)
+
+
+def test_a_level_that_somebody_lacks_is_left_out(corpus, network):
+    probes = corpus.probes("test")
+    labels = corpus.labels(probes)
+    kept = probes[(labels["id"] != 8) | (labels["pos"] == 2)]
+    part = identify(corpus, "test", network, probes=kept)
+    arrays = part.by_person({"turn": Factor("pos", {"turned": (0, 4), "ahead": (2,)})})
+    assert "people/test/x/ahead" in arrays and "people/test/x/turned" not in arrays
+
+
+def unlabelled(everyone, task, people):
+    """The same identification, of whose probes those of some people have no label of a task."""
+    gone = np.isin(everyone.labels["id"], people) & (np.arange(len(everyone.probes)) % 3 > 0)
+    labels = {**everyone.labels, task: np.where(gone, -1, everyone.labels[task])}
+    return dataclasses.replace(everyone, labels=labels), ~gone
+
+
+def test_probes_without_a_label_are_neither_right_nor_wrong(everyone):
+    part, labelled = unlabelled(everyone, "exp", (6, 8))
+    right = everyone.outputs["exp"].argmax(dim=1).numpy() == everyone.labels["exp"]
+    assert part.report()["side_accuracy"]["exp"] == pytest.approx(right[labelled].mean())
+    expected = by_loop(right[labelled], {"id": everyone.labels["id"][labelled]})
+    np.testing.assert_allclose(part.by_person()["people/test/exp"], expected, rtol=1e-6)
+
+
+def test_a_task_without_labels_has_neither_score_nor_share(everyone):
+    labels = {**everyone.labels, "exp": np.full(len(everyone.probes), -1)}
+    part = dataclasses.replace(everyone, labels=labels)
+    assert set(part.report({})["side_accuracy"]) == {"pos"}
+    assert "people/test/exp" not in part.by_person()
+    assert "people/test/pos" in part.by_person()
 
 
 def test_shares_weighted_by_probes_give_the_overall_rate(corpus, network):

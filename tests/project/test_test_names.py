@@ -24,7 +24,6 @@ SUBJECTS = {
     "faces/draw/test_detector": "whether rendered faces look like faces to a detector",
     "ledger/test_crossed_interval": "how often an interval covers the true mean",
     "ledger/test_evaluation": "claims on stored runs, from records to outcomes",
-    "papers/yin2018/test_golden": "the values that paper 1's networks had",
     "papers/yin2018/test_phi_explorer": "the explorer of phi_s, in the browser",
 }
 

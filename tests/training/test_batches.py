@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from mapped_memory import noise_file, on_linux, resident
 from synthetic_corpus import SyntheticCorpus
 from tiny_methods import make_plan, pictures
 
+from mtl_helpers.training import batches as batches_module
 from mtl_helpers.training.batches import (
     Batches,
     BatchOrder,
@@ -214,3 +216,19 @@ def test_an_index_holds_numbers_of_images(index):
     images = np.zeros((5, 4, 4), np.uint8)
     with pytest.raises(ValueError, match=r"numbers of images, 0 \.\. 4, found"):
         Batches(images, index, {}, BatchOrder(5, 2, 0))
+
+
+# ---- memory
+
+
+@on_linux
+def test_pictures_that_were_seen_do_not_stay_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(batches_module, "_RELEASE_EVERY", 4)
+    path = tmp_path / "noise.npy"
+    images = noise_file(path, (800, 64, 64))
+    source = Batches(images, np.arange(800), {}, BatchOrder(800, 20, seed=0))
+    held = []
+    for _ in source.between(0, 20, CPU):
+        held.append(resident(path))
+    assert held[::4] == [0] * 5
+    assert min(held[k] for k in range(20) if k % 4) > 0

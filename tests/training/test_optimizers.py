@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 import math
+from dataclasses import dataclass, field
 
 import pytest
 import torch
@@ -16,49 +18,140 @@ from torch import nn
 from training_assertions import assert_resumes
 
 from mtl_helpers.networks import MultiTaskNetwork
+from mtl_helpers.presets import PRESETS
+from mtl_helpers.runs.config import config_dict, config_hash
 from mtl_helpers.training.loop import train
-from mtl_helpers.training.optimizers import SGDConfig, sgd
+from mtl_helpers.training.muon import Muon
+from mtl_helpers.training.optimizers import (
+    AdamWConfig,
+    MuonConfig,
+    OptimizerConfig,
+    SGDConfig,
+    optimizer_of,
+    optimizers,
+)
 from mtl_helpers.trunks import CASIANet
 
-
-def test_weight_decay_spares_biases_and_normalisations():
-    model = MultiTaskNetwork(CASIANet(width=0.05), {"id": 3, "pos": 2})
-    optimizer = sgd(SGDConfig(weight_decay=0.1), {model: 1.0})
-    decays = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
-    for name, parameter in model.named_parameters():
-        spared = name.endswith("bias") or ".bn" in name
-        assert decays[id(parameter)] == (0.0 if spared else 0.1), name
-
-
-def test_every_module_has_its_own_multiple_of_the_rate():
-    first, second, still = nn.Linear(2, 2), nn.Linear(2, 2), nn.Identity()
-    optimizer = sgd(SGDConfig(), {first: 1.0, second: 0.1, still: 9.0})
-    scales = {id(p): g["scale"] for g in optimizer.param_groups for p in g["params"]}
-    assert scales == {
-        id(p): scale for module, scale in ((first, 1.0), (second, 0.1)) for p in module.parameters()
-    }
+CONFIGS = {
+    "sgd": SGDConfig(weight_decay=0.1),
+    "muon": MuonConfig(0.7, 4, others=SGDConfig(momentum=0.8, nesterov=True, weight_decay=0.1)),
+    "adamw": AdamWConfig(weight_decay=0.1),
+}
+EVERY = pytest.mark.parametrize("config", CONFIGS.values(), ids=list(CONFIGS))
+NETWORK = MultiTaskNetwork(CASIANet(width=0.05), {"id": 3, "pos": 2})
+WEIGHTING = nn.Linear(NETWORK.trunk.feature_dim, 2)
+NAMES = {id(p): name for module in (NETWORK, WEIGHTING) for name, p in module.named_parameters()}
 
 
-def test_frozen_parameters_are_left_out():
-    layer = nn.Linear(2, 2)
-    layer.bias.requires_grad_(False)
-    optimizer = sgd(SGDConfig(), {layer: 1.0})
-    (group,) = optimizer.param_groups
-    assert group["params"][0] is layer.weight and len(group["params"]) == 1
+def parameters_of(optimizer):
+    """Each parameter's name, with the settings of its group."""
+    return [(NAMES[id(p)], group) for group in optimizer.param_groups for p in group["params"]]
+
+
+def made(config):
+    """The optimisers of a network and of its weighting, which learns at a tenth of the rate."""
+    return optimizers(config, {NETWORK: 1.0, WEIGHTING: 0.1})
+
+
+@EVERY
+def test_every_parameter_is_in_one_optimiser_once(config):
+    names = [name for one in made(config).values() for name, _ in parameters_of(one)]
+    assert sorted(names) == sorted(NAMES.values())
+
+
+@EVERY
+def test_weight_decay_spares_biases_and_normalisations(config):
+    matrices = set()
+    for name, one in made(config).items():
+        for parameter, group in parameters_of(one) if name != "kernels" else ():
+            spared = parameter.endswith("bias") or ".bn" in parameter
+            assert group["weight_decay"] == (0.0 if spared else 0.1), parameter
+            if not spared:
+                matrices.add(parameter)
+    assert "heads.id.weight" in matrices and len(matrices) > 1
+
+
+@EVERY
+def test_every_module_has_its_own_multiple_of_the_rate(config):
+    for one in made(config).values():
+        for parameter, group in parameters_of(one):
+            of_weighting = parameter in dict(WEIGHTING.named_parameters())
+            assert group["scale"] == (0.1 if of_weighting else 1.0), parameter
+
+
+def test_muon_has_the_kernels_and_sgd_all_else():
+    pair = made(CONFIGS["muon"])
+    assert set(pair) == {"kernels", "others"}
+    kernels = {name for name, _ in parameters_of(pair["kernels"])}
+    assert kernels == {f"trunk.blocks.{k}.conv{n}.weight" for k in range(5) for n in (1, 2)}
+    assert isinstance(pair["kernels"], Muon) and isinstance(pair["others"], torch.optim.SGD)
+    assert pair["kernels"].defaults["momentum"] == 0.7
+    assert pair["kernels"].defaults["rounds"] == 4
+    assert pair["others"].defaults["momentum"] == 0.8 and pair["others"].defaults["nesterov"]
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("config", "kind"), [(SGDConfig(), torch.optim.SGD), (AdamWConfig(), torch.optim.AdamW)]
+)
+def test_sgd_and_adamw_have_all_parameters_to_themselves(config, kind):
+    (one,) = made(config).values()
+    assert type(one) is kind
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
     [
-        ({"momentum": 1.0}, "momentum must lie in"),
-        ({"momentum": -0.1}, "momentum must lie in"),
-        ({"weight_decay": -1.0}, "weight_decay must be finite and not negative"),
-        ({"weight_decay": math.inf}, "weight_decay must be finite and not negative"),
+        (nn.Linear(2, 2), {"others"}),
+        (nn.Conv2d(1, 2, 3, bias=False), {"kernels"}),
+        (nn.Conv2d(1, 2, 3), {"kernels", "others"}),
     ],
 )
-def test_bad_settings_are_refused(settings, message):
+def test_muon_makes_the_optimisers_that_there_is_work_for(module, names):
+    assert set(optimizers(MuonConfig(), {module: 1.0, nn.Identity(): 9.0})) == names
+
+
+@EVERY
+def test_frozen_parameters_are_left_out(config):
+    layer = nn.Conv2d(1, 2, 3)
+    layer.bias.requires_grad_(False)
+    (one,) = optimizers(config, {layer: 1.0}).values()
+    (group,) = one.param_groups
+    assert group["params"][0] is layer.weight and len(group["params"]) == 1
+
+
+def test_two_kinds_of_optimiser_never_have_one_hash():
+    @dataclass(frozen=True)
+    class Run:
+        optimizer: OptimizerConfig = field(default_factory=SGDConfig)
+
+    kinds = [Run(), Run(MuonConfig()), Run(AdamWConfig())]
+    assert len({config_hash(run) for run in kinds}) == 3
+    assert [config_dict(run)["optimizer"].get("kind") for run in kinds] == [None, "muon", "adamw"]
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
+def test_a_preset_names_its_optimiser_and_weight_decay(preset):
+    config = optimizer_of(dataclasses.replace(preset, weight_decay=0.07))
+    assert type(config) is (MuonConfig if preset.muon else SGDConfig)
+    by_sgd = config.others if preset.muon else config
+    assert by_sgd == SGDConfig(weight_decay=0.07, nesterov=preset.muon)
+
+
+@pytest.mark.parametrize(
+    ("config", "settings", "message"),
+    [
+        (SGDConfig, {"momentum": 1.0}, "momentum must lie in"),
+        (SGDConfig, {"momentum": -0.1}, "momentum must lie in"),
+        (SGDConfig, {"weight_decay": -1.0}, "weight_decay must be finite and not negative"),
+        (SGDConfig, {"weight_decay": math.inf}, "weight_decay must be finite and not negative"),
+        (AdamWConfig, {"weight_decay": -1.0}, "weight_decay must be finite and not negative"),
+        (MuonConfig, {"momentum": 1.0}, "momentum must lie in"),
+        (MuonConfig, {"rounds": 0}, "rounds must be at least 1, found 0"),
+    ],
+)
+def test_bad_settings_are_refused(config, settings, message):
     with pytest.raises(ValueError, match=message):
-        SGDConfig(**settings)
+        config(**settings)
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.5, 3.0])

@@ -612,8 +612,8 @@ _Y5 = _claim(
         ),
     ),
     chapter=CHAPTER,
-    comparison="rank-1 of y_d on test people; the penalty's factor is the best of four on "
-    "validation people",
+    comparison="rank-1 of y_d on test people; the penalty's factor is the best of "
+    f"{len(L2_GRID)} on validation people",
     remark=how_the_penalty_was_chosen,
 )
 

@@ -1,8 +1,9 @@
 """Energy vectors: which dimensions of x each task uses (Yin & Liu 2018, Sec. IV-B).
 
-The paper looks at pictures of them. Here stand two measures beside the pictures: how far the tasks
-keep their dimensions apart (:func:`separation`, against what chance would give), and what happens
-to each task when the dimensions of one are taken away (:func:`without`).
+The paper looks at pictures of them. Here stand measures beside the pictures: how far the tasks
+keep their dimensions apart (:func:`separation`, against what chance would give), or their
+directions (:func:`overlap`), and what happens to each task when the dimensions of one are taken
+away (:func:`without`).
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 __all__ = [
+    "Overlap",
     "Separation",
     "dimension_order",
     "energy",
     "joint_weights",
+    "overlap",
+    "random_turn",
     "separation",
     "strongest",
     "task_shares",
@@ -144,6 +148,81 @@ def _index(shares: NDArray[np.float64]) -> float:
 def _entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     logs = np.log(np.where(shares > 0, shares, 1.0))  # 0 log 0 is 0
     return -(shares * logs).sum(axis=-1)
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How far two heads look into the same directions, beside what chance would give.
+
+    ``value`` lies in 0 .. 1, ``luck`` is its mean over all turns of one head, and ``null`` (R,)
+    holds the overlaps after some of them.
+    """
+
+    value: float
+    luck: float
+    null: NDArray[np.float64]
+
+    @property
+    def ratio(self) -> float:
+        """The overlap as a multiple of luck."""
+        return self.value / self.luck
+
+    @property
+    def ratios_by_luck(self) -> tuple[float, float]:
+        """Between which multiples 95 % of the turns lie."""
+        low, high = np.quantile(self.null, [0.025, 0.975]) / self.luck
+        return float(low), float(high)
+
+
+def overlap(
+    weight: Tensor | ArrayLike, other: Tensor | ArrayLike, *, turns: int = 200, seed: int = 0
+) -> Overlap:
+    r"""Return how far two heads, (K, D) and (L, D), look into the same directions of x.
+
+    With G = W^T W, (D, D), of a head whose mean over classes was taken off, it is the cosine
+
+    .. math:: o(a, b) = \frac{\operatorname{tr} G_a G_b}{\lVert G_a \rVert \lVert G_b \rVert}
+
+    No rotation of x that the heads undo changes it, other than energies. The mean over classes
+    changes no softmax, so it is no direction of interest.
+
+    Note
+    ----
+    Ours, after the similarity of Kornblith et al. (2019); the paper has no such measure.
+
+    Examples
+    --------
+    >>> first, second = [[1, 0, 0], [-1, 0, 0]], [[0, 1, 0], [0, -1, 0]]
+    >>> overlap(first, first).value, overlap(first, second).value
+    (1.0, 0.0)
+    """
+    a, b = _directions(weight), _directions(other)
+    if a.shape != b.shape:
+        raise ValueError(f"Two heads of one x have as many columns, found {len(a)} and {len(b)}.")
+    size = float(np.linalg.norm(a) * np.linalg.norm(b))
+    if not size:
+        raise ValueError("A head that says the same of every class looks nowhere.")
+    rng = np.random.default_rng(seed)
+    null = []
+    for _ in range(turns):
+        turn = random_turn(len(a), rng)
+        null.append(((turn.T @ a @ turn) * b).sum() / size)
+    luck = np.trace(a) * np.trace(b) / len(a) / size
+    return Overlap(float((a * b).sum() / size), float(luck), np.array(null))
+
+
+def random_turn(dimensions: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return an orthogonal matrix Q (D, D), all as likely: features X Q with heads W Q."""
+    q, r = np.linalg.qr(rng.normal(size=(dimensions, dimensions)))
+    turned: NDArray[np.float64] = q * np.sign(np.diag(r))  # QR alone favours some
+    return turned
+
+
+def _directions(weight: Tensor | ArrayLike) -> NDArray[np.float64]:
+    matrix = np.asarray(torch.as_tensor(weight).detach().cpu(), dtype=np.float64)
+    centred = matrix - matrix.mean(axis=0)  # (K, D)
+    looks: NDArray[np.float64] = centred.T @ centred
+    return looks
 
 
 def strongest(energies: Mapping[str, ArrayLike], task: str, count: int) -> NDArray[np.int64]:

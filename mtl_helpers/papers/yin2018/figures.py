@@ -27,7 +27,6 @@ from mtl_helpers.show.style import (
     PANEL,
     PAPER,
     SIZE,
-    arm_styles,
     figure_and_axis,
     legend_below,
     thin_ticks,
@@ -37,16 +36,12 @@ __all__ = [
     "PHI_S",
     "TASKS",
     "arm_words",
-    "chances_panel",
-    "differences_by_share",
     "gain_map",
     "joint_weight_pictures",
-    "main_task_curves",
     "phi_explorer",
     "phi_s_curve",
     "rank1_by_dimensions",
     "recipe_rows",
-    "routing_panel",
     "side_task_bars",
     "sorted_energies",
 ]
@@ -119,16 +114,18 @@ def phi_s_curve(
     chosen: float | None = None,
     reference: ArrayLike | None = None,
     highlight: float | None = None,
+    fitted: bool = False,
     axis: Axes | None = None,
     size: tuple[float, float] = SIZE,
-    ylabel: str = "Rank-1, validation identities (%)",
+    ylabel: str = "Rank-1, validation people (%)",
     scale: float = 100.0,
 ) -> Figure:
     """Rank-1 against the total weight of the side tasks: a dot per seed, the mean with its bar.
 
     For each of P weights above zero, on a logarithmic axis, ``rank1`` has fractions (S,); a weight
     may have fewer seeds than another. ``chosen`` is marked by a line, ``highlight`` encircled (as
-    for a frame of a slider), and ``reference``, fractions (S,) of s-CNN, drawn as a level line.
+    for a frame of a slider), and ``reference``, fractions (S,) of s-CNN, drawn as a level line. A
+    parabola in log phi_s is ``fitted`` to the means if asked for.
     """
     weights = np.asarray(phi_s, dtype=float)
     columns = [np.asarray(values, dtype=float) * scale for values in rank1]  # P times (S,)
@@ -153,6 +150,11 @@ def phi_s_curve(
             axis.errorbar(weight, bound.mean, error, color=COLOURS[0], capsize=3, linewidth=1)
     means = np.array([values.mean() for values in columns])
     axis.plot(weights, means, "s-", color=COLOURS[0], label="m-CNN, mean over seeds")
+    if fitted:
+        places = np.geomspace(weights.min(), weights.max(), 100)
+        parabola = np.polyfit(np.log(weights), means, deg=2)
+        heights = np.polyval(parabola, np.log(places))
+        axis.plot(places, heights, color=COLOURS[1], linewidth=1.2, label="fitted parabola")
     if reference is not None:
         level = float(np.mean(np.asarray(reference, dtype=float)) * scale)
         axis.axhline(level, color=COLOURS[3], linestyle="--", label="s-CNN, mean over seeds")
@@ -167,53 +169,6 @@ def phi_s_curve(
     thin_ticks(axis, weights.tolist())
     axis.minorticks_off()
     axis.set_xlabel(PHI_S)
-    axis.set_ylabel(ylabel)
-    legend_below(axis)
-    return figure
-
-
-def differences_by_share(
-    shares: Mapping[str, ArrayLike],
-    differences: Mapping[str, ArrayLike],
-    *,
-    axis: Axes | None = None,
-    xlabel: str = "Share of wrong pose groups (%)",
-    ylabel: str = "Difference (points of rank-1)",
-    meaningful: float | None = None,
-) -> Figure:
-    """Paired differences against a share, a mark per condition: means over seeds, 95 % intervals.
-
-    Both are (P, S) per arm, a row per condition and a column per seed, two seeds or more. The
-    smallest ``meaningful`` difference is shaded to both sides of zero.
-    """
-    figure, axis = figure_and_axis(axis)
-    if meaningful is not None:
-        axis.axhspan(-meaningful, meaningful, color=GREY, zorder=0)
-    axis.axhline(0.0, color=INK, linewidth=1)
-    for (arm, values), style in zip(
-        differences.items(), arm_styles(list(differences)).values(), strict=True
-    ):
-        table = np.asarray(values, dtype=float)  # (P, S)
-        where = np.asarray(shares.get(arm, ()), dtype=float)
-        if table.ndim != 2 or where.shape != table.shape:
-            raise ValueError(
-                f"Expected shares and differences (conditions, seeds) of one shape for arm "
-                f"{arm!r}, found {where.shape} and {table.shape}."
-            )
-        bounds = [mean_interval(row) for row in table]
-        axis.errorbar(
-            where.mean(axis=1),
-            [bound.mean for bound in bounds],
-            yerr=[
-                [bound.mean - bound.low for bound in bounds],
-                [bound.high - bound.mean for bound in bounds],
-            ],
-            capsize=3,
-            markersize=6,
-            label=arm,
-            **(style | {"linestyle": "none", "linewidth": 1.5}),
-        )
-    axis.set_xlabel(xlabel)
     axis.set_ylabel(ylabel)
     legend_below(axis)
     return figure
@@ -376,72 +331,6 @@ def side_task_bars(
     axis.set(ylim=(0, 103), ylabel="Mean class accuracy (%)")
     axis.grid(False, axis="x")
     return figure
-
-
-def main_task_curves(steps: ArrayLike, curves: Mapping[str, ArrayLike]) -> Figure:
-    """Shares and losses of p-CNN's two main tasks, and their gap; curves by name, (T,), (S, T)."""
-    tasks = {"id": r"generic, $L_d$", "id_pose": r"pose-specific, $L_g$"}
-    figure, axes = plt.subplots(1, 3, figsize=(7.2, 3.4), layout="constrained")
-    for axis, (kind, label) in zip(
-        axes, {"weight": "Share of the weight", "loss": "Loss"}.items(), strict=False
-    ):
-        shown = {task: curves[f"{kind}/{task}"] for task in tasks}
-        plots.learning_curves(shown, names=tasks, steps=steps, ylabel=label, axis=axis)
-        axis.locator_params(axis="x", nbins=3)
-    axes[0].set_ylim(0, 1)
-    gap = np.asarray(curves["loss/id_pose"]) - np.asarray(curves["loss/id"])
-    plots.learning_curves(
-        {r"$L_g - L_d$": gap}, steps=steps, ylabel="Above 0: generic easier", axis=axes[2]
-    )
-    axes[2].axhline(0, color="0.4", linewidth=1)
-    axes[2].locator_params(axis="x", nbins=3)
-    return figure
-
-
-def routing_panel(
-    ranks: Sequence[Mapping[str, ArrayLike]],
-    labels: Sequence[str],
-    *,
-    top: float,
-    size: tuple[float, float] = PANEL,
-) -> Figure:
-    """Rank-1 by each routing, in per cent (S,), a group per cell; dashes are seeds."""
-    figure, axis = figure_and_axis(None, size)
-    for k, (routing, style) in enumerate(arm_styles(list(ranks[0])).items()):
-        for place, cell in enumerate(ranks):
-            seeds = np.asarray(cell[routing], dtype=float)
-            x, name = place + 0.24 * (k - 1), routing if place == 0 else None
-            axis.plot([x] * len(seeds), seeds, "_", color=style["color"], alpha=0.6)
-            axis.plot(x, seeds.mean(), label=name, **(style | {"linestyle": "none"}))
-    axis.set(ylim=(0, top), ylabel="Rank-1 (%)")
-    _slanted(axis, labels)
-    return figure
-
-
-def chances_panel(
-    wrong: ArrayLike,
-    confidence: ArrayLike,
-    labels: Sequence[str],
-    *,
-    size: tuple[float, float] = PANEL,
-) -> Figure:
-    """Share of wrong pose groups and confidence, in per cent (C,), a pair of bars per cell."""
-    figure, axis = figure_and_axis(None, size)
-    for k, (name, values) in enumerate({"wrong": wrong, "confidence": confidence}.items()):
-        axis.bar(np.arange(len(labels)) + 0.4 * (k - 0.5), np.asarray(values), 0.38, label=name)
-    axis.set(ylim=(0, 100), ylabel="Pose group (%)")
-    _slanted(axis, labels)
-    return figure
-
-
-def _slanted(axis: Axes, labels: Sequence[str]) -> None:
-    """Label cells by slanted words, and put the legend above, where slanted words need no room."""
-    axis.set_xticks(range(len(labels)), labels, rotation=40, ha="right", rotation_mode="anchor")
-    axis.grid(False, axis="x")
-    axis.legend(
-        frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3,
-        fontsize=10, handletextpad=0.3, columnspacing=0.8,
-    )  # fmt: skip
 
 
 def phi_explorer(

@@ -14,6 +14,8 @@ from mtl_helpers.papers.yin2018.energy import (
     dimension_order,
     energy,
     joint_weights,
+    overlap,
+    random_turn,
     separation,
     strongest,
     task_shares,
@@ -244,3 +246,56 @@ def test_a_head_that_uses_other_dimensions_does_not_notice():
     x = torch.randn(5, 4)
     assert torch.allclose(head(without(x, [2])), head(x), atol=1e-6)
     assert not torch.allclose(head(without(x, [1])), head(x), atol=1e-2)
+
+
+# ---- overlap of directions
+
+
+def heads(seed=0, dimensions=12):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(9, dimensions)), rng.normal(size=(4, dimensions))
+
+
+def test_overlap_is_the_cosine_of_two_gram_matrices():
+    first, second = heads()
+    grams = []
+    for weight in (first, second):
+        centred = weight - weight.mean(axis=0)
+        grams.append(sum(np.outer(row, row) for row in centred).ravel())
+    cosine = grams[0] @ grams[1] / math.sqrt((grams[0] @ grams[0]) * (grams[1] @ grams[1]))
+    assert overlap(first, second, turns=1).value == pytest.approx(cosine)
+    assert overlap(second, torch.tensor(first), turns=1).value == pytest.approx(cosine)
+
+
+def test_overlap_knows_neither_axes_nor_size_nor_common_scores():
+    first, second = heads()
+    turn = random_turn(12, np.random.default_rng(3))
+    whole = overlap(first, second, turns=1).value
+    assert overlap(first @ turn, second @ turn, turns=1).value == pytest.approx(whole)
+    assert overlap(3 * first, second + np.arange(12.0), turns=1).value == pytest.approx(whole)
+    assert abs(overlap(first @ turn, second, turns=1).value - whole) > 0.01
+
+
+def test_overlap_after_random_turns_has_the_mean_of_luck():
+    first, second = heads()
+    found = overlap(first, second, turns=2000)
+    error = found.null.std() / math.sqrt(2000)
+    assert found.null.mean() == pytest.approx(found.luck, abs=4 * error)
+    low, high = found.ratios_by_luck
+    inside = (found.null > low * found.luck) & (found.null < high * found.luck)
+    assert inside.mean() == pytest.approx(0.95, abs=0.002)
+    assert found.ratio * found.luck == pytest.approx(found.value)
+
+
+def test_a_random_turn_keeps_lengths_and_prefers_no_direction():
+    rng = np.random.default_rng(0)
+    turns = np.stack([random_turn(3, rng) for _ in range(4000)])
+    assert np.allclose(turns @ turns.transpose(0, 2, 1), np.eye(3))
+    assert np.allclose(turns.mean(axis=0), 0.0, atol=4 / math.sqrt(3 * 4000))
+
+
+def test_overlap_refuses_heads_that_cannot_be_compared():
+    with pytest.raises(ValueError, match="as many columns, found 12 and 5"):
+        overlap(np.ones((2, 12)), np.ones((2, 5)))
+    with pytest.raises(ValueError, match="looks nowhere"):
+        overlap(np.ones((2, 5)), heads(dimensions=5)[0])

@@ -8,7 +8,6 @@ import pytest
 from drawn_figures import course_style, legend_words, t_interval  # noqa: F401
 
 from mtl_helpers.papers.yin2018 import figures
-from mtl_helpers.show import plots
 
 pytestmark = pytest.mark.usefixtures("course_style")
 
@@ -30,6 +29,17 @@ def test_phi_s_curve_marks_choice_reference_and_frame() -> None:
     np.testing.assert_allclose([*circle.get_xdata(), *circle.get_ydata()], [1.0, 30.0])
     bars = axis.collections[0].get_segments()
     np.testing.assert_allclose(bars[0][:, 1], t_interval(100 * rank1[0]))
+
+
+def test_a_fitted_curve_goes_through_means_on_a_parabola() -> None:
+    phi = np.array([0.1, 0.3, 1.0, 3.0])
+    means = 0.7 - 0.05 * np.log(phi / 0.4) ** 2
+    rank1 = means[:, None] + np.array([-0.01, 0.01])
+    (axis,) = figures.phi_s_curve(phi.tolist(), rank1, fitted=True).axes
+    curve = next(line for line in axis.lines if line.get_label() == "fitted parabola")
+    places, heights = curve.get_data()
+    np.testing.assert_allclose([places[0], places[-1]], [0.1, 3.0])
+    np.testing.assert_allclose(heights, 100 * (0.7 - 0.05 * np.log(places / 0.4) ** 2))
 
 
 @pytest.mark.parametrize(
@@ -64,53 +74,6 @@ def test_rank1_by_dimensions_draws_means_and_intervals() -> None:
 def test_rank1_by_dimensions_names_an_odd_shape() -> None:
     with pytest.raises(ValueError, match=r"\(seeds, 2\) for arm 'x', found \(1, 3\)"):
         figures.rank1_by_dimensions([8, 16], {"x": [0.1, 0.2, 0.3]})
-
-
-def test_differences_stand_at_the_mean_share_with_intervals() -> None:
-    rng = np.random.default_rng(2)
-    shares, differences = rng.uniform(0, 60, (2, 4)), rng.normal(0, 2, (2, 4))
-    figure = figures.differences_by_share(
-        {"true poses": shares, "wrong poses": shares / 2},
-        {"wrong poses": -differences, "true poses": differences},
-        meaningful=1.0,
-        ylabel="Stochastic minus hard",
-    )
-    (axis,) = figure.axes
-    drawn = {container.get_label(): container for container in axis.containers}
-    assert list(drawn) == ["wrong poses", "true poses"]
-    for arm, sign, factor in (("true poses", 1, 1.0), ("wrong poses", -1, 0.5)):
-        marks, _, (bars,) = drawn[arm].lines
-        np.testing.assert_allclose(marks.get_xdata(orig=False), factor * shares.mean(axis=1))
-        np.testing.assert_allclose(marks.get_ydata(orig=False), sign * differences.mean(axis=1))
-        assert marks.get_linestyle() == "None"
-        for segment, row in zip(bars.get_segments(), sign * differences, strict=True):
-            ends = np.asarray(segment, dtype=float)[:, 1]
-            np.testing.assert_allclose(ends, t_interval(row))
-    shade = axis.patches[0]
-    assert (shade.get_y(), shade.get_y() + shade.get_height()) == (-1.0, 1.0)
-    assert axis.get_ylabel() == "Stochastic minus hard"
-
-
-@pytest.mark.parametrize(
-    ("shares", "differences"),
-    [
-        ({"a": np.zeros((2, 3))}, {"a": np.zeros((2, 4))}),
-        ({"a": np.zeros((2, 3))}, {"b": np.zeros((2, 3))}),
-        ({"a": np.zeros(3)}, {"a": np.zeros(3)}),
-    ],
-)
-def test_differences_without_their_shares_are_refused(
-    shares: dict[str, np.ndarray], differences: dict[str, np.ndarray]
-) -> None:
-    with pytest.raises(ValueError, match="of one shape for arm"):
-        figures.differences_by_share(shares, differences)
-
-
-def test_differences_of_one_seed_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least two values"):
-        figures.differences_by_share({"a": [[1.0]]}, {"a": [[2.0]]})
-    with pytest.raises(ValueError, match="at least two values"):
-        plots.interval_dots({"a": [2.0]}, xlabel="points")
 
 
 def test_energies_fall_in_a_panel_of_their_own_task() -> None:
@@ -240,27 +203,3 @@ def test_bars_of_side_tasks_stand_beside_the_tasks_alone() -> None:
     np.testing.assert_allclose([bar.get_height() for bar in axis.patches], [80, 50])
     np.testing.assert_allclose([line.get_ydata()[0] for line in axis.lines], [95, 30])
     assert [label.get_text() for label in axis.get_xticklabels()] == ["pose", "expression"]
-
-
-def test_the_gap_of_the_main_tasks_is_pose_specific_less_generic() -> None:
-    curves = {
-        "weight/id": np.array([0.5, 0.9]), "weight/id_pose": np.array([0.5, 0.1]),
-        "loss/id": np.array([2.0, 1.0]), "loss/id_pose": np.array([3.0, 1.5]),
-    }  # fmt: skip
-    shares, _, gap = figures.main_task_curves([1, 2], curves).axes
-    np.testing.assert_allclose(shares.lines[0].get_ydata(), [0.5, 0.9])
-    np.testing.assert_allclose(gap.lines[0].get_ydata(), [1.0, 0.5])
-
-
-def test_a_routing_panel_shows_seeds_and_means_of_each_cell() -> None:
-    cells = [{"generic": [50.0, 60.0], "hard": [70.0, 80.0]}, {"generic": [1.0], "hard": [2.0]}]
-    (axis,) = figures.routing_panel(cells, ["clean", "noise"], top=90).axes
-    means = [line.get_ydata() for line in axis.lines if line.get_marker() != "_"]
-    assert means == [[55.0], [1.0], [75.0], [2.0]]
-    assert legend_words(axis) == ["generic", "hard"]
-    assert axis.get_ylim() == (0, 90)
-
-
-def test_a_panel_of_chances_pairs_wrong_groups_with_confidence() -> None:
-    (axis,) = figures.chances_panel([5.0, 40.0], [95.0, 60.0], ["clean", "noise"]).axes
-    assert [bar.get_height() for bar in axis.patches] == [5.0, 40.0, 95.0, 60.0]

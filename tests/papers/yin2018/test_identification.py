@@ -9,6 +9,7 @@ from untrained_networks import untrained
 from mtl_helpers.evaluation.extract import extract
 from mtl_helpers.papers.yin2018.identification import (
     POSE_GROUPS,
+    VIEWS,
     factors,
     identification_report,
     identified,
@@ -31,7 +32,7 @@ def test_the_report_has_the_paper_s_names(corpus):
     network = untrained(corpus, ("id", "pos", "exp"))
     report = identification_report(corpus, "test", network, batch=64)
     seen = identified(corpus, "test", network)
-    assert list(report) == ["split", "gallery", "probes", "rank1", "side"]
+    assert list(report) == ["split", "gallery", "probes", "rank1", "side", "side_accuracy"]
     assert list(report["rank1"]) == ["y_d", "x"]
     for name, rates in report["rank1"].items():
         hits, labels = seen.hits[name], seen.labels
@@ -46,12 +47,16 @@ def test_the_report_has_the_paper_s_names(corpus):
                 "frontal": hits[np.isin(labels["pos"], (1, 2, 3))].mean(),
                 "left": hits[labels["pos"] == 4].mean(),
             },
+            "by_view": {
+                "frontal": hits[np.isin(labels["pos"], (1, 2, 3))].mean(),
+                "profile": hits[np.isin(labels["pos"], (0, 4))].mean(),
+            },
             "by_illumination": {str(k): hits[labels["illum"] == k].mean() for k in range(3)},
             "by_expression": {str(k): hits[labels["exp"] == k].mean() for k in range(2)},
         }
         assert list(rates["by_yaw"]) == ["-60", "-30", "0", "30", "60"]
         assert list(rates["by_group"]) == ["right", "frontal", "left"]
-    assert set(report["side"]) == {"pos", "exp"}
+    assert set(report["side"]) == set(report["side_accuracy"]) == {"pos", "exp"}
 
 
 def test_two_classes_of_one_yaw_are_one_entry():
@@ -64,7 +69,7 @@ def test_y_d_is_the_head_s_scores_and_x_the_feature(corpus):
     seen = identified(corpus, "test", network)
     outputs = extract(network, corpus.images, corpus.probes("test"))
     assert torch.allclose(seen.outputs["id"], outputs["id"], atol=1e-5)
-    assert set(seen.by_person()) == {"people/test/y_d", "people/test/x"}
+    assert set(seen.by_person()) == {"people/test/y_d", "people/test/x", "people/test/pos"}
     only_pose = identification_report(corpus, "test", untrained(corpus, ("pos",)))
     assert set(only_pose["rank1"]) == {"x"}
 
@@ -94,3 +99,17 @@ def test_p_cnn_is_judged_by_y_d_and_x_as_m_cnn_is(corpus):
 def test_pose_groups_are_the_paper_s_and_share_no_yaw():
     degrees = [d for group in POSE_GROUPS.values() for d in group]
     assert sorted(degrees) == list(range(-90, 91, 15))
+
+
+def test_views_join_the_groups_of_either_side():
+    assert VIEWS["frontal"] == POSE_GROUPS["frontal"]
+    assert set(VIEWS["profile"]) == {*POSE_GROUPS["left"], *POSE_GROUPS["right"]}
+
+
+def test_people_are_looked_for_among_as_many_as_is_asked(corpus):
+    network = untrained(corpus, ("id", "pos"))
+    whole, halves = (
+        identification_report(corpus, "test", network, gallery_size=size) for size in (None, 2)
+    )
+    assert (whole["gallery"], halves["gallery"]) == (4, 2)
+    assert halves["rank1"]["x"]["overall"] > whole["rank1"]["x"]["overall"]

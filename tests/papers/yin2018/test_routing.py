@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from mtl_helpers.papers.yin2018.routing import (
     ROUTINGS,
     Routed,
+    corrupted,
     group_probabilities,
     route,
     routed_distance,
@@ -146,6 +148,79 @@ def test_empty_scores_make_a_group_as_probable_as_large():
     assert group_probabilities(torch.zeros(1, 6), GROUPS)[0].tolist() == pytest.approx(
         [2 / 6, 3 / 6, 1 / 6]
     )
+
+
+# ---- estimates that are wrong on purpose
+
+
+def estimates(share, sure=False, count=3, people=20_000):
+    """True groups, and the probabilities of an estimator that is wrong in a share of them."""
+    truth = torch.from_numpy(np.random.default_rng(1).integers(0, count, people))
+    found = corrupted(truth, count, share, np.random.default_rng(2), sure=sure)
+    assert found.shape == (people, count)
+    return truth, found
+
+
+@pytest.mark.parametrize("sure", [False, True])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.4, 0.6])
+def test_as_many_estimates_are_wrong_as_is_asked(share, sure):
+    truth, found = estimates(share, sure)
+    wrong = (found.argmax(dim=1) != truth).float().mean().item()
+    # five standard deviations of a binomial share; none at 0
+    assert abs(wrong - share) <= 5 * math.sqrt(share * (1 - share) / 20_000)
+
+
+def test_a_wrong_estimate_is_each_other_group_equally_often():
+    truth, found = estimates(0.4, count=4, people=24_000)
+    best = found.argmax(dim=1)
+    counts = np.zeros((4, 4))
+    np.add.at(counts, (truth.numpy(), best.numpy()), 1)
+    others = counts[~np.eye(4, dtype=bool)]
+    expected = 0.4 * 24_000 / 12
+    assert (np.abs(others - expected) < 5 * math.sqrt(expected)).all()
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_estimates_are_calibrated(count):
+    """Of all groups that are given a probability, so many are the true one."""
+    truth, found = estimates(0.3, count=count)
+    is_true = torch.nn.functional.one_hot(truth, count).bool()
+    assert torch.allclose(found.sum(dim=1), torch.ones(len(truth)))
+    for probability in (0.7, 0.3 / (count - 1)):
+        given = (found - probability).abs() < 1e-6
+        assert given.any(dim=1).all()
+        frequency = is_true[given].float().mean().item()
+        assert frequency == pytest.approx(probability, abs=0.02)
+
+
+def test_sure_estimates_are_as_wrong_but_leave_no_doubt():
+    (truth, doubtful), (_, sure) = estimates(0.2), estimates(0.2, sure=True)
+    assert torch.equal(doubtful.argmax(dim=1), sure.argmax(dim=1))
+    assert set(sure.unique().tolist()) == {0.0, 1.0}
+    assert (sure.sum(dim=1) == 1).all()
+    assert (sure.argmax(dim=1) != truth).any()
+
+
+def test_an_estimate_that_is_never_wrong_is_the_truth():
+    for sure in (False, True):
+        truth, found = estimates(0.0, sure)
+        assert torch.equal(found, torch.nn.functional.one_hot(truth, 3).float())
+
+
+def test_what_is_wrong_depends_on_the_generator_alone():
+    truth = torch.arange(300) % 3
+    first, again, other = (
+        corrupted(truth, 3, 0.4, np.random.default_rng(seed)) for seed in (7, 7, 8)
+    )
+    assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+@pytest.mark.parametrize(
+    ("count", "share"), [(3, -0.1), (3, 1.1), (3, math.nan), (1, 0.1), (0, 0.1)]
+)
+def test_wrong_estimates_need_a_share_and_another_group(count, share):
+    with pytest.raises(ValueError, match=r"a share in 0 \.\. 1 and at least two groups, found"):
+        corrupted(torch.zeros(3, dtype=torch.int64), count, share, np.random.default_rng(0))
 
 
 # ---- what is refused

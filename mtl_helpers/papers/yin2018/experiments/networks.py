@@ -225,7 +225,8 @@ class NoisyPoses(CorpusView):
 class FewerPeople(CorpusView):
     """A corpus of whose training identities only the first ones are seen.
 
-    Of each, ``pictures`` at random are seen, the same ones in every run; all if absent.
+    Of each, ``pictures`` at random are seen, the same ones in every run, however many people there
+    are; all if absent.
     """
 
     def __init__(self, corpus: Corpus, identities: int, pictures: int | None = None) -> None:
@@ -245,18 +246,16 @@ class FewerPeople(CorpusView):
         index = self._corpus.split(name)
         if name != "train":
             return index
-        person = self.labels(index)["id"]
-        index = index[person < self.class_counts["id"]]
-        if self._pictures is None:
-            return index
-        # each person's pictures in an order of chance, of which the first are kept
-        rng = np.random.default_rng(stream_seed(0, "fewer pictures"))
-        shuffled = rng.permutation(index)
-        person = self.labels(shuffled)["id"]
-        order = np.argsort(person, kind="stable")
-        starts = np.searchsorted(person[order], person[order])
-        kept = order[np.arange(len(order)) - starts < self._pictures]
-        return np.sort(shuffled[kept])
+        if self._pictures is not None:
+            # each person's pictures in an order of chance, which the others do not change
+            rng = np.random.default_rng(stream_seed(0, "fewer pictures"))
+            shuffled = rng.permutation(index)
+            person = self.labels(shuffled)["id"]
+            order = np.argsort(person, kind="stable")
+            starts = np.searchsorted(person[order], person[order])
+            kept = order[np.arange(len(order)) - starts < self._pictures]
+            index = np.sort(shuffled[kept])
+        return index[self.labels(index)["id"] < self.class_counts["id"]]
 
 
 def method_of(

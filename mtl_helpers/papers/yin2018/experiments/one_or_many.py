@@ -285,13 +285,14 @@ def summary(records: Sequence[Record], arms: Mapping[str, str]) -> pd.DataFrame:
 def fitted_peak(rank1: Mapping[float, float]) -> float:
     """Return where a parabola in log phi_s, fitted to mean rank-1 by phi_s, has its peak.
 
-    One that opens upwards has none; then it is the phi_s with the largest rank-1.
+    A peak outside the values given is their nearest. A parabola that opens upwards has none; then
+    it is the phi_s with the largest rank-1.
     """
     places = np.log(list(rank1))
     square, linear, _ = np.polyfit(places, list(rank1.values()), 2)
     if square >= 0:
         return max(rank1, key=lambda phi: rank1[phi])
-    return float(np.exp(-linear / (2 * square)))
+    return float(np.exp(np.clip(-linear / (2 * square), places.min(), places.max())))
 
 
 def nearest_phi(phi_s: float) -> float:

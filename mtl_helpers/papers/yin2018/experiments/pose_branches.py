@@ -115,15 +115,16 @@ def routing_report(
     model: PoseDirectedCNN,
     amp: bool,
     gallery_size: int | None = None,
-) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Identify probes (P,) of the test identities by each routing; the gallery is always clean.
 
     Under each of :data:`CONDITIONS`, and of :func:`wrong_pose` on clean pictures: for each of
     :data:`~mtl_helpers.papers.yin2018.routing.ROUTINGS`, rank-1 ``"overall"`` and ``"by_group"``.
     Then ``"wrong_group"``, the share of probes whose most probable pose group is not theirs;
     ``"confidence"``, the mean probability of that group; and, among the probes of a wrong group
-    only, ``"overall_wrong"`` of each routing (absent if there are none). Then the rates by person,
-    as arrays ``"people/<condition>/<routing>"``.
+    only, ``"overall_wrong"`` of each routing (absent if there are none). Then, as arrays, the rates
+    by person, ``"people/<condition>/<routing>"``, and of clean pictures whom each probe is taken
+    for, as a place in the gallery, ``"nearest/clean/<routing>"``.
     """
     groups = pose_classes(corpus.yaw_degrees)
     gallery = corpus.gallery("test")
@@ -153,7 +154,10 @@ def routing_report(
                 route(probed["id"], probed["branches"], chances, routing),
                 enrolled_routes[routing],
             ).masked_fill(~own_gallery, torch.inf)  # (P, G)
-            hits = identity[distance.argmin(dim=1).numpy()] == labels["id"]
+            nearest = distance.argmin(dim=1).numpy()  # (P,)
+            hits = identity[nearest] == labels["id"]
+            if condition == "clean":
+                arrays[f"nearest/clean/{routing}"] = nearest.astype(np.int16)
             arrays[f"people/{condition}/{routing}"] = shares_by_person(hits, labels["id"])
             metrics[condition][routing] = {
                 "overall": float(hits.mean()),
@@ -167,7 +171,7 @@ def routing_report(
                 metrics[condition][routing]["overall_wrong"] = float(hits[wrong.numpy()].mean())
 
     metrics: dict[str, Any] = {}
-    arrays: dict[str, NDArray[np.float32]] = {}
+    arrays: dict[str, NDArray[Any]] = {}
     enrolled_routes: dict[str, Routed] = {
         routing: route(enrolled["id"], enrolled["branches"], gallery_chances, routing)
         for routing in ROUTINGS

@@ -47,8 +47,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     "steps x 2": {"length": 2.0},
     "a fifth of the pictures": {"pictures": 1 / 5},
 }
-"""What differs from the preset's recipe; rates, lengths (in steps), portions (pictures in a batch),
-people and pictures per person are shares of its."""
+"""What differs from the preset's recipe; rates, lengths (in steps), portions (pictures in a batch)
+and pictures per person are shares of its."""
 
 
 def arm_name(recipe: str) -> str:
@@ -71,8 +71,6 @@ def configs(preset: Preset) -> list[NetworkConfig]:
         settings["warmup_steps"] = min(preset.warmup_steps, steps // 5)
         settings["batch"] = max(2, round(settings.pop("portion", 1.0) * preset.batch))
         settings["learning_rate"] = preset.learning_rate * settings.pop("rate", 1.0)
-        if "people" in settings:
-            settings["people"] = max(2, round(settings["people"] * preset.train_identities))
         if "pictures" in settings:
             levels = len(preset.cameras) * len(preset.shots) * len(preset.expressions)
             settings["pictures"] = max(1, round(settings["pictures"] * levels))

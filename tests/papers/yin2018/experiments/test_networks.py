@@ -24,20 +24,23 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     curves_of,
     feature_size,
     groups_of,
+    measured,
     method_of,
     network_config,
     pose_classes,
     some_probes,
     train,
+    train_on,
 )
-from mtl_helpers.papers.yin2018.identification import POSE_GROUPS
+from mtl_helpers.papers.yin2018.identification import POSE_GROUPS, VIEWS, factors, identified
 from mtl_helpers.papers.yin2018.model import PoseDirectedCNN
 from mtl_helpers.papers.yin2018.weighting import DynamicWeights, ReleasedDynamicWeights
 from mtl_helpers.presets import PRESETS, get_preset
 from mtl_helpers.runs.config import config_dict, config_hash
 from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.runs.query import load_records
-from mtl_helpers.training.optimizers import SGDConfig
+from mtl_helpers.training.muon import Muon
+from mtl_helpers.training.optimizers import AdamWConfig, MuonConfig, SGDConfig, optimizer_of
 from mtl_helpers.training.weighting import FixedWeights
 
 SMOKE = get_preset("smoke")
@@ -66,12 +69,14 @@ def test_a_configuration_comes_back_from_the_disk_as_it_was(tmp_path):
     runs = [
         network_config(SMOKE, "m", 1, "eq8", 0.3, spread=0.3, weighting_rate=0.1),
         network_config(SMOKE, "p", 0, "fixed", 0.1, phi_m=2.0, pose_noise=0.5),
-        network_config(SMOKE, "few", 0, "fixed", 0.1, people=3),
+        network_config(SMOKE, "few", 0, "fixed", 0.1, people=3, pictures=5),
+        network_config(SMOKE, "adamw", 0, optimizer=AdamWConfig(), gallery=3),
+        network_config(SMOKE, "sgd", 0, optimizer=SGDConfig(nesterov=True)),
     ]
     for run in runs:
         store_run(TOY, SMOKE, run, tmp_path)
     records = load_records(TOY, SMOKE, runs, root=tmp_path)
-    assert [(record.arm, record.seed) for record in records] == [("m", 1), ("p", 0), ("few", 0)]
+    assert [(record.arm, record.seed) for record in records] == [(r.arm, r.seed) for r in runs]
     for run, record in zip(runs, records, strict=True):
         assert record.config == json.loads(json.dumps(config_dict(run)))
         assert record.config_hash == config_hash(run)
@@ -90,7 +95,12 @@ def test_a_configuration_comes_back_from_the_disk_as_it_was(tmp_path):
         ("feature_l2", 0.1),
         ("label_smoothing", 0.1),
         ("clip_norm", 1.0),
-        ("optimizer", SGDConfig(momentum=0.5)),
+        ("pictures", 3),
+        ("gallery", 3),
+        ("optimizer", SGDConfig()),
+        ("optimizer", AdamWConfig()),
+        ("optimizer", MuonConfig(momentum=0.5)),
+        ("optimizer", MuonConfig(others=SGDConfig(momentum=0.5))),
         ("dropout", 0.1),
         ("width", 0.5),
         ("pose_noise", 0.5),
@@ -115,14 +125,22 @@ def test_a_network_has_the_preset_s_sizes_all_tasks_and_float32(preset):
     for name in ("steps", "batch", "learning_rate", "warmup_steps", "schedule"):
         assert getattr(run.plan, name) == getattr(preset, name)
     assert (run.width, run.dropout) == (preset.width, preset.dropout)
-    assert run.optimizer == SGDConfig(weight_decay=preset.weight_decay)
+    assert run.optimizer == optimizer_of(preset)
+    assert (run.gallery, run.people, run.pictures) == (preset.gallery, None, None)
+
+
+def test_another_corpus_has_one_gallery():
+    other = dataclasses.replace(PieSpec.from_preset(SMOKE), train_identities=3)
+    run = network_config(SMOKE, "m", 0, corpus=other)
+    assert run.corpus == other and run.gallery is None
+    assert network_config(SMOKE, "m", 0, corpus=other, gallery=2).gallery == 2
 
 
 def test_changes_win_over_the_preset():
-    run = network_config(SMOKE, "m", 0, "fixed", 0.1, **SHORT, bfloat16=True, nesterov=True)
+    run = network_config(SMOKE, "m", 0, "fixed", 0.1, **SHORT, bfloat16=True, width=0.5)
     assert (run.plan.steps, run.plan.batch, run.plan.bfloat16) == (3, 8, True)
     assert run.plan.learning_rate == SMOKE.learning_rate
-    assert run.optimizer.nesterov and run.optimizer.momentum == 0.9
+    assert (run.width, run.dropout) == (0.5, SMOKE.dropout)
 
 
 def test_a_field_that_no_network_has_is_refused():
@@ -256,9 +274,44 @@ def test_fewer_people_lie_among_more(corpus):
     assert splits[-1] == set(corpus.split("train").tolist())
 
 
-def test_other_splits_and_labels_are_the_whole_corpus_s(tiny_pie):
+@pytest.mark.parametrize("pictures", [1, 7, 30, 99])
+@pytest.mark.parametrize("identities", [1, 3, 6])
+def test_each_person_has_as_many_pictures_as_is_asked(identities, pictures, corpus):
+    index = FewerPeople(corpus, identities, pictures).split("train")
+    assert (np.diff(index) > 0).all()
+    assert set(index.tolist()) <= set(corpus.split("train").tolist())
+    counts = np.bincount(corpus.factors[index, 0])
+    assert counts.tolist() == [min(pictures, 5 * 3 * 2)] * identities
+
+
+def test_a_person_s_pictures_are_the_same_ones_among_more_people(corpus):
+    splits = [set(FewerPeople(corpus, n, 7).split("train").tolist()) for n in range(1, 7)]
+    assert all(a < b for a, b in itertools.pairwise(splits))
+
+
+def test_few_pictures_lie_among_more(corpus):
+    splits = [set(FewerPeople(corpus, 6, n).split("train").tolist()) for n in range(1, 31)]
+    assert all(a < b for a, b in itertools.pairwise(splits))
+
+
+def test_which_pictures_are_seen_is_chance_but_no_run_s(corpus):
+    index = FewerPeople(corpus, 6, 7).split("train")
+    torch.manual_seed(1)
+    np.testing.assert_array_equal(FewerPeople(corpus, 6, 7).split("train"), index)
+    kept = index.reshape(6, 7) - corpus.split("train").reshape(6, 30)[:, :1]
+    assert len({tuple(row) for row in kept}) == 6  # each person has others
+    assert (kept.max(axis=1) > 6).all()  # and not the first ones
+
+
+def test_no_picture_of_a_person_is_refused(corpus):
+    with pytest.raises(ValueError, match="at least one picture of each person, found 0"):
+        FewerPeople(corpus, 6, 0)
+
+
+@pytest.mark.parametrize("pictures", [None, 3])
+def test_other_splits_and_labels_are_the_whole_corpus_s(tiny_pie, pictures):
     before = dict(tiny_pie.class_counts)
-    fewer = FewerPeople(tiny_pie, 2)
+    fewer = FewerPeople(tiny_pie, 2, pictures)
     for name in ("validation", "test"):
         np.testing.assert_array_equal(fewer.split(name), tiny_pie.split(name))
     index = np.arange(len(tiny_pie.images))
@@ -348,6 +401,14 @@ def test_a_network_sees_as_many_people_as_it_says(rendered, monkeypatch):
     np.testing.assert_array_equal(every, rendered.split("train"))
 
 
+@pytest.mark.parametrize("people", [None, 2])
+def test_a_network_sees_as_many_pictures_as_it_says(people, rendered, monkeypatch):
+    trainings = watched(monkeypatch)
+    train(network_config(SMOKE, "m", 0, people=people, pictures=4, **SHORT))
+    expected = FewerPeople(rendered, people or 6, 4).split("train")
+    np.testing.assert_array_equal(trainings[0].batches.index, expected)
+
+
 def test_all_people_train_the_network_of_the_whole_corpus(rendered):
     whole, _ = train(network_config(SMOKE, "m", 0, "fixed", 0.3, **SHORT))
     asked, _ = train(network_config(SMOKE, "m", 0, "fixed", 0.3, people=6, **SHORT))
@@ -372,9 +433,28 @@ def test_the_weighting_is_the_rule_s_and_learns_at_its_own_rate(corpus):
     assert methods[0].weighting.weights.tolist() == pytest.approx([1.0, 0.1, 0.1, 0.1])
     for each in methods[1:]:
         own = {id(parameter) for parameter in each.weighting.parameters()}
-        for group in each.optimizers["all"].param_groups:
+        groups = [group for one in each.optimizers.values() for group in one.param_groups]
+        for group in groups:
             of_weighting = {id(parameter) in own for parameter in group["params"]}
             assert of_weighting == {group["scale"] == 0.1}
+        assert 0.1 in {group["scale"] for group in groups}
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "kinds"),
+    [
+        (SGDConfig(), {"all": torch.optim.SGD}),
+        (MuonConfig(), {"kernels": Muon, "others": torch.optim.SGD}),
+        (AdamWConfig(), {"all": torch.optim.AdamW}),
+    ],
+)
+def test_a_network_is_trained_by_its_optimiser(optimizer, kinds, rendered):
+    run = network_config(SMOKE, "p", 0, "eq8", 0.3, phi_m=1.0, optimizer=optimizer, **SHORT)
+    result, _ = train(run)
+    assert {name: type(one) for name, one in result.method.optimizers.items()} == kinds
+    first = method_of(run, rendered.class_counts, 1, rendered.yaw_degrees).model
+    for name, before in first.named_parameters():
+        assert not torch.equal(result.method.model.get_parameter(name), before), name
 
 
 def first_omega(run, corpus):
@@ -408,14 +488,58 @@ def test_tasks_that_the_corpus_does_not_have_are_refused(corpus):
 # ---- what is measured
 
 
-def test_no_factor_hides_behind_another_in_the_probes(corpus):
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
+def test_no_factor_hides_behind_another_in_the_probes(preset):
     """Every level of a factor meets every level of the others, and people differ in theirs."""
-    some = some_probes(corpus)
-    index, spec = corpus.probes("test"), corpus.spec
-    stride = int(np.flatnonzero(index == some[1])[0])
-    levels = (len(spec.cameras), len(spec.shots), len(spec.expressions))
-    assert some.tolist() == index[::stride].tolist()
-    assert all(math.gcd(stride, count) == 1 for count in (*levels, math.prod(levels) - 1))
+    spec = PieSpec.from_preset(preset)
+    corpus = SimpleNamespace(spec=spec, probes=spec.probes)
+    for split in ("validation", "test"):
+        some, index = some_probes(corpus, split), spec.probes(split)
+        stride = int(np.flatnonzero(index == some[1])[0])
+        levels = (len(spec.cameras), len(spec.shots), len(spec.expressions))
+        assert some.tolist() == index[::stride].tolist()
+        assert all(math.gcd(stride, count) == 1 for count in (*levels, math.prod(levels) - 1))
+        _, each = np.unique(spec.labels(some)["id"], return_counts=True)
+        assert len(each) == len(spec.identity_range(split))
+        assert each.max() - each.min() <= 1
+        assert each.mean() <= 25 and (preset.name == "smoke" or each.mean() >= 15)
+
+
+@pytest.fixture(scope="module")
+def trained(corpus):
+    """A network after three steps."""
+    run = network_config(SMOKE, "m", 0, "fixed", 0.3, **SHORT)
+    return train_on(corpus, run, device="cpu")
+
+
+@pytest.mark.parametrize("size", [2, None])
+def test_what_is_measured_is_the_identification(corpus, trained, size, monkeypatch):
+    monkeypatch.setenv("MTL_DEVICE", "cpu")
+    some = corpus.probes("test")[::3]
+    outcome = measured(trained, corpus, {"test": some}, size)
+    seen = identified(corpus, "test", trained.final, probes=some, gallery_size=size)
+    by = factors(corpus.yaw_degrees)
+    assert outcome.metrics["test"] == seen.report(by)
+    assert outcome.metrics["test"]["gallery"] == (size or 4)
+    people = seen.by_person({"by_view": by["by_view"]})
+    assert {f"people/test/y_d/{view}" for view in VIEWS} | {"people/test/pos"} < set(people)
+    assert set(outcome.arrays) == {*people, "nearest/test/y_d"}
+    for name, shares in people.items():
+        np.testing.assert_array_equal(outcome.arrays[name], shares)
+    nearest = outcome.arrays["nearest/test/y_d"]
+    assert nearest.dtype == np.int16 and (nearest == seen.nearest["y_d"]).all()
+    assert set(outcome.metrics["training"]["accuracy"]) == set(ALL_TASKS)
+
+
+def test_each_split_is_measured_and_only_test_matches_kept(corpus, trained, monkeypatch):
+    monkeypatch.setenv("MTL_DEVICE", "cpu")
+    splits = ("validation", "test")
+    outcome = measured(trained, corpus, {split: corpus.probes(split)[:30] for split in splits})
+    assert set(outcome.metrics) == {*splits, "training"}
+    assert [name for name in outcome.arrays if name.startswith("nearest")] == ["nearest/test/y_d"]
+    for split in splits:
+        assert outcome.metrics[split]["split"] == split
+        assert f"people/{split}/y_d" in outcome.arrays
 
 
 def test_curves_keep_five_digits_and_become_plain_numbers():

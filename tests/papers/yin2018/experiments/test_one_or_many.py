@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -12,19 +13,22 @@ from mtl_helpers.papers.yin2018.experiments import one_or_many, weighting_rules
 from mtl_helpers.papers.yin2018.experiments.choices import (
     CHOSEN,
     L2_GRID,
+    L2_SEEDS,
     PHI_GRID,
     PUBLISHED,
-    SEARCH_SEEDS,
     Choice,
     choice_at,
 )
 from mtl_helpers.papers.yin2018.experiments.networks import SIDE_TASKS, groups_of, some_probes
 from mtl_helpers.papers.yin2018.experiments.one_or_many import (
     S_CNN,
+    SMOOTHING,
     arm_name,
     choose,
     compared_runs,
     configs,
+    fitted_peak,
+    nearest_phi,
     summary,
 )
 from mtl_helpers.papers.yin2018.weighting import weighting
@@ -37,7 +41,6 @@ from mtl_helpers.runs.record import results_root
 PRESET = pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
 TOGETHER = ("one_or_many", "weighting_rules")
 ALL = ("id", *SIDE_TASKS)
-VALIDATED = ("validation", "rank1", "y_d", "overall")
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,9 @@ def test_every_run_has_a_name_of_its_own_and_each_arm_its_seeds(preset):
             for task in SIDE_TASKS
             for phi_s in (chosen.phi_s, chosen.phi_s / 3)
         },
-        **{arm_name(("id",), 0, factor): preset.seeds[:SEARCH_SEEDS] for factor in L2_GRID},
+        **{arm_name(("id",), 0, factor): preset.seeds[:L2_SEEDS] for factor in L2_GRID},
+        arm_name(("id",), smoothing=SMOOTHING): preset.seeds,
+        arm_name(ALL, chosen.phi_s, smoothing=SMOOTHING): preset.seeds,
         **dict.fromkeys(SIDE_TASKS, preset.seeds),
     }
     seeds[arm_name(("id",), 0, chosen.feature_l2)] = preset.seeds
@@ -100,14 +105,33 @@ def test_the_main_task_weighs_one_and_the_side_tasks_share_phi_s(preset):
 
 
 @PRESET
+def test_label_smoothing_stands_beside_s_cnn_and_all_tasks(preset):
+    smoothed = {run.arm: run for run in configs(preset) if run.label_smoothing}
+    phi = CHOSEN[preset.name].phi_s
+    assert set(smoothed) == {"fixed-phi0-smooth0.1", f"fixed-phi{phi:.3g}-smooth0.1"}
+    plain = {
+        run.arm: run for run in weighting_rules.configs(preset) if run.seed == preset.seeds[-1]
+    }
+    for arm, run in smoothed.items():
+        assert run.label_smoothing == SMOOTHING == 0.1
+        without = plain[arm.removesuffix("-smooth0.1")]
+        same = dataclasses.replace(run, arm=without.arm, label_smoothing=0.0, tasks=without.tasks)
+        assert same == without
+
+
+@PRESET
 def test_runs_with_the_same_seed_differ_in_tasks_and_weights(preset):
-    """Across experiments too."""
-    free = {"arm", "tasks", "phi_s", "feature_l2"}
+    """Across experiments too; a side task alone is trained for a third of the steps."""
+    free = {"arm", "tasks", "phi_s", "feature_l2", "label_smoothing"}
     others = [run for run in weighting_rules.configs(preset) if run.rule == "fixed"]
     first = {run.seed: run for run in others if run.arm == S_CNN}
     for run in [*configs(preset), *others]:
         assert run.plan.bfloat16 is False
         ours, theirs = config_dict(run), config_dict(first[run.seed])
+        if "id" not in run.tasks:
+            assert ours["plan"].pop("steps") == theirs["plan"].pop("steps") // 3
+            assert 2 * ours["plan"].pop("warmup_steps") <= run.plan.steps
+            del theirs["plan"]["warmup_steps"]
         assert {k: v for k, v in ours.items() if k not in free} == {
             k: v for k, v in theirs.items() if k not in free
         }
@@ -124,7 +148,7 @@ def test_a_run_identifies_people_that_are_new_to_it(tasks, tiny_pie, monkeypatch
     for split in ("validation", "test"):
         report = outcome.metrics[split]
         assert report["probes"] == len(some_probes(tiny_pie, split))
-        assert 0 < report["probes"] < len(tiny_pie.probes(split)) / 3
+        assert report["gallery"] == len(tiny_pie.gallery(split))
         assert ("y_d" in report["rank1"]) == ("id" in tasks)
         assert set(report["side"]) == set(tasks) - {"id"}
     assert outcome.metrics["training"]["bfloat16"] is False
@@ -138,30 +162,91 @@ def test_a_run_identifies_people_that_are_new_to_it(tasks, tiny_pie, monkeypatch
 # ---- the choice
 
 
-def test_the_choice_is_the_best_mean_on_validation_people():
-    for seed in range(5):
-        records = records_of(TOGETHER, seed=10 * seed)
-
-        def mean(arm, records=records):
-            return values(records, arm, *VALIDATED)[:SEARCH_SEEDS].mean()
-
-        chosen = choose(records)
-        phi = {phi: mean(arm_name(ALL, phi)) for phi in PHI_GRID}
-        factors = {factor: mean(arm_name(("id",), 0, factor)) for factor in L2_GRID}
-        assert phi[chosen.phi_s] == max(phi.values())
-        assert factors[chosen.feature_l2] == max(factors.values())
+@pytest.mark.parametrize("peak", [0.1, 0.25, 0.5, 2.9])
+def test_a_parabola_in_the_logarithm_has_its_peak_found(peak):
+    rank1 = {phi: 0.8 - 0.02 * math.log(phi / peak) ** 2 for phi in PHI_GRID}
+    assert fitted_peak(rank1) == pytest.approx(peak)
+    assert fitted_peak(dict(reversed(rank1.items()))) == pytest.approx(peak)
 
 
-@pytest.mark.parametrize(("best", "later"), [(Choice(3.0, 1e-3), 1.0), (Choice(1.0, 1e-2), 0.0)])
-def test_seeds_after_the_search_do_not_change_the_choice(best, later):
-    winners = {arm_name(ALL, best.phi_s), arm_name(("id",), 0, best.feature_l2)}
+def test_luck_of_one_value_moves_the_peak_little():
+    smooth = {phi: 0.8 - 0.02 * math.log(phi / 0.4) ** 2 for phi in PHI_GRID}
+    lucky = smooth | {0.2: smooth[0.2] + 0.012}
+    assert max(lucky, key=lambda phi: lucky[phi]) == 0.2
+    assert nearest_phi(fitted_peak(lucky)) == nearest_phi(fitted_peak(smooth)) == 0.3
 
-    def scored(made):
-        score = later if made.seed >= SEARCH_SEEDS else 0.5 + 0.1 * (made.arm in winners)
-        metrics = {"validation": {"rank1": {"y_d": {"overall": score}}}}
-        return dataclasses.replace(made, metrics=metrics)
 
-    assert choose([scored(made) for made in records_of(TOGETHER)]) == best
+def test_a_parabola_without_a_peak_gives_the_best_value():
+    valley = {phi: 0.5 + 0.02 * math.log(phi / 0.2) ** 2 for phi in PHI_GRID}
+    assert fitted_peak(valley) == 3.0
+
+
+@pytest.mark.parametrize(("slope", "end"), [(0.01, 3.0), (-0.01, 0.1)])
+def test_a_peak_beyond_the_grid_is_its_end(slope, end):
+    bent = {phi: slope * math.log(phi) - 1e-4 * math.log(phi) ** 2 for phi in PHI_GRID}
+    straight = {phi: slope * math.log(phi) for phi in PHI_GRID}
+    assert nearest_phi(fitted_peak(bent)) == nearest_phi(fitted_peak(straight)) == end
+
+
+@pytest.mark.parametrize(
+    ("phi_s", "nearest"), [(0.1, 0.1), (0.14, 0.1), (0.15, 0.2), (0.54, 0.3), (0.56, 1.0), (9, 3)]
+)
+def test_the_nearest_value_is_so_by_ratio(phi_s, nearest):
+    assert nearest_phi(phi_s) == nearest
+
+
+def scored(score):
+    """Runs of all arms, whose rank-1 on validation people is given by arm and seed."""
+    return [
+        dataclasses.replace(
+            made,
+            metrics={"validation": {"rank1": {"y_d": {"overall": score(made.arm, made.seed)}}}},
+        )
+        for made in records_of(TOGETHER)
+    ]
+
+
+def test_the_choice_is_the_fitted_peak_and_the_best_penalty():
+    for phi in PHI_GRID:
+        for factor in L2_GRID:
+            near = {arm_name(ALL, p): -0.02 * math.log(p / phi) ** 2 for p in PHI_GRID}
+            winner = arm_name(("id",), 0, factor)
+            records = scored(lambda arm, seed, near=near, winner=winner: (
+                0.7 + near.get(arm, 0.0) + 0.1 * (arm == winner) + 0.01 * seed
+            ))  # fmt: skip
+            assert choose(records) == Choice(phi, factor)
+
+
+def test_every_seed_has_a_say_in_phi_s_and_the_first_in_the_penalty():
+    late = L2_SEEDS
+
+    def score(arm, seed):
+        peak = 3.0 if seed < late else 0.001  # five seeds, the last two say much less
+        by_phi = {arm_name(ALL, p): -0.02 * math.log(p / peak) ** 2 for p in PHI_GRID}
+        best = L2_GRID[0] if seed < late else L2_GRID[1]
+        weight = 0.1 if seed < late else 9.0
+        return 0.7 + by_phi.get(arm, 0.0) + weight * (arm == arm_name(("id",), 0, best))
+
+    choice = choose(scored(score))
+    assert choice.phi_s < 3.0 and choice.feature_l2 == L2_GRID[0]
+
+
+def test_smoothed_and_branched_networks_have_no_say():
+    smoothed = f"{arm_name(ALL, 3.0)}-smooth0.1"
+
+    def score(arm, seed):
+        by_phi = {arm_name(ALL, p): -0.02 * math.log(p / 0.2) ** 2 for p in PHI_GRID}
+        return 0.7 + by_phi.get(arm, 0.0)
+
+    records = scored(score)
+    others = [
+        dataclasses.replace(made, arm=smoothed, config={**made.config, "label_smoothing": 0.1})
+        for made in records
+        if made.arm == arm_name(ALL, 3.0)
+    ]
+    lucky = [dataclasses.replace(m, metrics={"validation": {"rank1": {"y_d": {"overall": 1.0}}}})
+             for m in others]  # fmt: skip
+    assert choose([*records, *lucky]) == choose(records)
 
 
 def test_what_is_chosen_at_laptop_is_what_the_stored_runs_choose(stored):
@@ -204,7 +289,12 @@ def test_the_table_s_runs_are_those_of_three_experiments(monkeypatch):
 
 def test_the_summary_has_means_over_seeds_in_per_cent():
     records = records_of((*TOGETHER, "pose_branches"))
-    arms = {"s-CNN": S_CNN, "posed": "pos", "both": "id+pos-phi1", "all": arm_name(ALL, 3.0)}
+    arms = {
+        "s-CNN": S_CNN,
+        "posed": "pos",
+        "both": arm_name(("id", "pos"), CHOSEN["laptop"].phi_s),
+        "all": arm_name(ALL, 3.0),
+    }
     table = summary(records, arms)
     assert list(table.index) == list(arms)
     assert list(table.columns) == [*GROUPS, "all", "spread", *SIDE_TASKS, "seeds"]
@@ -221,9 +311,10 @@ def test_the_summary_has_means_over_seeds_in_per_cent():
 
 def test_the_summary_has_accuracies_of_trained_tasks():
     records = records_of((*TOGETHER, "pose_branches"))
+    expressive = arm_name(("id", "exp"), CHOSEN["laptop"].phi_s)
     trained = {
-        S_CNN: (), "id+L2-0.01": (), "pos": ("pos",), "id+exp-phi1": ("exp",),
-        "fixed-phi1": SIDE_TASKS, "p-fixed": SIDE_TASKS,
+        S_CNN: (), "id+L2-0.01": (), "pos": ("pos",), expressive: ("exp",),
+        "fixed-phi1": SIDE_TASKS, "p-heavy": SIDE_TASKS,
     }  # fmt: skip
     table = summary(records, {arm: arm for arm in trained})
     for arm, tasks in trained.items():

@@ -12,10 +12,11 @@ from synthetic_corpus import SyntheticCorpus
 from untrained_networks import untrained
 
 from mtl_helpers.evaluation.extract import extract
-from mtl_helpers.papers.yin2018.experiments import networks
+from mtl_helpers.papers.yin2018.experiments import networks, pose_branches
 from mtl_helpers.papers.yin2018.experiments.choices import CHOSEN
 from mtl_helpers.papers.yin2018.experiments.networks import (
     ALL_TASKS,
+    SIDE_TASKS,
     groups_of,
     network_config,
     pose_classes,
@@ -24,16 +25,19 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
 from mtl_helpers.papers.yin2018.experiments.pose_branches import (
     CONDITIONS,
     EXPERIMENT,
+    WRONG_SHARES,
     configs,
     routing_report,
+    wrong_pose,
 )
-from mtl_helpers.papers.yin2018.identification import identification_report
+from mtl_helpers.papers.yin2018.identification import identification_report, identified
 from mtl_helpers.papers.yin2018.model import PoseDirectedCNN
-from mtl_helpers.papers.yin2018.routing import ROUTINGS
+from mtl_helpers.papers.yin2018.routing import ROUTINGS, corrupted
 from mtl_helpers.papers.yin2018.weighting import weighting
 from mtl_helpers.presets import PRESETS, get_preset
 from mtl_helpers.registry import EXPERIMENTS
 from mtl_helpers.runs.config import config_dict, config_hash
+from mtl_helpers.streams import stream_seed
 
 PRESET = pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
 GROUP_OF_POSE = (0, 1, 1, 1, 2)  # yaws -60, -30, 0, 30, 60
@@ -47,39 +51,38 @@ def test_every_run_has_a_name_of_its_own_and_each_arm_every_seed(preset):
     runs = configs(preset)
     keys = [(run.arm, run.seed) for run in runs]
     assert len(set(keys)) == len(keys) == len({config_hash(run) for run in runs})
-    arms = ("p-fixed", "p-eq8", "p-heavy", "p-fixed-noise0.5", "p-fixed-noise0.9")
-    assert set(keys) == {(arm, seed) for arm in arms for seed in preset.seeds}
+    arms = ("p-heavy", "p-eq8", "p-released")
+    assert keys == [(arm, seed) for arm in arms for seed in preset.seeds]
 
 
 @PRESET
-def test_the_two_rules_come_first(preset):
-    first = configs(preset)[: 2 * len(preset.seeds)]
-    assert {run.arm for run in first} == {"p-fixed", "p-eq8"}
-
-
-@PRESET
-def test_every_network_has_branches_the_chosen_phi_s_and_float32(preset):
+def test_every_network_has_branches_true_poses_and_float32(preset):
     for run in configs(preset):
-        assert run.phi_s == CHOSEN[preset.name].phi_s
-        assert run.plan.bfloat16 is False
+        assert run.tasks == ALL_TASKS and run.phi_m is not None
+        assert run.pose_noise == 0 and run.plan.bfloat16 is False
         assert run.rule == ("eq8" if run.arm == "p-eq8" else "fixed")
-        noise = {"p-fixed-noise0.5": 0.5, "p-fixed-noise0.9": 0.9}
-        assert run.pose_noise == noise.get(run.arm, 0.0)
-        assert run.phi_m == (2.0 if run.arm == "p-heavy" else 1.0)
-
-
-def test_heavy_main_tasks_weigh_each_as_that_of_m_cnn():
-    (run, *_) = [run for run in configs(get_preset("laptop")) if run.arm == "p-heavy"]
-    combine = weighting(run.rule, 8, groups_of(run))
-    weights = dict(zip(combine.tasks, combine.weights.tolist(), strict=True))
-    assert weights["id"] == weights["id_pose"] == 1.0
-    assert weights["pos"] == pytest.approx(run.phi_s / 3)
 
 
 @PRESET
-def test_runs_of_a_seed_differ_in_weights_and_wrong_poses(preset):
+@pytest.mark.parametrize(
+    ("arm", "main", "side"),
+    [("p-heavy", 1.0, None), ("p-eq8", 0.5, None), ("p-released", 1.0, 0.5)],
+)
+def test_losses_weigh_as_the_arm_says(preset, arm, main, side):
+    """Each main task as m-CNN's one, half of that, or as released; side tasks phi_s together."""
+    (run, *_) = [run for run in configs(preset) if run.arm == arm]
+    combine = weighting(run.rule, 8, groups_of(run))
+    combine(torch.ones(5), torch.zeros(2, 8))  # learned weights begin alike
+    weights = dict(zip(combine.tasks, combine.weights.tolist(), strict=True))
+    assert [weights["id"], weights["id_pose"]] == pytest.approx([main] * 2)
+    each = CHOSEN[preset.name].phi_s / 3 if side is None else side
+    assert [weights[task] for task in SIDE_TASKS] == pytest.approx([each] * 3)
+
+
+@PRESET
+def test_runs_of_a_seed_differ_in_their_weights_alone(preset):
     runs = configs(preset)
-    free = {"arm", "rule", "pose_noise", "phi_m"}
+    free = {"arm", "rule", "phi_s", "phi_m"}
     for run in runs:
         first = next(other for other in runs if other.seed == run.seed)
         ours, theirs = config_dict(run), config_dict(first)
@@ -170,12 +173,14 @@ class Naive:
     def apart(a, b):
         return 1 - a @ b / math.sqrt((a @ a) * (b @ b))
 
-    def hits(self, routing):
+    def hits(self, routing, estimates=None, size=4):
+        """Which probes are found among ``size`` people, by estimates of their pose groups."""
         found = []
         for row in range(len(self.asked["id"])):
-            p = self.chances(self.asked["pos"][row])
-            distances = []
-            for column in range(len(self.known["id"])):
+            p = self.chances(self.asked["pos"][row]) if estimates is None else estimates[row]
+            (own,) = np.flatnonzero(self.identity == self.labels["id"][row])
+            distances = np.full(len(self.identity), np.inf)
+            for column in range(own // size * size, own // size * size + size):
                 q = self.chances(self.known["pos"][column])
                 if routing == "hard":
                     p, q = (np.eye(3)[int(np.argmax(c))] for c in (p, q))
@@ -189,7 +194,7 @@ class Naive:
                         for i in range(3)
                         for j in range(3)
                     )  # fmt: skip
-                distances.append(generic + specific)
+                distances[column] = generic + specific
             found.append(self.identity[int(np.argmin(distances))] == self.labels["id"][row])
         return np.array(found)
 
@@ -205,8 +210,15 @@ def probes(corpus):
 
 
 @pytest.fixture(scope="module")
-def report(corpus, model, probes):
-    return routing_report(corpus, probes, model, "clean", amp=False)
+def reported(corpus, model, probes):
+    """Metrics by condition, and arrays by person."""
+    return routing_report(corpus, probes, model, amp=False)
+
+
+@pytest.fixture(scope="module")
+def report(reported):
+    """What is found of clean probes."""
+    return reported[0]["clean"]
 
 
 @pytest.fixture(scope="module")
@@ -244,17 +256,84 @@ def test_groups_weighed_by_their_probes_average_to_the_whole(report, naive):
         assert np.average(rates, weights=sizes) == pytest.approx(report[routing]["overall"])
 
 
+def test_results_by_person_average_to_the_whole(corpus, model, probes, reported):
+    metrics, arrays = reported
+    assert set(arrays) == {f"people/{name}/{routing}" for name in metrics for routing in ROUTINGS}
+    for name, found in metrics.items():
+        for routing in ROUTINGS:
+            shares = arrays[f"people/{name}/{routing}"]
+            assert shares.dtype == np.float32 and shares.shape == (4,)
+            assert shares.mean() == pytest.approx(found[routing]["overall"])  # 29 probes each
+    y_d = identified(corpus, "test", model).by_person()["people/test/y_d"]
+    np.testing.assert_allclose(arrays["people/clean/generic"], y_d)
+
+
+@pytest.mark.parametrize("routing", ROUTINGS)
+def test_people_are_looked_for_in_galleries_of_a_size(corpus, model, probes, naive, routing):
+    metrics, _ = routing_report(corpus, probes, model, amp=False, gallery_size=2)
+    hits = naive.hits(routing, size=2)
+    assert metrics["clean"][routing]["overall"] == pytest.approx(hits.mean())
+    assert hits.mean() > naive.hits(routing).mean()
+
+
+# ---- poses estimated wrongly on purpose
+
+
+def test_every_share_is_asked_for_with_doubt_and_without(reported):
+    names = [wrong_pose(share, sure=sure) for share in WRONG_SHARES for sure in (False, True)]
+    assert list(reported[0]) == [*CONDITIONS, *names]
+    assert len(set(reported[0])) == len(CONDITIONS) + 2 * len(WRONG_SHARES)
+
+
+@pytest.mark.parametrize("sure", [False, True])
+@pytest.mark.parametrize("routing", ROUTINGS)
+def test_wrong_poses_are_routed_by_what_was_estimated(reported, naive, routing, sure):
+    for share in WRONG_SHARES:
+        found = reported[0][wrong_pose(share, sure=sure)]
+        rng = np.random.default_rng(stream_seed(0, "wrong poses"))
+        estimates = corrupted(torch.from_numpy(naive.group), 3, share, rng, sure=sure).numpy()
+        wrong = estimates.argmax(axis=1) != naive.group
+        assert found["wrong_group"] == pytest.approx(wrong.mean())
+        assert abs(wrong.mean() - share) < 5 * math.sqrt(share * (1 - share) / len(wrong))
+        assert found["confidence"] == pytest.approx(1.0 if sure else 1 - share)
+        hits = naive.hits(routing, estimates)
+        assert found[routing]["overall"] == pytest.approx(hits.mean())
+        assert found[routing]["overall_wrong"] == pytest.approx(hits[wrong].mean())
+
+
+def test_the_same_probes_are_wrong_whether_sure_or_not(reported):
+    for share in WRONG_SHARES:
+        doubt, sure = (reported[0][wrong_pose(share, sure=sure)] for sure in (False, True))
+        assert doubt["wrong_group"] == sure["wrong_group"]
+        assert doubt["hard"] == sure["hard"]
+
+
+@pytest.mark.parametrize("sure", [False, True])
+def test_poses_that_are_never_wrong_give_true_hard_routing(
+    corpus, model, probes, naive, sure, monkeypatch
+):
+    monkeypatch.setattr(pose_branches, "WRONG_SHARES", (0.0,))
+    metrics, _ = routing_report(corpus, probes, model, amp=False)
+    found = metrics[wrong_pose(0.0, sure=sure)]
+    expected = naive.hits("hard", np.eye(3)[naive.group])
+    assert found["hard"]["overall"] == pytest.approx(expected.mean())
+    assert found["wrong_group"] == 0 and "overall_wrong" not in found["hard"]
+
+
+# ---- degraded probes
+
+
 def test_only_the_probes_are_degraded(corpus, model, probes, monkeypatch):
     gallery = corpus.gallery("test")
     last = corpus.images[gallery[-1]]
     monkeypatch.setitem(CONDITIONS, "last person", lambda image, key: last)
-    found = routing_report(corpus, probes[:-10], model, "last person", amp=False)
+    metrics, _ = routing_report(corpus, probes[:-10], model, amp=False)
     # a gallery that was changed too would be four times the same picture, and the first would win
     identity = corpus.labels(probes[:-10])["id"]
     expected = (identity == corpus.labels(gallery)["id"][-1]).mean()
     assert expected != (identity == corpus.labels(gallery)["id"][0]).mean()
     for routing in ROUTINGS:
-        assert found[routing]["overall"] == pytest.approx(expected)
+        assert metrics["last person"][routing]["overall"] == pytest.approx(expected)
 
 
 def test_the_noise_of_a_picture_does_not_depend_on_the_others(corpus, model, monkeypatch):
@@ -266,8 +345,8 @@ def test_the_noise_of_a_picture_does_not_depend_on_the_others(corpus, model, mon
 
     monkeypatch.setitem(CONDITIONS, "note", note)
     a, b, c = corpus.probes("test")[[5, 50, 100]]
-    routing_report(corpus, np.array([a, b, c]), model, "note", amp=False)
-    routing_report(corpus, np.array([c, a]), model, "note", amp=False)
+    routing_report(corpus, np.array([a, b, c]), model, amp=False)
+    routing_report(corpus, np.array([c, a]), model, amp=False)
     assert keys[3:] == [keys[2], keys[0]]
     assert len(set(keys[:3])) == 3
 
@@ -287,7 +366,7 @@ def frontal_only(corpus, model):
 
 def test_without_wrong_groups_none_of_them_is_reported(corpus, frontal_only):
     model, probes = frontal_only
-    found = routing_report(corpus, probes, model, "clean", amp=False)
+    found = routing_report(corpus, probes, model, amp=False)[0]["clean"]
     assert found["wrong_group"] == 0
     assert found["confidence"] == pytest.approx(1)
     assert not any("overall_wrong" in found[routing] for routing in ROUTINGS)
@@ -295,14 +374,14 @@ def test_without_wrong_groups_none_of_them_is_reported(corpus, frontal_only):
 
 def test_a_group_without_probes_has_no_rate(corpus, frontal_only):
     model, probes = frontal_only
-    found = routing_report(corpus, probes, model, "clean", amp=False)
+    found = routing_report(corpus, probes, model, amp=False)[0]["clean"]
     for routing in ROUTINGS:
         assert found[routing]["by_group"] == {"frontal": found[routing]["overall"]}
 
 
 def test_with_a_certain_pose_both_routings_agree(corpus, frontal_only):
     model, probes = frontal_only
-    found = routing_report(corpus, probes, model, "clean", amp=False)
+    found = routing_report(corpus, probes, model, amp=False)[0]["clean"]
     assert found["stochastic"] == found["hard"]
 
 
@@ -314,20 +393,24 @@ def test_a_run_asks_every_routing_in_every_condition(corpus, monkeypatch):
     monkeypatch.setenv("MTL_DEVICE", "cpu")
     config = network_config(
         get_preset("smoke"), "p", 0, "eq8", 0.3, phi_m=1.0, steps=2, warmup_steps=1, batch=8,
-        statistics_batches=1,
+        statistics_batches=1, gallery=2,
     )  # fmt: skip
     outcome = EXPERIMENT.run(config)
-    assert set(outcome.metrics["routing"]) == set(CONDITIONS)
-    for found in outcome.metrics["routing"].values():
+    wrong = {wrong_pose(share, sure=sure) for share in WRONG_SHARES for sure in (False, True)}
+    assert set(outcome.metrics["routing"]) == {*CONDITIONS, *wrong}
+    sizes = np.bincount(np.array(GROUP_OF_POSE)[corpus.labels(some_probes(corpus))["pos"]])
+    for name, found in outcome.metrics["routing"].items():
         assert set(ROUTINGS) < set(found)
-        probes = some_probes(corpus)
-        sizes = np.bincount(np.array(GROUP_OF_POSE)[corpus.labels(probes)["pos"]], minlength=3)
         rates = list(found["hard"]["by_group"].values())
         assert np.average(rates, weights=sizes) == pytest.approx(found["hard"]["overall"])
-    assert outcome.metrics["test"]["probes"] == 17  # every seventh of 116
-    assert outcome.metrics["routing"]["clean"]["generic"]["overall"] == pytest.approx(
-        outcome.metrics["test"]["rank1"]["y_d"]["overall"]
+        assert outcome.arrays[f"people/{name}/hard"].shape == (4,)
+    assert outcome.metrics["test"]["probes"] == len(some_probes(corpus))
+    assert outcome.metrics["test"]["gallery"] == 2
+    generic, y_d = (
+        outcome.metrics["routing"]["clean"]["generic"],
+        outcome.metrics["test"]["rank1"]["y_d"],
     )
+    assert generic["overall"] == pytest.approx(y_d["overall"])
     both = [
         a + b
         for a, b in zip(outcome.curves["weight/id"], outcome.curves["weight/id_pose"], strict=True)

@@ -21,6 +21,7 @@ from mtl_helpers.papers.yin2018.experiments.pose_estimator import (
     pose_group,
     summary,
 )
+from mtl_helpers.papers.yin2018.identification import POSE_GROUPS
 from mtl_helpers.presets import PRESETS
 from mtl_helpers.registry import EXPERIMENTS
 from mtl_helpers.runs.query import load_records
@@ -32,6 +33,8 @@ TOY = dataclasses.replace(
     train_identities=2,
     validation_identities=0,
     test_identities=2,
+    pie_validation_identities=0,
+    pie_test_identities=2,
     shots=(7,),
     expressions=("neutral",),
     steps=3,
@@ -52,10 +55,12 @@ def test_expected_yaw_is_the_mean_under_the_softmax():
     np.testing.assert_allclose(expected_yaw(np.zeros((1, 13)), YAW_CLASSES), 0, atol=1e-6)
 
 
-def test_groups_are_those_of_the_nearest_class():
-    angles = [-90, -45, -38, -37, -30, 0, 30, 37, 38, 45, 90]
-    expected = ["right"] * 3 + ["frontal"] * 5 + ["left"] * 3
+def test_frontal_is_thirty_degrees_to_either_side():
+    angles = [-90, -45, -31, -30, 0, 30, 30.5, 45, 90]
+    expected = ["right"] * 3 + ["frontal"] * 3 + ["left"] * 3
     assert pose_group(angles).tolist() == expected
+    for group, degrees in POSE_GROUPS.items():
+        assert set(pose_group(degrees)) == {group}
 
 
 def test_confusion_counts_every_picture_once():
@@ -103,7 +108,7 @@ def test_a_run_measures_both_corpora_and_keeps_its_estimates(stored):
         assert record.metric("wild.images") == len(wild)
         assert record.metric("pie.images") == 2 * 5
         assert np.sum(record.metric("wild.confusion")) == len(wild)
-        frontal = np.abs(wild.yaw) < 37.5
+        frontal = np.abs(wild.yaw) <= 30
         assert record.metric("wild.frontal_share") == pytest.approx(frontal.mean())
         assert record.metric("wild.by_group.frontal") == pytest.approx(
             error[frontal].mean(), abs=0.05

@@ -20,7 +20,6 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     SIDE_TASKS,
     groups_of,
     network_config,
-    some_probes,
 )
 from mtl_helpers.papers.yin2018.experiments.weighting_rules import (
     EXPERIMENT,
@@ -34,7 +33,7 @@ from mtl_helpers.papers.yin2018.experiments.weighting_rules import (
     energies_of,
     removal_table,
 )
-from mtl_helpers.papers.yin2018.identification import identification_report
+from mtl_helpers.papers.yin2018.identification import identification_report, identified
 from mtl_helpers.papers.yin2018.weighting import weighting
 from mtl_helpers.presets import PRESETS, get_preset
 from mtl_helpers.registry import EXPERIMENTS
@@ -56,8 +55,14 @@ def model(corpus):
 
 
 @pytest.fixture(scope="module")
-def report(corpus, model):
+def reported(corpus, model):
+    """Metrics, and arrays by person."""
     return dimension_report(corpus, corpus.probes("test"), model, seed=0, amp=False)
+
+
+@pytest.fixture(scope="module")
+def report(reported):
+    return reported[0]
 
 
 # ---- the runs
@@ -98,7 +103,7 @@ def test_released_side_losses_weigh_as_under_fixed_weights(preset):
 @PRESET
 def test_fixed_weights_have_every_phi_s_of_search_and_paper(preset):
     fixed = [run.phi_s for run in configs(preset) if run.rule == "fixed" and run.seed == 0]
-    assert sorted(fixed) == [0.0, 0.03, 0.1, 0.2, 0.3, 1.0, 3.0]
+    assert sorted(fixed) == [0.0, 0.1, 0.2, 0.3, 1.0, 3.0]
     assert set(fixed) == {0.0, *PHI_GRID, *PAPER_PHI} >= {CHOSEN[preset.name].phi_s}
     assert PAPER_PHI == (0.1, 0.2, 0.3)
     for name, (rule, phi) in arms(preset).items():
@@ -237,9 +242,9 @@ def test_a_task_s_own_dimensions_are_set_to_their_mean(report, naive):
 
 def test_random_dimensions_are_a_mean_over_seeded_draws(corpus, model, report, naive, monkeypatch):
     probes = corpus.probes("test")
-    again = dimension_report(corpus, probes, model, seed=0, amp=False)
+    again, _ = dimension_report(corpus, probes, model, seed=0, amp=False)
     assert again == report
-    other = dimension_report(corpus, probes, model, seed=1, amp=False)
+    other, _ = dimension_report(corpus, probes, model, seed=1, amp=False)
     assert other["removed"].pop("random") != report["removed"]["random"]
     assert other["removed"] == {k: v for k, v in report["removed"].items() if k != "random"}
     drawn = []
@@ -252,9 +257,39 @@ def test_random_dimensions_are_a_mean_over_seeded_draws(corpus, model, report, n
         assert report["removed"]["random"][task] == pytest.approx(expected, abs=1e-9)
 
 
+def test_results_by_person_average_to_the_lists(reported):
+    report, arrays = reported
+    assert set(arrays) == {f"people/test/{n}/{s:g}" for n in ("x_n", "y_n") for s in SIZES}
+    for name in ("x_n", "y_n"):
+        for share, rate in zip(SIZES, report[name], strict=True):
+            shares = arrays[f"people/test/{name}/{share:g}"]
+            assert shares.shape == (4,) and shares.dtype == np.float32
+            assert shares.mean() == pytest.approx(rate)  # each person has 29 probes
+
+
+def test_at_all_dimensions_people_are_those_of_the_report(corpus, model, reported):
+    people = identified(corpus, "test", model).by_person()
+    for name, feature in (("x_n", "x"), ("y_n", "y_d")):
+        ours = reported[1][f"people/test/{name}/1"]
+        np.testing.assert_allclose(ours, people[f"people/test/{feature}"], atol=1e-6)
+
+
+def test_people_are_looked_for_in_galleries_of_a_size(corpus, model, report):
+    smaller, arrays = dimension_report(
+        corpus, corpus.probes("test"), model, seed=0, amp=False, gallery_size=2
+    )
+    seen = identified(corpus, "test", model, gallery_size=2)
+    scores = seen.report({})["rank1"]
+    assert smaller["x_n"][-1] == pytest.approx(scores["x"]["overall"], abs=1e-9)
+    assert smaller["removed"]["nothing"]["id"] == pytest.approx(scores["y_d"]["overall"], abs=1e-9)
+    shares = seen.by_person()["people/test/x"]
+    np.testing.assert_allclose(arrays["people/test/x_n/1"], shares, atol=1e-6)
+    assert all(a >= b for a, b in zip(smaller["x_n"], report["x_n"], strict=True))
+
+
 def test_some_probes_alone_are_asked_about(corpus, model):
-    some = some_probes(corpus)
-    found = dimension_report(corpus, some, model, seed=0, amp=False)
+    some = corpus.probes("test")[::7]
+    found, _ = dimension_report(corpus, some, model, seed=0, amp=False)
     gallery = corpus.gallery("test")
     y_d = {
         name: extract(model, corpus.images, index)["id"]
@@ -315,7 +350,9 @@ def test_a_run_looks_at_energies_first_and_at_even_steps(short_run):
 def test_a_run_stores_what_the_chapters_read(short_run):
     outcome, _ = short_run(0, 2)
     assert set(outcome.metrics) == {"validation", "test", "dimensions", "training"}
-    assert outcome.metrics["test"]["probes"] == 17  # every seventh of 116
+    assert outcome.metrics["test"]["gallery"] == 4
+    shares = {f"people/test/{name}/{share:g}" for name in ("x_n", "y_n") for share in SIZES}
+    assert shares | {"people/validation/y_d", "people/test/pos"} < set(outcome.arrays)
     assert {f"weight/{task}" for task in ALL_TASKS} <= set(outcome.curves)
     for task in ALL_TASKS:
         weight = outcome.arrays[f"weight/{task}"].astype(np.float64)
@@ -327,7 +364,7 @@ def test_a_run_stores_what_the_chapters_read(short_run):
 def test_weights_are_stored_of_the_first_seed_alone(short_run):
     outcome, _ = short_run(1, 2)
     stored = {name for name in outcome.arrays if not name.startswith("people/")}
-    assert stored == {f"energy/{task}" for task in ALL_TASKS}
+    assert stored == {f"energy/{task}" for task in ALL_TASKS} | {"nearest/test/y_d"}
 
 
 def test_the_experiment_is_registered_under_its_own_name():
