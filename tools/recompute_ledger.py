@@ -209,7 +209,8 @@ def over_people(table: np.ndarray) -> dict[str, float]:
         + by_person**2 / (people - 1)
         + left**2 / ((seeds - 1) * (people - 1))
     )
-    return interval(mean, variance**0.5, df)
+    # never fewer than the smaller sample has: the approximation can fall towards 0
+    return interval(mean, variance**0.5, max(df, min(seeds, people) - 1))
 
 
 # --- effects ------------------------------------------------------------------------------------

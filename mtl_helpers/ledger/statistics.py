@@ -133,7 +133,8 @@ def crossed_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
               \approx \frac{M_a + \max(0, M_b - M_e)}{S P},
 
     where the M are the mean squares of seeds, people and rest. The interval is Student's, with the
-    degrees of freedom of Satterthwaite (1946) for that sum of mean squares.
+    degrees of freedom of Satterthwaite (1946) for that sum of mean squares, or with those of the
+    smaller sample where these are more.
 
     Parameters
     ----------
@@ -174,7 +175,9 @@ def crossed_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     total = parts[0] + parts[1] - parts[2]
     if total == 0:
         return Interval(mean, mean, mean, n_seeds, confidence, n_people)
-    df = float(total**2 / np.sum(parts**2 / dof))
+    # The difference of two mean squares can make the approximation fall towards 0, where Student's
+    # t has no ends; where people do not differ at all there are n_seeds - 1.
+    df = max(float(total**2 / np.sum(parts**2 / dof)), float(min(n_seeds, n_people) - 1))
     half = _critical(confidence, df) * math.sqrt(total / table.size)
     return Interval(mean, mean - half, mean + half, n_seeds, confidence, n_people, df)
 

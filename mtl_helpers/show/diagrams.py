@@ -95,7 +95,9 @@ def network_diagram(
         ("trunk", sum(thick) + 0.05 * (len(blocks) - 1), 0.22),
         ("feature", _CELL * _CELLS, 0.5),
         ("heads", widest(head.name for head in heads) + 0.2, _GAP + 0.14 * bool(groups)),
-        ("weights", widest(weights) + 0.16, _GAP + 0.14 * late) if weights else ("weights", 0, 0),
+        ("weights", max(widest(weights) + 0.16, BOX), _GAP + 0.14 * late)
+        if weights
+        else ("weights", 0, 0),
         ("results", widest(part.gives for part in parts), 0.06),
     )
     sheet = Sheet(columns["results"].right + 0.06, height)

@@ -8,6 +8,7 @@ from scipy import stats
 
 from mtl_helpers.ledger.statistics import (
     Interval,
+    crossed_interval,
     equivalent,
     holm,
     mean_interval,
@@ -161,3 +162,13 @@ def test_seeds_needed_are_the_fewest_that_are_narrow_enough() -> None:
     assert widths[0] < 1 <= widths[1]
     assert seeds_needed(spread, 0.2, 1.0) > n
     assert seeds_needed(spread, 0.3, 1.0) is None  # 2 * 1.96 * 0.3 > 1
+
+
+def test_an_interval_stays_finite_when_people_hardly_differ():
+    # mean squares of seeds and people that just exceed the rest's: Satterthwaite falls towards 0
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        table = rng.normal(size=(5, 40))
+        interval = crossed_interval(table)
+        assert interval.df >= 4
+        assert interval.high - interval.low < 20 * table.std() / np.sqrt(5)

@@ -8,6 +8,8 @@ Muon.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mtl_helpers.papers.yin2018.experiments.choices import CHOSEN
 from mtl_helpers.papers.yin2018.experiments.networks import (
     NetworkConfig,
@@ -17,6 +19,7 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     some_probes,
     train,
 )
+from mtl_helpers.papers.yin2018.experiments.weighting_rules import energy_arrays
 from mtl_helpers.papers.yin2018.weighting import Rule
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
@@ -50,9 +53,11 @@ def configs(preset: Preset) -> list[NetworkConfig]:
 
 
 def run(config: NetworkConfig) -> Outcome:
-    """Train one network and identify the test identities."""
+    """Train one network, identify the test identities, and keep its energies."""
     result, corpus = train(config)
-    return measured(result, corpus, {"test": some_probes(corpus)}, config.gallery)
+    outcome = measured(result, corpus, {"test": some_probes(corpus)}, config.gallery)
+    energies = energy_arrays(result.final, weights=config.seed == 0)
+    return replace(outcome, arrays={**outcome.arrays, **energies})
 
 
 EXPERIMENT = Experiment(

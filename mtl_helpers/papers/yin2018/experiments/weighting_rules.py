@@ -51,6 +51,7 @@ __all__ = [
     "arms",
     "configs",
     "energies_of",
+    "energy_arrays",
     "main_arms",
     "removal_table",
 ]
@@ -121,15 +122,7 @@ def run(config: NetworkConfig) -> Outcome:
     dimensions, by_size = dimension_report(
         corpus, probes["test"], result.final, config.seed, result.bfloat16, config.gallery
     )
-    arrays = {
-        f"energy/{task}": vector.astype(np.float32)
-        for task, vector in energies_of(result.final).items()
-    }
-    if config.seed == 0:  # a picture needs one network's weights
-        arrays |= {
-            f"weight/{task}": weight.cpu().numpy().astype(np.float16)
-            for task, weight in result.final.head_weights().items()
-        }
+    arrays = energy_arrays(result.final, weights=config.seed == 0)
     return Outcome(
         metrics={**outcome.metrics, "dimensions": dimensions},
         curves={**outcome.curves, "energy": history.curves()},
@@ -169,6 +162,22 @@ class EnergyHistory:
 def energies_of(model: MultiTaskNetwork) -> dict[str, NDArray[np.float64]]:
     """Return the energy vector of each head of a network (Eq. 13)."""
     return {task: energy(weight) for task, weight in model.head_weights().items()}
+
+
+def energy_arrays(model: MultiTaskNetwork, *, weights: bool) -> dict[str, NDArray[Any]]:
+    """Return the energies of each head, ``"energy/<task>"`` (D,), for a record.
+
+    A picture needs one network's ``weights`` too: ``"weight/<task>"`` (K_t, D).
+    """
+    arrays: dict[str, NDArray[Any]] = {
+        f"energy/{task}": vector.astype(np.float32) for task, vector in energies_of(model).items()
+    }
+    if weights:
+        arrays |= {
+            f"weight/{task}": weight.cpu().numpy().astype(np.float16)
+            for task, weight in model.head_weights().items()
+        }
+    return arrays
 
 
 def dimension_report(
