@@ -38,6 +38,7 @@ USUAL = {"rule": "fixed", "phi_m": None, "people": None, "pose_noise": 0.0, "fea
 USUAL |= {"label_smoothing": 0.0}
 MAY_DIFFER = {"arm", "tasks", "rule", "phi_s", "phi_m", "feature_l2", "label_smoothing"}
 
+VALIDATION = "validation.rank1.y_d.overall"
 PAGE_SHUFFLES = 200
 ROUNDING = 1e-4
 """What is stored has five to seven digits, so a sum of it may fall to either side of a .5."""
@@ -101,13 +102,11 @@ class Runs:
 
     @property
     def phi_s(self) -> float:
-        """The smallest phi_s that lies within a standard error of the best on validation people."""
+        """The phi_s of the grid that is nearest to where validation people are identified best."""
         if "phi_s" not in self.chosen:
-            arms = {phi: self.of("weighting_rules", phi_s=phi) for phi in PHI_GRID}
-            best = max(PHI_GRID, key=lambda phi: mean_of(arms[phi], VALIDATION[0][2]))
-            leads = {phi: judged(difference(arms[best], arms[phi], VALIDATION)) for phi in PHI_GRID}
-            near = [phi for phi, lead in leads.items() if lead["mean"] <= lead["error"]]
-            self.chosen["phi_s"] = near[0]
+            found = [mean_of(self.of("weighting_rules", phi_s=phi), VALIDATION) for phi in PHI_GRID]
+            peak = peak_of(np.log(PHI_GRID), np.array(found))
+            self.chosen["phi_s"] = PHI_GRID[int(np.abs(np.log(PHI_GRID) - peak).argmin())]
         return self.chosen["phi_s"]
 
     @property
@@ -118,7 +117,7 @@ class Runs:
                 factor: self.of("one_or_many", tasks=["id"], phi_s=0.0, feature_l2=factor, first=3)
                 for factor in L2_GRID
             }
-            best = max(L2_GRID, key=lambda factor: mean_of(arms[factor], VALIDATION[0][2]))
+            best = max(L2_GRID, key=lambda factor: mean_of(arms[factor], VALIDATION))
             self.chosen["factor"] = best
         return self.chosen["factor"]
 
@@ -149,6 +148,13 @@ def metric(run: dict, name: str) -> float:
 def mean_of(runs: list[dict], name: str) -> float:
     """Return the mean of a metric over runs."""
     return float(np.mean([metric(run, name) for run in runs]))
+
+
+def peak_of(places: np.ndarray, values: np.ndarray) -> float:
+    """Return the place of the top of the parabola that fits values best, or of the best value."""
+    terms = np.stack([places**0, places, places**2], axis=1)
+    _, slope, bend = np.linalg.solve(terms.T @ terms, terms.T @ values)
+    return -slope / (2 * bend) if bend < 0 else float(places[values.argmax()])
 
 
 def equal(value, wanted) -> bool:
@@ -218,7 +224,6 @@ def over_people(table: np.ndarray) -> dict[str, float]:
 # A measure is a sum of terms: factor, array of results by person, metric where there is none.
 RANK1 = [(1, "people/test/y_d", "test.rank1.y_d.overall")]
 ROUTED = [(1, "people/clean/stochastic", "routing.clean.stochastic.overall")]
-VALIDATION = [(1, "people/validation/y_d", "validation.rank1.y_d.overall")]
 PROFILES, FRONTAL = (
     (1, f"people/test/y_d/{view}", f"test.rank1.y_d.by_view.{view}")
     for view in ("profile", "frontal")

@@ -34,6 +34,7 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "Figures and widgets": ("show",),
     "The laboratory": ("laboratory",),
     "Yin & Liu (2018)": ("papers.yin2018",),
+    "Taherkhani et al. (2021)": ("papers.taherkhani2021",),
     "Registry": ("registry",),
 }
 # Kernels of the renderer, which no chapter calls: warp's functions have no signature to show.

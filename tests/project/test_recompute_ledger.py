@@ -19,7 +19,7 @@ from mtl_helpers.ledger.claim import Part
 from mtl_helpers.ledger.page import ledger_markdown
 from mtl_helpers.ledger.statistics import crossed_interval, mean_interval
 from mtl_helpers.ledger.verdict import judge
-from mtl_helpers.papers.yin2018.experiments.choices import CHOSEN, L2_GRID, PHI_GRID
+from mtl_helpers.papers.yin2018.experiments.choices import CHOSEN, PHI_GRID, Choice
 from mtl_helpers.presets import get_preset
 from mtl_helpers.registry import CLAIMS, EXPERIMENTS
 
@@ -49,13 +49,12 @@ def skill(config):
     return 0.7 + gain
 
 
-def liking(config):
-    """The rank-1 on validation people, best where the book's choice lies."""
-    grid, value = (PHI_GRID, config.phi_s) if config.phi_s else (L2_GRID, config.feature_l2)
-    best = CHOICE.phi_s if config.phi_s else CHOICE.feature_l2
-    if value not in grid:
-        return 0.5
-    return 0.8 - 0.03 * abs(grid.index(value) - grid.index(best))
+def liking(config, choice=CHOICE):
+    """The rank-1 on validation people: a parabola whose top is the choice."""
+    value, best = config.phi_s, choice.phi_s
+    if not value:
+        value, best = config.feature_l2, choice.feature_l2
+    return 0.8 - 0.03 * np.log(value / best) ** 2 if value else 0.5
 
 
 def outcome(name, config):
@@ -413,16 +412,24 @@ def test_energies_are_sums_of_the_stored_weights(results):
         recompute.energies(fewer)
 
 
-def test_another_choice_on_validation_people_is_noticed(results, tmp_path, capsys, page):
-    copy = shutil.copytree(results, tmp_path / "results")
-    other = next(phi for phi in PHI_GRID if phi != CHOICE.phi_s)
-    experiment = EXPERIMENTS["weighting_rules"]
-    for config in experiment.configs(LAPTOP):
-        if config.rule == "fixed" and config.phi_s == other:
-            told = outcome("weighting_rules", config)
-            told["arrays"]["people/validation/y_d"] += np.float32(0.3)
-            told["metrics"]["validation"]["rank1"]["y_d"]["overall"] += 0.3
-            store_run(experiment, LAPTOP, config, copy, **told)
-    assert recompute.Runs(copy, "laptop").phi_s == other
-    assert recompute.Runs(results, "laptop").phi_s == CHOICE.phi_s
-    assert check(copy, page, tmp_path) == 1
+@pytest.mark.parametrize("phi_s", sorted(set(PHI_GRID) - {CHOICE.phi_s}))
+def test_another_choice_on_validation_people_is_noticed(results, phi_s):
+    runs = recompute.Runs(results, "laptop")
+    assert (runs.phi_s, runs.factor) == (CHOICE.phi_s, CHOICE.feature_l2)
+    others = recompute.Runs(results, "laptop")
+    stored = {(run["arm"], run["seed"]): run for run in others.stored["weighting_rules"]}
+    for config in EXPERIMENTS["weighting_rules"].configs(LAPTOP):
+        validation = stored[config.arm, config.seed]["metrics"]["validation"]
+        validation["rank1"]["y_d"]["overall"] = liking(config, Choice(phi_s, CHOICE.feature_l2))
+    assert others.phi_s == phi_s
+
+
+@pytest.mark.parametrize(
+    ("values", "peak"), [([0.1, 0.4, 0.5, 0.4], 1.9), ([0.5, 0.4, 0.3, 0.6], 3)]
+)
+def test_the_top_of_a_parabola_or_the_best_is_chosen(values, peak):
+    places = np.arange(4)
+    square, linear, _ = np.polyfit(places, values, 2)
+    expected = -linear / (2 * square) if square < 0 else np.argmax(values)
+    assert expected == pytest.approx(peak, abs=0.1)
+    assert recompute.peak_of(places, np.array(values)) == pytest.approx(expected)
