@@ -129,5 +129,5 @@ def test_pictures_of_a_file_do_not_stay_in_memory(tmp_path):
 
     outputs = extract(Watching(), images, np.arange(400), batch=8)
     assert held[::20] == [0, 0, 0] and min(held[1:20]) > 0
-    by_parts = [to_input(torch.from_numpy(images[k : k + 8])) for k in range(0, 400, 8)]
+    by_parts = [to_input(torch.tensor(images[k : k + 8])) for k in range(0, 400, 8)]
     assert torch.equal(outputs["x"], torch.cat(by_parts).flatten(1))

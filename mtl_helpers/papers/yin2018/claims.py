@@ -398,6 +398,10 @@ ABOVE_CHANCE = 2.0
 """Multiple of a task's chance from which its head has clearly learnt it."""
 
 
+HALF_LEARNT = 0.5
+"""Share of training pictures whose class must be known for a task to count as learnt."""
+
+
 def side_tasks_are_learnt(records: Runs) -> str:
     """Heads near their first weights own dimensions by the luck of the draw."""
     phi_s, classes = PAPER_PHI[0], _classes(records[0])
@@ -414,6 +418,19 @@ def side_tasks_are_learnt(records: Runs) -> str:
         "than four fifths of them, by the luck of the first weights. So at the smallest phi_s that "
         f"is compared, every side task must reach at least {ABOVE_CHANCE:g} times the accuracy of "
         f"chance; at phi_s = {phi_s:g} they reach (chance in brackets): {stored}."
+    )
+
+
+def pose_is_learnt(records: Runs) -> str:
+    """Weights can move on from a task only when it is learnt."""
+    classes = _classes(records[0])["pos"]
+    reached = float(values(select(records, arm="fixed"), "training.accuracy.pos").mean())
+    if reached >= HALF_LEARNT:
+        return ""
+    return (
+        f"The weights can move on only when pose is learnt, that is, known of at least "
+        f"{100 * HALF_LEARNT:.0f} % of the training pictures under fixed weights; here it is of "
+        f"{100 * reached:.0f} % (chance: {100 / classes:.0f} %)."
     )
 
 
@@ -443,7 +460,8 @@ def setting(records: Runs) -> str:
     corpus = records[0].config["corpus"]
     trained = {f"{people(run):,}": passes_of(run) for run in records}
     text = (
-        f"{' or '.join(trained)} people to train on and {corpus['test_identities']} to test, "
+        f"{' or '.join(trained)} people to train on and {corpus['test_identities']} to test in "
+        f"galleries of {records[0].config['gallery'] or corpus['test_identities']}, "
         f"{corpus['side']} × {corpus['side']} pixels; "
         f"{any_of(lambda run: run.config['plan']['steps'])} steps of "
         f"{any_of(lambda run: run.config['plan']['batch'])} pictures, which are "
@@ -653,7 +671,7 @@ _Y7 = _claim(
         )
     ),
     window=_twenty_epochs("Fig. 6"),
-    conditions=(expression_has_fewest_classes,),
+    conditions=(expression_has_fewest_classes, pose_is_learnt),
     chapter=WEIGHTS_CHAPTER,
     comparison="shares of phi_s: lead over the next task, or fall; first twentieth of training, "
     f"rest of its first half, second half. {_PRINTED}",

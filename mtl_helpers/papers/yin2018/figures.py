@@ -42,7 +42,6 @@ __all__ = [
     "phi_s_curve",
     "rank1_by_dimensions",
     "recipe_rows",
-    "share_curves",
     "side_task_bars",
     "sorted_energies",
 ]
@@ -331,21 +330,6 @@ def side_task_bars(
     axis.set_xticks(range(len(accuracy)), [TASKS.get(task, task) for task in accuracy])
     axis.set(ylim=(0, 103), ylabel="Mean class accuracy (%)")
     axis.grid(False, axis="x")
-    return figure
-
-
-def share_curves(
-    steps: ArrayLike,
-    shares: Mapping[str, ArrayLike],
-    *,
-    axis: Axes | None = None,
-    size: tuple[float, float] = PANEL,
-) -> Figure:
-    """Shares of phi_s over training, task to (T,) or (S, T); level ones are told apart."""
-    figure = plots.learning_curves(
-        shares, names=TASKS, steps=steps, ylabel=r"Share of $\varphi_s$", axis=axis, size=size
-    )
-    (figure.axes[0] if axis is None else axis).set_ylim(-0.03, 1.03)
     return figure
 
 

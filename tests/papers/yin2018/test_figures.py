@@ -203,9 +203,3 @@ def test_bars_of_side_tasks_stand_beside_the_tasks_alone() -> None:
     np.testing.assert_allclose([bar.get_height() for bar in axis.patches], [80, 50])
     np.testing.assert_allclose([line.get_ydata()[0] for line in axis.lines], [95, 30])
     assert [label.get_text() for label in axis.get_xticklabels()] == ["pose", "expression"]
-
-
-def test_shares_over_training_name_their_tasks() -> None:
-    (axis,) = figures.share_curves([1, 2], {"pos": [0.3, 0.9], "illum": [0.7, 0.1]}).axes
-    assert legend_words(axis) == ["pose", "light"]
-    assert axis.get_ylim() == (-0.03, 1.03)

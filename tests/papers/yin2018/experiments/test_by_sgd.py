@@ -28,7 +28,7 @@ def test_every_run_has_a_name_of_its_own_and_each_arm_its_seeds(preset):
 
 
 @PRESET
-def test_optimiser_and_length_are_all_that_differs_from_muon_s_runs(preset):
+def test_optimiser_and_length_are_all_that_differs(preset):
     theirs = {(run.arm, run.seed): run for run in weighting_rules.configs(preset)}
     phi = CHOSEN[preset.name].phi_s
     same = dict(zip(ARMS, ("fixed-phi0", f"fixed-phi{phi:.3g}", f"eq8-phi{phi:.3g}"), strict=True))

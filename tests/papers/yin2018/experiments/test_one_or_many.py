@@ -217,7 +217,7 @@ def test_the_choice_is_the_fitted_peak_and_the_best_penalty():
             assert choose(records) == Choice(phi, factor)
 
 
-def test_every_seed_has_a_say_in_phi_s_and_the_first_in_the_penalty():
+def test_all_seeds_choose_phi_s_and_the_first_the_penalty():
     late = L2_SEEDS
 
     def score(arm, seed):
