@@ -57,7 +57,7 @@ def test_tasks_without_words_keep_their_names() -> None:
     assert list(thick(figure.axes[0])) == ["A", "B"]
 
 
-def test_tasks_have_the_colours_of_the_drawings_whatever_their_number() -> None:
+def test_tasks_have_the_colours_of_the_drawings() -> None:
     one, two = (
         weight_figures.share_panel(random_history(0, tasks)).axes[0]
         for tasks in (("exp",), ("pos", "exp"))

@@ -60,7 +60,7 @@ def test_the_winner_is_who_is_ahead_at_the_end() -> None:
     assert swapped.collapses() == [Collapse("b", None)]
 
 
-def test_shares_show_the_easiest_where_the_largest_has_the_least_loss() -> None:
+def test_the_largest_share_is_compared_with_the_least_loss() -> None:
     shares = {"a": [[0.9, 0.9, 0.1, 0.1]], "b": [[0.1, 0.1, 0.9, 0.9]]}
     losses = {"a": [[1.0, 3.0, 3.0, 3.0]], "b": [[2.0, 2.0, 2.0, 2.0]]}
     np.testing.assert_allclose(history(shares, losses).shows_the_easiest(), [0.75])
