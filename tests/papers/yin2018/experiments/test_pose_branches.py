@@ -258,7 +258,8 @@ def test_groups_weighed_by_their_probes_average_to_the_whole(report, naive):
 
 def test_results_by_person_average_to_the_whole(corpus, model, probes, reported):
     metrics, arrays = reported
-    assert set(arrays) == {f"people/{name}/{routing}" for name in metrics for routing in ROUTINGS}
+    people = {name for name in arrays if name.startswith("people/")}
+    assert people == {f"people/{name}/{routing}" for name in metrics for routing in ROUTINGS}
     for name, found in metrics.items():
         for routing in ROUTINGS:
             shares = arrays[f"people/{name}/{routing}"]
@@ -266,6 +267,17 @@ def test_results_by_person_average_to_the_whole(corpus, model, probes, reported)
             assert shares.mean() == pytest.approx(found[routing]["overall"])  # 29 probes each
     y_d = identified(corpus, "test", model).by_person()["people/test/y_d"]
     np.testing.assert_allclose(arrays["people/clean/generic"], y_d)
+
+
+def test_whom_clean_probes_are_taken_for_is_kept(reported, naive):
+    arrays = reported[1]
+    kept = {name for name in arrays if name.startswith("nearest/")}
+    assert kept == {f"nearest/clean/{routing}" for routing in ROUTINGS}
+    for routing in ROUTINGS:
+        places = arrays[f"nearest/clean/{routing}"]
+        assert places.dtype == np.int16
+        hits = naive.identity[places] == naive.labels["id"]
+        np.testing.assert_array_equal(hits, naive.hits(routing))
 
 
 @pytest.mark.parametrize("routing", ROUTINGS)
