@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+
+from mtl_helpers.training.own_optimizer import OwnOptimizer
 
 __all__ = ["Muon", "orthogonalised"]
 
@@ -31,7 +32,7 @@ def orthogonalised(matrix: Tensor, rounds: int) -> Tensor:
     return x if wide is matrix else x.T
 
 
-class Muon(Optimizer):
+class Muon(OwnOptimizer):
     """Muon (Jordan et al. 2024) on kernels of convolutions, held at a fixed norm.
 
     A kernel (O, I, h, w) is taken as the matrix (O, I h w). Its update is Nesterov's momentum of
@@ -74,13 +75,8 @@ class Muon(Optimizer):
                         "give biases and normalisations to another optimiser."
                     )
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def update(self) -> None:
         """Make one update."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
         for group in self.param_groups:
             for kernel in group["params"]:
                 if kernel.grad is None:
@@ -91,4 +87,3 @@ class Muon(Optimizer):
                 kernel.mul_(len(kernel) ** 0.5 / (kernel.norm() + 1e-7))
                 turned = orthogonalised(update.float(), group["rounds"]).view_as(kernel)
                 kernel.sub_(turned, alpha=group["lr"])
-        return loss

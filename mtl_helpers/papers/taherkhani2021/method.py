@@ -27,7 +27,13 @@ from mtl_helpers.training.batches import Batch
 from mtl_helpers.training.method import Method, Terms
 from mtl_helpers.training.optimizers import MuonConfig, OptimizerConfig, SGDConfig, optimizers
 
-__all__ = ["GraphRule", "GraphTraining", "GroupTraining", "IndependentTraining"]
+__all__ = [
+    "AttributeTraining",
+    "GraphRule",
+    "GraphTraining",
+    "GroupTraining",
+    "IndependentTraining",
+]
 
 
 class AttributeTraining(Method):

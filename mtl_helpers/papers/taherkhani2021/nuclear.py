@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from mtl_helpers.streams import stream_seed
+from mtl_helpers.training.own_optimizer import OwnOptimizer
 
 __all__ = ["Factors", "NuclearSubgradient", "fast_ssgd", "probing_matrix", "subgradient"]
 
@@ -69,7 +69,7 @@ def fast_ssgd(factors: Factors, G: Tensor, Y: Tensor, eta: float) -> Factors:
     return Factors(Q_U @ M, sigma, Q_V @ Nt.T)  # lines 9 and 10
 
 
-class NuclearSubgradient(Optimizer):
+class NuclearSubgradient(OwnOptimizer):
     r"""Stochastic sub-gradient descent for a loss plus a nuclear norm (the paper's Algorithm 1).
 
     Published by Avron, Kale, Kasiviswanathan & Sindhwani (2012). For a parameter
@@ -136,13 +136,8 @@ class NuclearSubgradient(Optimizer):
                         f"{tuple(parameter.shape)}."
                     )
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def update(self) -> None:
         """Make one update."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
         for group in self.param_groups:
             for place, L in enumerate(group["params"]):
                 if L.grad is None:
@@ -157,7 +152,6 @@ class NuclearSubgradient(Optimizer):
                 factors = fast_ssgd(factors, G, Y.to(L), group["lr"])
                 L.copy_(factors.matrix())
                 self.state[L] = {**factors._asdict(), "L": L.clone(), "number": number + 1}
-        return loss
 
     def _factors(self, L: Tensor) -> Factors:
         state = self.state[L]

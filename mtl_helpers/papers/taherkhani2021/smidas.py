@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-import torch
 from torch import Tensor
-from torch.optim import Optimizer
+
+from mtl_helpers.training.own_optimizer import OwnOptimizer
 
 __all__ = ["Smidas", "exponent", "link", "primal_of", "soft_threshold"]
 
@@ -45,7 +45,7 @@ def soft_threshold(v: Tensor, by: float) -> Tensor:
     return v.sign() * (v.abs() - by).clamp(min=0)
 
 
-class Smidas(Optimizer):
+class Smidas(OwnOptimizer):
     r"""Stochastic mirror descent made sparse (the paper's Algorithm 2).
 
     Published by Shalev-Shwartz & Tewari (2011). For each column
@@ -78,6 +78,7 @@ class Smidas(Optimizer):
 
     Examples
     --------
+    >>> import torch
     >>> s = torch.zeros(3, requires_grad=True)
     >>> optimizer = Smidas([s], lr=0.1, penalty=1.0)
     >>> for _ in range(200):
@@ -107,13 +108,8 @@ class Smidas(Optimizer):
                         f"{tuple(parameter.shape)}."
                     )
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def update(self) -> None:
         """Make one update of every column."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
         for group in self.param_groups:
             r, penalty = group["lr"], group["penalty"]
             for parameter in group["params"]:
@@ -127,7 +123,6 @@ class Smidas(Optimizer):
                 theta = soft_threshold(state["theta"] - r * v, r * penalty)
                 state["theta"] = theta
                 parameter.copy_(primal_of(theta, p).view_as(parameter))
-        return loss
 
 
 def _columns(values: Tensor) -> Tensor:

@@ -15,11 +15,11 @@ from numpy.typing import ArrayLike
 from mtl_helpers.ledger.statistics import Interval, mean_interval
 from mtl_helpers.papers.yin2018.energy import Overlap, energy
 from mtl_helpers.papers.yin2018.figures import PHI_S
+from mtl_helpers.papers.yin2018.gain_figures import Gain, gain_rows
 from mtl_helpers.papers.yin2018.words import TASK_WORDS
 from mtl_helpers.show import plots
 from mtl_helpers.show.style import (
     COLOURS,
-    GREY,
     INK,
     PANEL,
     arm_styles,
@@ -75,35 +75,18 @@ def grouped_intervals(
     and its 95 % interval, or an interval alone. A group may lack rows. The smallest ``meaningful``
     difference is shaded to both sides of zero.
     """
-    rows = list(dict.fromkeys(row for values in groups.values() for row in values))
-    figure, axis = figure_and_axis(
-        None, (6.4, 1.5 + 0.26 * len(rows) * (1 + max(1, len(groups))) * 0.8)
-    )
-    if meaningful is not None:
-        axis.axvspan(-meaningful, meaningful, color=GREY, zorder=0)
-    axis.axvline(0.0, color=INK, linewidth=1)
-    height = 0.8 / len(groups)
-    for number, (group, style) in enumerate(arm_styles(list(groups)).items()):
-        colour, words = style["color"], group
-        for row, values in groups[group].items():
-            y = rows.index(row) + height * (number - (len(groups) - 1) / 2)
-            if isinstance(values, Interval):
-                interval = values
-            else:
-                dots = np.asarray(values, dtype=float)
-                interval = mean_interval(dots)
-                axis.plot(dots, np.full(len(dots), y), "o", alpha=0.35, ms=4, color=colour)
-            axis.plot([interval.low, interval.high], [y, y], linewidth=2.5, color=colour)
-            mark = {"marker": style["marker"], "linestyle": "none", "markersize": 7}
-            axis.plot(interval.mean, y, color=colour, label=words, **mark)
-            words = "_again"  # one entry of the legend per group
-    axis.set_yticks(range(len(rows)), rows)
-    axis.set_ylim(len(rows) - 0.5, -0.5)
-    axis.set_xlabel(xlabel)
-    axis.grid(False, axis="y")
-    if len(groups) > 1:
-        _one_legend(figure, [axis], columns=min(3, len(groups)))
-    return figure
+    gains = {
+        group: {row: _gain(values) for row, values in by_row.items()}
+        for group, by_row in groups.items()
+    }
+    return gain_rows(gains, xlabel=xlabel, meaningful=meaningful)
+
+
+def _gain(values: ArrayLike | Interval) -> Gain:
+    if isinstance(values, Interval):
+        return Gain(np.array([]), values)
+    by_seed = np.asarray(values, dtype=float)
+    return Gain(by_seed, mean_interval(by_seed))
 
 
 def overlap_rows(overlaps: Mapping[str, Mapping[str, Overlap]]) -> Figure:

@@ -53,7 +53,7 @@ def gain_rows(
     groups: Mapping[str, Mapping[str, Gain]],
     *,
     xlabel: str = "Gain over s-CNN (points of rank-1)",
-    meaningful: float = 1.0,
+    meaningful: float | None = 1.0,
 ) -> Figure:
     """Gains from zero, a row per network and in it a mark per group; a pale dot per seed.
 
@@ -64,7 +64,8 @@ def gain_rows(
     if not rows:
         raise ValueError("There is no gain to draw: every group is empty.")
     figure, axis = figure_and_axis(None, (6.2, 1.3 + len(rows) * (0.2 + 0.24 * len(groups))))
-    axis.axvspan(-meaningful, meaningful, color=GREY, zorder=0)
+    if meaningful is not None:
+        axis.axvspan(-meaningful, meaningful, color=GREY, zorder=0)
     axis.axvline(0.0, color=INK, linewidth=1)
     height = 0.8 / len(groups)
     for number, (group, style) in enumerate(arm_styles(list(groups)).items()):
