@@ -75,6 +75,9 @@ VALIDATION = "validation.rank1.y_d.overall"
 SMOOTHING = 0.1
 """Label smoothing of the control: the share of each target that is spread over all people."""
 
+SHARE_SEEDS = 3
+"""How many of a preset's seeds train one side task with its share of phi_s: it decides nothing."""
+
 S_CNN = weighting_rules.arm_name("fixed", 0.0)
 """The arm with identity alone: without weight, side heads change nothing."""
 
@@ -151,10 +154,11 @@ def configs(preset: Preset, data: RealSpec | None = None) -> list[NetworkConfig]
             runs.append(config(seed, ("id",)))
             runs.append(config(seed, ("id", *side), phi_s=choice.phi_s))
         runs += [config(seed, ("id", task), phi_s=choice.phi_s) for task in side]
-    # each side task by itself with the weight that it has among the others
+    # each side task with the weight that it has among the others
     for task in side:
         runs += [
-            config(seed, ("id", task), phi_s=choice.phi_s / len(side)) for seed in preset.seeds
+            config(seed, ("id", task), phi_s=choice.phi_s / len(side))
+            for seed in preset.seeds[:SHARE_SEEDS]
         ]
     if data is not None:
         runs += [

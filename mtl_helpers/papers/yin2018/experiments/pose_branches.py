@@ -70,6 +70,9 @@ CONDITIONS: dict[str, Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]] = {
 }
 """What is done to the probes: noise in grey levels, blur in pixels (standard deviations)."""
 
+RELEASED_SEEDS = 3
+"""How many of a preset's seeds the released weights are trained on: they decide nothing."""
+
 WRONG_SHARES = (0.1, 0.2, 0.4)
 """Shares of probes whose estimated pose group is wrong on purpose."""
 
@@ -85,13 +88,16 @@ def wrong_pose(share: float, *, sure: bool) -> str:
 
 def configs(preset: Preset) -> list[NetworkConfig]:
     """Return every network: main weights of 1 first, then Eq. 11, then the released weights."""
-    phi = CHOSEN[preset.name].phi_s
-    named: list[dict[str, Any]] = [
-        {"arm": "p-heavy", "rule": "fixed", "phi_m": HEAVY, "phi_s": phi},
-        {"arm": "p-eq8", "rule": "eq8", "phi_m": 1.0, "phi_s": phi},
-        {"arm": "p-released", "rule": "fixed", "phi_m": HEAVY, "phi_s": RELEASED_PHI},
+    phi, seeds = CHOSEN[preset.name].phi_s, preset.seeds
+    named: list[tuple[dict[str, Any], tuple[int, ...]]] = [
+        ({"arm": "p-heavy", "rule": "fixed", "phi_m": HEAVY, "phi_s": phi}, seeds),
+        ({"arm": "p-eq8", "rule": "eq8", "phi_m": 1.0, "phi_s": phi}, seeds),
+        (
+            {"arm": "p-released", "rule": "fixed", "phi_m": HEAVY, "phi_s": RELEASED_PHI},
+            seeds[:RELEASED_SEEDS],
+        ),
     ]
-    return [network_config(preset, seed=seed, **arm) for arm in named for seed in preset.seeds]
+    return [network_config(preset, seed=seed, **arm) for arm, trained in named for seed in trained]
 
 
 def run(config: NetworkConfig) -> Outcome:
