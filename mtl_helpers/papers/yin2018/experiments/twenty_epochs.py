@@ -60,7 +60,7 @@ def corpus_of(preset: Preset) -> PieSpec:
         spec,
         train_identities=PEOPLE[preset.name],
         validation_identities=0,
-        test_identities=preset.gallery // 4,
+        test_identities=max(2, preset.gallery // 4),
         shots=shots,
         side=SIDE,
     )
