@@ -611,7 +611,8 @@ def test_y14_needs_a_chosen_phi_s_inside_the_grid(monkeypatch, end):
 
 
 def test_conditions_are_those_of_the_runs_behind_the_effects():
-    phi = f"0 or {THIRD} or {PHI} or 1" if CHOICE.phi_s < 1 else f"0 or 0.3 or {THIRD} or {PHI}"
+    used = sorted({0.0, CHOICE.phi_s / 3, CHOICE.phi_s, 0.3, 1.0})
+    phi = " or ".join(f"{value:.2g}" for value in used)
     # 128 pictures a step; 300 or 75 people x 15 cameras x 6 shots x 6 expressions
     assert evaluate(CLAIMS["Y1"], records_of("Y1")).setting == (
         "75 or 300 people to train on and 400 to test in galleries of 100, 48 × 48 pixels; 600 or "
