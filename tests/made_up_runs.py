@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from scipy import stats
 
+from mtl_helpers.ledger.statistics import crossed_interval
 from mtl_helpers.papers.yin2018.experiments import pose_branches
 from mtl_helpers.papers.yin2018.experiments.networks import ALL_TASKS, SIDE_TASKS
+from mtl_helpers.papers.yin2018.routing import ROUTINGS
 from mtl_helpers.presets import get_preset
 from mtl_helpers.registry import EXPERIMENTS
 from mtl_helpers.runs.config import config_dict, config_hash
 from mtl_helpers.runs.record import Record
 
 GROUPS = ("left", "frontal", "right")
+VIEWS = ("frontal", "profile")
 CONDITIONS = tuple(pose_branches.CONDITIONS)  # the first is "clean"
+WRONG_POSES = tuple(
+    pose_branches.wrong_pose(share, sure=sure)
+    for share in pose_branches.WRONG_SHARES
+    for sure in (False, True)
+)
+PEOPLE = 12
 DIMENSIONS = 30
 STEPS = np.arange(15.0, 1501.0, 15.0)
 
@@ -52,16 +62,26 @@ def record(experiment, preset_name, config, metrics, curves=None, arrays=None):
 
 
 def random_score(rng):
-    return {"overall": rng.random(), "by_group": {group: rng.random() for group in GROUPS}}
+    found = {"overall": rng.random()}
+    for split, names in (("by_group", GROUPS), ("by_view", VIEWS)):
+        found[split] = {name: rng.random() for name in names}
+    return found
 
 
-def random_report(rng, tasks):
-    """What an identification finds of a network with these tasks."""
+def random_report(rng, split, tasks):
+    """What an identification finds of a network with these tasks, and the same by person.
+
+    The numbers by person are others than those over all, so that it shows which are taken.
+    """
     features = ("y_d", "x") if "id" in tasks else ("x",)
-    return {
+    side = [task for task in tasks if task != "id"]
+    report = {
         "rank1": {feature: random_score(rng) for feature in features},
-        "side": {task: rng.random() for task in tasks if task != "id"},
+        "side": {task: rng.random() for task in side},
+        "side_accuracy": {task: rng.random() for task in side},
     }
+    names = [*features, *side, *(f"{feature}/{view}" for feature in features for view in VIEWS)]
+    return report, {f"people/{split}/{name}": rng.random(PEOPLE) for name in names}
 
 
 def random_shares(rng, tasks, total):
@@ -70,34 +90,55 @@ def random_shares(rng, tasks, total):
     return {f"weight/{task}": drawn[:, k].tolist() for k, task in enumerate(tasks)}
 
 
+def training_of(rng, config):
+    """What happened in the training of a configuration."""
+    people = config.people or config.corpus.train_identities
+    images = people * (config.pictures or config.corpus.per_identity)
+    return {
+        "images": images,
+        "passes": config.plan.steps * config.plan.batch / images,
+        "accuracy": {task: rng.random() for task in config.tasks},
+    }
+
+
 def made_up_records(name, preset_name="laptop", seed=0):
     """A record for every configuration of an experiment."""
+    return list(_made_up(name, preset_name, seed))
+
+
+@functools.cache
+def _made_up(name, preset_name, seed):
     rng = np.random.default_rng(seed)
     records = []
     for config in EXPERIMENTS[name].configs(get_preset(preset_name)):
         splits = ("validation", "test") if name in ("one_or_many", "weighting_rules") else ("test",)
-        metrics = {split: random_report(rng, config.tasks) for split in splits}
-        curves, arrays = {"step": STEPS.tolist()}, {}
-        if name == "weighting_rules":
-            metrics["dimensions"] = {feature: rng.random(10).tolist() for feature in ("x_n", "y_n")}
+        metrics, curves, arrays = {"training": training_of(rng, config)}, {}, {}
+        curves["step"] = STEPS.tolist()
+        for split in splits:
+            metrics[split], by_person = random_report(rng, split, config.tasks)
+            arrays |= by_person
+        if name in ("weighting_rules", "twenty_epochs"):
             curves |= random_shares(rng, SIDE_TASKS, rng.uniform(0.1, 3))
             curves["energy"] = {"step": list(range(21))} | {
                 f"{kind}/{task}": rng.uniform(1, 2, 21).tolist()
                 for kind in ("mean", "std")
                 for task in ALL_TASKS
             }
-            arrays = {
-                f"energy/{task}": rng.gamma(0.7, 1.0, DIMENSIONS).astype(np.float32)
-                for task in ALL_TASKS
-            }
+        if name == "weighting_rules":
+            for feature in ("x_n", "y_n"):
+                for tenths in range(1, 11):
+                    arrays[f"people/test/{feature}/{tenths / 10:g}"] = rng.random(PEOPLE)
+            for task in ALL_TASKS:
+                energy = rng.gamma(0.7, 1.0, DIMENSIONS)
+                arrays[f"energy/{task}"] = energy.astype(np.float32)
+        if config.phi_m is not None:
+            curves |= random_shares(rng, ("id", "id_pose"), config.phi_m)
         if name == "pose_branches":
-            metrics["routing"] = {
-                condition: {
-                    routing: random_score(rng) for routing in ("stochastic", "hard", "generic")
-                }
-                for condition in CONDITIONS
-            }
-            curves |= random_shares(rng, ("id", "id_pose"), 1.0)
+            metrics["routing"] = {}
+            for condition in (*CONDITIONS, *WRONG_POSES):
+                metrics["routing"][condition] = {r: random_score(rng) for r in ROUTINGS}
+                for routing in ROUTINGS:
+                    arrays[f"people/{condition}/{routing}"] = rng.random(PEOPLE)
         records.append(record(name, preset_name, config, metrics, curves, arrays))
     return records
 
@@ -143,12 +184,20 @@ def interval(differences):
 
 
 def close(effect, differences):
-    """The effect is the mean over seeds of these numbers, with scipy's interval."""
-    over_seeds = effect.over_seeds
-    np.testing.assert_allclose(
-        [over_seeds.mean, over_seeds.low, over_seeds.high],
-        interval(differences),
-        rtol=1e-7,
-        atol=1e-9,
-    )
-    assert over_seeds.n == len(differences)
+    """The effect is the mean of these numbers: one per seed (S,), or also per person (S, P).
+
+    Over seeds its interval is scipy's; over people too it is there only for the latter.
+    """
+    table = np.asarray(differences, dtype=float)
+    found, by_seed = [effect.over_seeds], table if table.ndim == 1 else table.mean(axis=1)
+    expected = [interval(by_seed)]
+    if table.ndim == 2:
+        crossed = crossed_interval(table)
+        found.append(effect.over_people)
+        expected.append([crossed.mean, crossed.low, crossed.high])
+        assert effect.over_people.people == table.shape[1]
+    else:
+        assert effect.over_people is None
+    ends = [[each.mean, each.low, each.high] for each in found]
+    np.testing.assert_allclose(ends, expected, rtol=1e-7, atol=1e-9)
+    assert [each.n for each in found] == [len(table)] * len(found)

@@ -83,6 +83,7 @@ def outcome(name, config):
     validation = {"rank1": {"y_d": {"overall": float(arrays["people/validation/y_d"].mean())}}}
     images = 6000
     training = {"images": images, "passes": config.plan.steps * config.plan.batch / images}
+    training["accuracy"] = dict.fromkeys(config.tasks, 0.9)
     metrics = {"test": test, "validation": validation, "training": training}
     curves = {"step": [float(10 * k) for k in range(1, 95)]}
     if name == "pose_branches":
@@ -202,6 +203,37 @@ def test_a_row_needs_every_seed_and_every_experiment(results, page, tmp_path, ca
     lost.unlink()
     assert check(copy, without, tmp_path) == 1
     assert "Y6  = not tested (pose_branches has no run of seeds [3]" in capsys.readouterr().out
+    # this arm has three seeds
+    third = f"id+pos-phi{CHOICE.phi_s / 3:.3g}-s{recompute.FEW - 1}-*.json"
+    (lost,) = (copy / "yin2018" / "one_or_many" / "laptop").glob(third)
+    lost.unlink()
+    claims = recompute.recomputed(recompute.Runs(copy, "laptop"))
+    assert claims["Y1"]["verdict"] == "not tested"
+    assert claims["Y1"]["why"][0].startswith("one_or_many has no run of seeds [2]")
+    assert claims["Y2"]["verdict"] != "not tested"
+
+
+def test_weights_can_leave_pose_only_when_it_is_learnt(results):
+    runs = recompute.Runs(results, "laptop")
+    for run in runs.stored["twenty_epochs"]:
+        run["metrics"]["training"]["accuracy"]["pos"] = 0.44 if run["arm"] == "fixed" else 0.9
+    claim = recompute.recomputed(runs)["Y7"]
+    assert claim["verdict"] == "not tested"
+    assert claim["why"] == ["pose is known of 44 % of the training pictures only"]
+
+
+def test_fewer_seeds_are_paired_with_the_first_of_the_others(results):
+    runs = recompute.Runs(results, "laptop")
+    rows = {row["label"]: row["effect"] for row in recompute.recomputed(runs)["Y1"]["rows"]}
+    third = runs.m_cnn(["id", "pos"], CHOICE.phi_s / 3, first=recompute.FEW)
+    mine, base = (
+        [100 * recompute.array(run, "people/test/y_d") for run in arm]
+        for arm in (third, runs.s_cnn()[: recompute.FEW])
+    )
+    assert [run["seed"] for run in third] == [0, 1, 2]
+    table = rows["id+pos at phi_s / 3 (beside)"]["table"]
+    np.testing.assert_allclose(table, np.subtract(mine, base))
+    assert len(rows["id+pos"]["table"]) == len(LAPTOP.seeds)
 
 
 def row_of(page, claim, label):
@@ -394,7 +426,8 @@ def test_outcomes_agree_at_their_borders_both_ways(ends):
 
 def test_arms_that_were_trained_otherwise_are_not_compared(results):
     runs = recompute.Runs(results, "laptop")
-    few = runs.of("side_task_gains", phi_s=0.3, people=75, steps=LAPTOP.steps)
+    people = {"people": 75, "steps": LAPTOP.steps}
+    few = runs.of("side_task_gains", first=recompute.FEW, phi_s=0.3, **people)
     with pytest.raises(ValueError, match="differ in people too"):
         recompute.difference(few, runs.s_cnn(), recompute.RANK1)
     other = json.loads(json.dumps(few[0], default=str))

@@ -452,20 +452,20 @@ def setting(records: Runs) -> str:
     """Say on how many people and pixels runs were trained, how long, and with which phi_s."""
 
     def any_of(measure: Callable[[Record], float], spec: str = ",") -> str:
-        return " or ".join(f"{value:{spec}}" for value in sorted({measure(r) for r in records}))
+        found = sorted({measure(run) for run in records})
+        return " or ".join(dict.fromkeys(f"{value:{spec}}" for value in found))
 
     def people(run: Record) -> int:
         return int(run.config["people"] or run.config["corpus"]["train_identities"])
 
     corpus = records[0].config["corpus"]
-    trained = {f"{people(run):,}": passes_of(run) for run in records}
     text = (
-        f"{' or '.join(trained)} people to train on and {corpus['test_identities']} to test in "
+        f"{any_of(people)} people to train on and {corpus['test_identities']} to test in "
         f"galleries of {records[0].config['gallery'] or corpus['test_identities']}, "
         f"{corpus['side']} × {corpus['side']} pixels; "
         f"{any_of(lambda run: run.config['plan']['steps'])} steps of "
         f"{any_of(lambda run: run.config['plan']['batch'])} pictures, which are "
-        f"{' or '.join(f'{passes:.2f}' for passes in trained.values())} passes over the data"
+        f"{any_of(passes_of, '.2f')} passes over the data"
     )
     if any(run.config["phi_s"] for run in records):
         chosen = choice_at(records[0].preset).phi_s

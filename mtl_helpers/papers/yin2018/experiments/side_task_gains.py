@@ -91,11 +91,6 @@ EXPERIMENT = Experiment(
 )
 
 
-def _rank1(records: Sequence[Record], arm: str) -> NDArray[np.float64]:
-    """Return rank-1 of y_d in per cent, (S,), in the order of the seeds."""
-    return 100 * values(select(records, arm=arm), RANK1)
-
-
 def gains(records: Sequence[Record], preset: Preset) -> pd.DataFrame:
     """Return the paired gain of side tasks in every cell, a row per cell and phi_s.
 
@@ -126,18 +121,26 @@ def gains(records: Sequence[Record], preset: Preset) -> pd.DataFrame:
 
 
 def contrasts(records: Sequence[Record], preset: Preset) -> dict[str, NDArray[np.float64]]:
-    """Return what changes the gain, by name: points (S,), one per seed.
+    """Return what changes the gain, by name: points (S,), one per seed that all cells have.
 
     Each factor is averaged over the others. The interaction is how much more fewer people change
     the gain in a brief training than in the whole one.
     """
-    people, steps = (sorted(set(values)) for values in zip(*sizes(preset), strict=True))
+    cells = sizes(preset)
+    people, steps = (sorted(set(values)) for values in zip(*cells, strict=True))
+    runs = {
+        (*cell, phi_s): select(records, arm=arm_at(preset, *cell, phi_s))
+        for cell in cells
+        for phi_s in (0.0, *PHI)
+    }
+    # the full cell is trained on more seeds than the others
+    common = set.intersection(*({run.seed for run in arm} for arm in runs.values()))
+    rank1 = {name: 100 * values(select(arm, seed=common), RANK1) for name, arm in runs.items()}
     gained = np.array(
         [
             [
                 [
-                    _rank1(records, arm_at(preset, identities, updates, phi_s))
-                    - _rank1(records, arm_at(preset, identities, updates, 0.0))
+                    rank1[identities, updates, phi_s] - rank1[identities, updates, 0.0]
                     for phi_s in PHI
                 ]
                 for updates in steps

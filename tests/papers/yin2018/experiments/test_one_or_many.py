@@ -22,6 +22,7 @@ from mtl_helpers.papers.yin2018.experiments.choices import (
 from mtl_helpers.papers.yin2018.experiments.networks import SIDE_TASKS, groups_of, some_probes
 from mtl_helpers.papers.yin2018.experiments.one_or_many import (
     S_CNN,
+    SHARE_SEEDS,
     SMOOTHING,
     arm_name,
     choose,
@@ -64,10 +65,10 @@ def test_every_run_has_a_name_of_its_own_and_each_arm_its_seeds(preset):
     assert len(set(keys)) == len(keys) == len({config_hash(run) for run in runs})
     chosen = CHOSEN[preset.name]
     seeds = {
+        **{arm_name(("id", task), chosen.phi_s): preset.seeds for task in SIDE_TASKS},
         **{
-            arm_name(("id", task), phi_s): preset.seeds
+            arm_name(("id", task), chosen.phi_s / 3): preset.seeds[:SHARE_SEEDS]
             for task in SIDE_TASKS
-            for phi_s in (chosen.phi_s, chosen.phi_s / 3)
         },
         **{arm_name(("id",), 0, factor): preset.seeds[:L2_SEEDS] for factor in L2_GRID},
         arm_name(("id",), smoothing=SMOOTHING): preset.seeds,

@@ -7,14 +7,16 @@ import random
 
 import numpy as np
 import pytest
-from made_up_runs import interval, records_of, values
+from made_up_runs import interval, pairs, records_of, values
 from scipy import stats
 from synthetic_corpus import SyntheticCorpus
 
+from mtl_helpers.ledger.statistics import crossed_interval
 from mtl_helpers.papers.yin2018.experiments import networks, side_task_gains, weighting_rules
 from mtl_helpers.papers.yin2018.experiments.side_task_gains import (
     EXPERIMENT,
     PHI,
+    SEEDS,
     arm_at,
     configs,
     contrasts,
@@ -46,7 +48,7 @@ def test_the_cells_are_a_square_and_the_full_one_is_last():
 
 
 @PRESET
-def test_every_cell_has_each_phi_s_and_every_seed(preset):
+def test_every_cell_has_each_phi_s_and_its_seeds(preset):
     runs = configs(preset)
     keys = [(run.arm, run.seed) for run in runs]
     assert len(set(keys)) == len(keys) == len({config_hash(run) for run in runs})
@@ -56,7 +58,7 @@ def test_every_cell_has_each_phi_s_and_every_seed(preset):
         (*cell, phi_s, seed)
         for cell in sizes(preset)
         for phi_s in (0.0, *PHI)
-        for seed in preset.seeds
+        for seed in preset.seeds[:SEEDS]
         if cell != full
     ]
     assert sorted(cells) == sorted(expected)
@@ -156,7 +158,11 @@ def rank1(records, *cell):
     return 100 * values(records, arm(*cell), "test", "rank1", "y_d", "overall")
 
 
-def test_gains_are_paired_differences_by_scipy_in_points(records):
+@pytest.mark.parametrize("kept", [True, False], ids=["by person", "over all"])
+def test_gains_are_paired_differences_in_points(records, kept):
+    """With results by person the interval is for other people too."""
+    if not kept:
+        records = [dataclasses.replace(made, made={}) for made in records]
     table = gains(records, LAPTOP)
     rows = table.set_index(["identities", "steps", "phi_s"])
     assert list(rows.index) == [
@@ -167,9 +173,15 @@ def test_gains_are_paired_differences_by_scipy_in_points(records):
     for (*cell, phi), row in rows.iterrows():
         alone = rank1(records, *cell, 0.0)
         assert row["alone"] == pytest.approx(alone.mean())
-        expected = interval(rank1(records, *cell, phi) - alone)
+        if kept:
+            both = pairs(records, arm(*cell, phi), arm(*cell, 0.0))
+            people = [[run.made["people/test/y_d"] for run in pair] for pair in both]  # (S, 2, P)
+            crossed = crossed_interval(-100 * np.diff(people, axis=1)[:, 0])
+            expected, p = [crossed.mean, crossed.low, crossed.high], crossed.p_value
+        else:
+            by_seed = rank1(records, *cell, phi) - alone
+            expected, p = interval(by_seed), stats.ttest_1samp(by_seed, 0).pvalue
         np.testing.assert_allclose(row[["gain", "low", "high"]], expected, rtol=1e-9)
-        p = stats.ttest_1samp(rank1(records, *cell, phi) - alone, 0).pvalue
         assert row["p"] == pytest.approx(p)
 
 
@@ -177,16 +189,21 @@ def test_gains_alike_on_every_seed_have_no_width(records):
     def moved(made):
         helped = 0.02 * (made.config["phi_s"] > 0) + 0.1 * made.seed
         report = {"rank1": {"y_d": {"overall": helped}}}
-        return dataclasses.replace(made, metrics={"test": report})
+        return dataclasses.replace(made, metrics={"test": report}, made={})
 
     table = gains([moved(made) for made in records], LAPTOP)
     np.testing.assert_allclose(table[["gain", "low", "high"]], 2.0)
-    np.testing.assert_allclose(table["alone"], 20.0)
+    # seeds 0 to 2, and of the full cell 0 to 4
+    np.testing.assert_allclose(table["alone"], [10.0] * 6 + [20.0] * 2)
 
 
 def test_a_contrast_is_the_mean_change_of_the_gain_seed_by_seed(records):
+    """On the seeds that all cells have."""
+
     def mean_gain(cells):
-        gained = [rank1(records, *cell) - rank1(records, *cell[:2], 0.0) for cell in cells]
+        gained = [
+            (rank1(records, *cell) - rank1(records, *cell[:2], 0.0))[:SEEDS] for cell in cells
+        ]
         return np.mean(gained, axis=0)
 
     cells = [(*cell, phi) for cell in sizes(LAPTOP) for phi in (0.3, 1.0)]
@@ -202,7 +219,7 @@ def test_a_contrast_is_the_mean_change_of_the_gain_seed_by_seed(records):
             mean_gain([cell for cell in cells if cell[place] == level]) for level in (one, other)
         )
         np.testing.assert_allclose(found[name], ours - theirs, atol=1e-9)
-        assert found[name].shape == (len(LAPTOP.seeds),)
+        assert found[name].shape == (SEEDS,)
     few_brief, many_brief, few_whole, many_whole = (
         mean_gain([cell for cell in cells if cell[:2] == size]) for size in sizes(LAPTOP)
     )
