@@ -504,7 +504,7 @@ def y6(runs: Runs) -> tuple[list[dict], list[str]]:
 def long_run(runs: Runs, rule: str = "fixed", **fields) -> list[dict]:
     """Return a network that was trained for twenty epochs; each side task's total is a third."""
     phi_s = 1 / len(SIDE) if rule == "released" else 1.0
-    return runs.of("twenty_epochs", first=FEW, rule=rule, phi_s=phi_s, **fields)
+    return runs.of("twenty_epochs", rule=rule, phi_s=phi_s, **fields)
 
 
 def long_enough(runs: Runs) -> list[str]:

@@ -19,8 +19,8 @@ from mtl_helpers.faces.scene.cameras import PIE_CAMERAS
 from mtl_helpers.papers.yin2018.experiments import one_or_many
 from mtl_helpers.papers.yin2018.experiments.choices import (
     L2_GRID,
+    L2_SEEDS,
     PHI_GRID,
-    SEARCH_SEEDS,
     Choice,
     choice_at,
 )
@@ -200,10 +200,11 @@ def test_one_or_many_runs_on_it_by_name_and_folder(
     root: Path, tmp_path: Path, small: None, monkeypatch, capsys
 ):
     assert sweep(root, "--setting", "I-tune") == 0
-    assert "4 runs done, 0 were stored already, 0 failed." in capsys.readouterr().out
+    assert "6 runs done, 0 were stored already, 0 failed." in capsys.readouterr().out
     folder = tmp_path / "results" / "yin2018" / "one_or_many" / "smoke-multipie"
     arms = {read_record(path).arm for path in folder.glob("*.json")}
-    assert arms == {"fixed-phi0", "id+pos-phi0.1", "pos", "id+L2-0.001"}
+    smooth = {"fixed-phi0-smooth0.1", "id+pos-phi0.1-smooth0.1"}
+    assert arms == {"fixed-phi0", "id+pos-phi0.1", "pos", "id+L2-0.001"} | smooth
     text = "".join(path.read_text() for path in folder.glob("*.json"))
     assert str(tmp_path) not in text and root.name not in text
     record = next(read_record(path) for path in folder.glob("fixed-phi0-s0-*.json"))
@@ -220,7 +221,7 @@ def test_one_or_many_runs_on_it_by_name_and_folder(
     assert {item.arm for item in one_or_many.compared_runs(get_preset("smoke"))} == arms
     assert len(one_or_many.load_corpus(get_preset("smoke"))) == len(ADAPTER.index(root, "I-tune"))
     assert cli.main(["sweep", "one_or_many", "--preset", "smoke"]) == 0
-    assert "0 runs done, 4 were stored already" in capsys.readouterr().out
+    assert "0 runs done, 6 were stored already" in capsys.readouterr().out
 
     # and the check of stored runs knows them, wherever the set lies now
     monkeypatch.delenv("MTL_DATA_ROOT")
@@ -238,7 +239,7 @@ def test_official_settings_report_test_people_and_take_phi_s(root: Path, small):
     spec = real_spec("multipie", 32, 1, root=root)
     assert spec.tasks == ("id", "pos", "illum", "exp")
     runs = one_or_many.on(spec).configs(get_preset("smoke"))
-    assert len(runs) == len(set(runs)) == 1 + 1 + 1 + 3 + 3 + 3
+    assert len(runs) == len(set(runs)) == 1 + 1 + 1 + 2 + 3 + 3 + 3
     assert {run.phi_s for run in runs} == {0.0, 0.1, 0.1 / 3}
     assert choice_at("smoke-multipie").phi_s == 0.1
     assert all(run.corpus == spec for run in runs)
@@ -250,19 +251,21 @@ def test_a_real_set_gets_every_network_of_the_table_in_float32(root: Path):
     keys = [(run.arm, run.seed) for run in runs]
     assert len(keys) == len(set(keys))
     side = ("pos", "illum", "exp")
-    often = {"fixed-phi0", "fixed-phi0.1", "id+L2-0.001"}
-    often |= {f"id+{task}-phi{phi}" for task in side for phi in ("0.1", "0.0333")}
-    search = {f"fixed-phi{phi:g}" for phi in PHI_GRID} | {f"id+L2-{f:g}" for f in L2_GRID}
-    some = [(arm, seed) for arm in search for seed in preset.seeds[:SEARCH_SEEDS]]
-    some += [(task, seed) for task in side for seed in preset.seeds]
-    assert set(keys) == {(arm, seed) for arm in often for seed in preset.seeds} | set(some)
+    always = {"fixed-phi0", "id+L2-0.001", "fixed-phi0-smooth0.1", "fixed-phi0.1-smooth0.1"}
+    always |= {f"fixed-phi{phi:g}" for phi in PHI_GRID} | set(side)
+    seeds = dict.fromkeys(always | {f"id+{task}-phi0.1" for task in side}, preset.seeds)
+    searched = {f"id+L2-{factor:g}" for factor in L2_GRID} - always
+    seeds |= dict.fromkeys(searched, preset.seeds[:L2_SEEDS])
+    shares = {f"id+{task}-phi0.0333" for task in side}
+    seeds |= dict.fromkeys(shares, preset.seeds[: one_or_many.SHARE_SEEDS])
+    assert set(keys) == {(arm, seed) for arm, trained in seeds.items() for seed in trained}
     for run in runs:
         assert run.plan.bfloat16 is False
-        if run.arm == "fixed-phi0":
+        if run.arm.startswith("fixed-phi0-") or run.arm == "fixed-phi0":
             assert run.tasks == ("id",)
         elif run.arm.startswith("fixed"):
             assert run.tasks == ("id", *side) and run.rule == "fixed"
-            assert run.arm == f"fixed-phi{run.phi_s:g}"
+            assert run.arm.removesuffix("-smooth0.1") == f"fixed-phi{run.phi_s:g}"
 
 
 def test_configurations_of_rendered_corpora_name_no_real_set():
