@@ -32,7 +32,7 @@ def pythons_of_pins() -> dict[str, SpecifierSet]:
         if "==" not in line:
             continue
         try:
-            asked[name] = SpecifierSet(metadata.metadata(name)["Requires-Python"] or "")
+            asked[name] = SpecifierSet(metadata.metadata(name).get("Requires-Python") or "")
         except metadata.PackageNotFoundError:  # of another platform or another extra
             continue
     return asked
