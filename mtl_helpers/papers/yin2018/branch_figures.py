@@ -237,6 +237,7 @@ def effect_rows(
         if words[place] in groups:
             label.set_fontweight("bold")
     axis.set_ylim(count - 0.5, -0.5)
+    axis.locator_params(axis="x", nbins=6)
     axis.set_xlabel(xlabel)
     axis.grid(False, axis="y")
     return figure

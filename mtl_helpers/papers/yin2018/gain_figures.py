@@ -84,6 +84,7 @@ def gain_rows(
             words = "_again"  # one entry of the legend per group
     axis.set_yticks(range(len(rows)), rows)
     axis.set_ylim(len(rows) - 0.5, -0.5)
+    axis.locator_params(axis="x", nbins=6)
     axis.set_xlabel(xlabel)
     axis.grid(False, axis="y")
     if len(groups) > 1:

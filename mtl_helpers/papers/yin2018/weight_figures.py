@@ -80,7 +80,8 @@ def conditions_grid(
         for history, axis in zip(panels.values(), line, strict=True):
             _draw(axis, history.steps, history.shares, names)
         line[0].set(ylabel=f"{rule}\nshare", ylim=(-0.03, 1.03))
-    figure.supxlabel("Step", fontsize=11)
+    for axis in axes[-1]:
+        axis.set_xlabel("Step", fontsize=11)
     _legend(figure, axes[0, 0])
     return figure
 
