@@ -33,8 +33,8 @@ def contrastive_loss(
 ) -> Tensor:
     r"""Return the loss of each pair (B,) of embeddings (B, E), of one person where ``same`` (B,).
 
-    .. math:: \tfrac12 \|z_1 - z_2\|^2 \;\text{(genuine, Eq. 17)}, \qquad
-              \tfrac12 \max(0, m - \|z_1 - z_2\|^2) \;\text{(impostor, Eq. 18)}
+    Of one person it is :math:`\tfrac12 \|z_1 - z_2\|^2` (Eq. 17), of two
+    :math:`\tfrac12 \max(0, m - \|z_1 - z_2\|^2)` (Eq. 18).
 
     Note
     ----

@@ -18,6 +18,8 @@ from mtl_helpers.show.style import INK, PANEL, arm_styles, figure_and_axis, lege
 
 __all__ = ["conditions_grid", "rules_over_training", "share_panel"]
 
+_SHARE = r"Share of $\varphi_s$"
+
 
 def rules_over_training(
     panels: Mapping[str, WeightHistory],
@@ -27,13 +29,13 @@ def rules_over_training(
     marks: Sequence[float] = (),
     per: float = 1.0,
     xlabel: str = "Step",
-    top: str = r"Share of $\varphi_s$",
+    top: str | None = None,
 ) -> Figure:
     """Shares (upper row) and losses (lower row) of every task over training, a column per rule.
 
     Thin lines are seeds, thick ones their mean. ``guess`` draws each task's loss of guessing;
     ``marks``, in the unit of the axis, are drawn as upright lines, and ``per`` is how many steps
-    that unit has.
+    that unit has. ``top`` names the shares, those of phi_s if absent.
     """
     figure, axes = plt.subplots(
         2,
@@ -54,7 +56,7 @@ def rules_over_training(
             lower.axhline(level, color=styles[task]["color"], linestyle=":", linewidth=0.9)
         upper.set_title(title)
         lower.set_xlabel(xlabel)
-    axes[0, 0].set(ylabel=top, ylim=(-0.03, 1.03))
+    axes[0, 0].set(ylabel=top or _SHARE, ylim=(-0.03, 1.03))
     axes[1, 0].set(ylabel="Loss", ylim=(0, None))
     _legend(figure, axes[0, 0])
     return figure
@@ -90,7 +92,7 @@ def share_panel(history: WeightHistory, *, size: tuple[float, float] = PANEL) ->
     """Shares of phi_s over training, by itself or under a slider."""
     figure, axis = figure_and_axis(None, size)
     _draw(axis, history.steps, history.shares, TASKS)
-    axis.set(xlabel="Step", ylabel=r"Share of $\varphi_s$", ylim=(-0.03, 1.03))
+    axis.set(xlabel="Step", ylabel=_SHARE, ylim=(-0.03, 1.03))
     legend_below(axis)
     return figure
 
