@@ -34,6 +34,8 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "Figures and widgets": ("show",),
     "The laboratory": ("laboratory",),
     "Yin & Liu (2018)": ("papers.yin2018",),
+    "Ming et al. (2021)": ("papers.ming2021",),
+    "Li et al. (2021)": ("papers.li2021",),
     "Taherkhani et al. (2021)": ("papers.taherkhani2021",),
     "Registry": ("registry",),
 }

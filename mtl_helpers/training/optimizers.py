@@ -109,6 +109,8 @@ def optimizers(config: OptimizerConfig, modules: Mapping[nn.Module, float]) -> d
             made["others"] = _sgd(config.others, others)
         return made
     groups = _groups(modules)
+    if not groups:
+        return {}
     if isinstance(config, AdamWConfig):
         return {"all": torch.optim.AdamW(groups, weight_decay=config.weight_decay, fused=True)}
     return {"all": _sgd(config, groups)}

@@ -58,7 +58,8 @@ class CASIANet(MapTrunk):
 
     Five blocks of two 3x3 convolutions, each a stage. Blocks 1 to 4 end in 2x2 max pooling; the
     maps of block 5 are averaged to the shared feature x. At ``width=1`` and 100 px the blocks give
-    50x50x64, 25x25x128, 13x13x192, 7x7x256 and 7x7x320; x has ``round(320 * width)`` numbers.
+    50x50x64, 25x25x128, 13x13x192, 7x7x256 and 7x7x320; x has ``round(320 * width)`` numbers. With
+    a ``depth`` below 5 only the first blocks are there, so that the others can be branches.
 
     Note
     ----
@@ -73,14 +74,22 @@ class CASIANet(MapTrunk):
     torch.Size([2, 80])
     """
 
-    def __init__(self, width: float = 1.0, in_channels: int = 1, dropout: float = 0.4) -> None:
+    def __init__(
+        self,
+        width: float = 1.0,
+        in_channels: int = 1,
+        dropout: float = 0.4,
+        depth: int = len(BLOCK_CHANNELS),
+    ) -> None:
         super().__init__(in_channels, dropout)
         if not width > 0:
             raise ValueError(f"width must be positive, found {width}: 1.0 is the paper's network.")
+        if not 1 <= depth <= len(BLOCK_CHANNELS):
+            raise ValueError(f"depth must lie in 1 .. {len(BLOCK_CHANNELS)}, found {depth}.")
         self.width = width
         self.blocks = nn.ModuleList()
         channels = in_channels
-        for number, (middle, out) in enumerate(BLOCK_CHANNELS):
+        for number, (middle, out) in enumerate(BLOCK_CHANNELS[:depth]):
             last = number == len(BLOCK_CHANNELS) - 1
             middle, out = scaled(middle, width), scaled(out, width)
             self.blocks.append(ConvBlock(channels, middle, out, last=last))
@@ -102,7 +111,7 @@ class CASIANet(MapTrunk):
                 module.reset_parameters()
 
     def forward_features(self, images: Tensor) -> Tensor:
-        """Return the maps of block 5: (B, C, H, W), normalised -> (B, D, h, w).
+        """Return the maps of the last block: (B, C, H, W), normalised -> (B, D, h, w).
 
         h and w are the sides over 16, rounded up at each halving.
         """
@@ -114,7 +123,7 @@ class CASIANet(MapTrunk):
     def forward_intermediates(
         self, images: Tensor, indices: Sequence[int] | None = None
     ) -> tuple[Tensor, list[Tensor]]:
-        """Return the maps of block 5, and those of the blocks ``indices`` (see MapTrunk)."""
+        """Return the last maps, and those of the blocks ``indices`` (see MapTrunk)."""
         numbers = self.stage_numbers(indices)
         maps = self.checked_images(images)
         stages: list[Tensor] = []

@@ -19,9 +19,10 @@ from mtl_helpers.ledger.claim import Part
 from mtl_helpers.ledger.page import ledger_markdown
 from mtl_helpers.ledger.statistics import crossed_interval, mean_interval
 from mtl_helpers.ledger.verdict import judge
+from mtl_helpers.papers.yin2018.claims import CLAIMS
 from mtl_helpers.papers.yin2018.experiments.choices import CHOSEN, PHI_GRID, Choice
 from mtl_helpers.presets import get_preset
-from mtl_helpers.registry import CLAIMS, EXPERIMENTS
+from mtl_helpers.registry import EXPERIMENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 LAPTOP = get_preset("laptop")

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from trunk_assertions import assert_keeps_the_protocol
 
 from mtl_helpers.trunks import CASIANet
 
@@ -64,11 +65,24 @@ def test_any_width_side_and_channels(width, side, channels):
     assert torch.allclose(trunk.forward_head(final), x)
 
 
+def test_a_shorter_trunk_is_the_beginning_of_the_whole():
+    whole, short = CASIANet(0.125).eval(), CASIANet(0.125, depth=4).eval()
+    assert_keeps_the_protocol(short)
+    short.load_state_dict({k: v for k, v in whole.state_dict().items() if k in short.state_dict()})
+    images = torch.randn(2, 1, 48, 48, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        _, (fourth,) = whole.forward_intermediates(images, (3,))
+        assert torch.equal(short.forward_features(images), fourth)
+    assert short.feature_dim == 32 and len(short.feature_info) == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"width": 0}, "width must be positive"),
         ({"width": -1.0}, "width must be positive"),
+        ({"depth": 0}, r"depth must lie in 1 \.\. 5, found 0"),
+        ({"depth": 6}, r"depth must lie in 1 \.\. 5, found 6"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):

@@ -39,7 +39,14 @@ from mtl_helpers.faces.scene.appearance import FRAMES, HAIR_STYLES, Look, Skin, 
 from mtl_helpers.faces.scene.cameras import Camera
 from mtl_helpers.faces.scene.look import EARRINGS
 
-__all__ = ["RenderedPerson", "draw_look", "draw_person", "render_person"]
+__all__ = [
+    "RenderedPerson",
+    "StagedPerson",
+    "draw_look",
+    "draw_person",
+    "render_person",
+    "stage_person",
+]
 
 _PERSON_STREAM, _PICTURE_STREAM = 0x70657273, 0x61747472
 _UNSURE = 0.06
@@ -491,21 +498,26 @@ class RenderedPerson:
     labels: dict[str, NDArray[np.int8]]
 
 
-def render_person(
-    wishes: Mapping[str, NDArray[np.bool_]],
-    *,
-    seed: int,
-    identity: int,
-    side: int,
-    channels: int = 3,
-    device: str = "cpu",
-) -> RenderedPerson:
-    """Draw, render and measure one person's pictures.
+@dataclass(frozen=True)
+class StagedPerson:
+    """A person's P pictures before they are drawn.
 
-    Wishes say for each attribute whether it is to hold in each picture, (P,); those of the person
-    are taken from the first. A picture depends on seed, identity, its place and its wish alone.
-    Grey pictures are the luminance of the colour ones.
+    ``still`` is the neutral face, framed, (1, V, 3), and ``vertices`` (P, V, 3) that of each
+    picture, which has a scene, a blur ``sigmas`` in pixels of a side of 64, and a key of its noise.
     """
+
+    head: HeadModel
+    still: Tensor
+    vertices: Tensor
+    scenes: list[Scene]
+    sigmas: list[float]
+    keys: list[list[int]]
+
+
+def stage_person(
+    wishes: Mapping[str, NDArray[np.bool_]], *, seed: int, identity: int, device: str = "cpu"
+) -> StagedPerson:
+    """Return what :func:`render_person` draws, for the same arguments."""
     head = _head(device)
     pictures = [
         {name: bool(values[place]) for name, values in wishes.items()}
@@ -528,21 +540,47 @@ def render_person(
     still = framed_vertices(head, coefficients, torch.zeros(1, len(coefficients)))  # (1, V, 3)
     vertices = framed_vertices(head, coefficients, torch.stack(rows))  # (P, V, 3)
     vertices = _open_mouths(head, frame.scale, vertices, np.array(gaps))
+    return StagedPerson(head, still, vertices, scenes, sigmas, keys)
+
+
+def render_person(
+    wishes: Mapping[str, NDArray[np.bool_]],
+    *,
+    seed: int,
+    identity: int,
+    side: int,
+    channels: int = 3,
+    device: str = "cpu",
+) -> RenderedPerson:
+    """Draw, render and measure one person's pictures.
+
+    Wishes say for each attribute whether it is to hold in each picture, (P,); those of the person
+    are taken from the first. A picture depends on seed, identity, its place and its wish alone.
+    Grey pictures are the luminance of the colour ones.
+    """
+    staged = stage_person(wishes, seed=seed, identity=identity, device=device)
+    head, still, vertices, scenes = staged.head, staged.still, staged.vertices, staged.scenes
     rendered = render_scenes(
         head, vertices, scenes, side=side, channels=3, device=device, record=True
     )
     soft = np.stack(
-        [blur(image, s * side / 64) for image, s in zip(rendered.images, sigmas, strict=True)]
+        [
+            blur(image, s * side / 64)
+            for image, s in zip(rendered.images, staged.sigmas, strict=True)
+        ]
     )
-    own = {**shape_measures(head, still), **portrait_measures(head, still, [skin], device)}
+    own = {
+        **shape_measures(head, still),
+        **portrait_measures(head, still, [scenes[0].skin], device),
+    }
     measures: dict[str, NDArray[np.float64]] = {
-        **{name: np.repeat(value, len(pictures)) for name, value in own.items()},
+        **{name: np.repeat(value, len(scenes)) for name, value in own.items()},
         **motion_measures(vertices, still),
         **picture_measures(head, vertices, scenes, rendered),
         "Blurry": sharpness_lost(rendered.images, soft),
     }
     images = np.stack(
-        [sensor_noise(image, 1.5, key) for image, key in zip(soft, keys, strict=True)]
+        [sensor_noise(image, 1.5, key) for image, key in zip(soft, staged.keys, strict=True)]
     )
     if channels == 1:
         grey = images.astype(np.float64) @ np.array([0.299, 0.587, 0.114])

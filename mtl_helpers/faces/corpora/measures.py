@@ -42,6 +42,7 @@ from mtl_helpers.faces.scene.look import Look, Skin
 __all__ = [
     "MEASURES",
     "Measure",
+    "face_parts",
     "label",
     "motion_measures",
     "picture_measures",
@@ -583,8 +584,8 @@ def _mean(values: Array, mask: NDArray[np.bool_]) -> Array:
 
 
 @functools.lru_cache(maxsize=2)
-def _regions(head: HeadModel) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.int64]]:
-    """Parts of the face as places in one list of vertices, and that list.
+def face_parts(head: HeadModel) -> dict[str, NDArray[np.int64]]:
+    """Return the vertices of each part of the face that is looked at, numbers of a head's.
 
     They are boxes in paint coordinates: see :mod:`mtl_helpers.faces.scene.appearance`.
     """
@@ -613,6 +614,12 @@ def _regions(head: HeadModel) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.
         "right lobe": lobe & (places[:, 0] < 0),
         "left lobe": lobe & (places[:, 0] > 0),
     }
-    members = {name: np.flatnonzero(box & skin) for name, box in boxes.items()}
+    return {name: np.flatnonzero(box & skin) for name, box in boxes.items()}
+
+
+@functools.lru_cache(maxsize=2)
+def _regions(head: HeadModel) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.int64]]:
+    """Parts of the face as places in one list of vertices, and that list."""
+    members = face_parts(head)
     ids = np.unique(np.concatenate(list(members.values())))
     return {name: np.searchsorted(ids, vertices) for name, vertices in members.items()}, ids

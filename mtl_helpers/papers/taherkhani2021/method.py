@@ -194,8 +194,8 @@ class GraphRule:
 
     ``"printed"`` is the paper's program; ``"log degree"`` and ``"signed"`` take alpha and beta,
     ``"fixed total"`` the total and beta, ``"covariance"`` an epsilon, each as ``first`` and
-    ``second``, on weights that are scaled to a mean squared distance of 1: see
-    :mod:`mtl_helpers.papers.taherkhani2021.task_graph`.
+    ``second``; see :mod:`mtl_helpers.papers.taherkhani2021.task_graph`. Weights are first scaled to
+    a mean squared distance of 1, which as printed changes nothing but the solver's rounding.
     """
 
     kind: Literal["printed", "log degree", "signed", "fixed total", "covariance"]
@@ -204,12 +204,12 @@ class GraphRule:
 
     def solve(self, W: ArrayLike) -> Matrix:
         """Return A (T, T) for W (D, T)."""
+        scaled = standardised(W)
         if self.kind == "printed":
             # cvxpy takes a second to import, and only this needs it
             from mtl_helpers.papers.taherkhani2021.graph_sdp import printed_graph
 
-            return printed_graph(W)
-        scaled = standardised(W)
+            return printed_graph(scaled)
         if self.kind == "log degree":
             return log_degree_graph(scaled, self.first, self.second)
         if self.kind == "signed":
@@ -217,7 +217,9 @@ class GraphRule:
         if self.kind == "fixed total":
             return fixed_total_graph(scaled, self.first, self.second)
         if self.kind == "covariance":
-            return covariance_precision(task_covariance(scaled), self.first)
+            # of trace T instead of 1, so that tasks that are unrelated and alike in size give I
+            omega = scaled.shape[1] * task_covariance(scaled)
+            return covariance_precision(omega, self.first)
         raise ValueError(f"Unknown rule {self.kind!r}.")
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mtl_helpers.training.own_optimizer import OwnOptimizer
 
-__all__ = ["Smidas", "exponent", "link", "primal_of", "soft_threshold"]
+__all__ = ["L1Subgradient", "Smidas", "exponent", "link", "primal_of", "soft_threshold"]
 
 
 def exponent(d: int) -> float:
@@ -127,3 +127,35 @@ class Smidas(OwnOptimizer):
 
 def _columns(values: Tensor) -> Tensor:
     return values.unsqueeze(1) if values.ndim == 1 else values
+
+
+class L1Subgradient(OwnOptimizer):
+    """Stochastic sub-gradient descent on a loss plus penalty * ||s||_1: what SMIDAS replaces.
+
+    s <- s - r (v + penalty * sign(s)), with the gradient v of the loss without its penalty. A
+    number that should be zero is stepped over again and again, and never is.
+
+    Examples
+    --------
+    >>> import torch
+    >>> s = torch.tensor([1.0, 0.05]).requires_grad_()
+    >>> s.grad = torch.zeros(2)
+    >>> L1Subgradient([s], lr=0.1, penalty=1.0).step()
+    >>> s.detach()
+    tensor([ 0.9000, -0.0500])
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
+        lr: float = 1e-3,
+        penalty: float = 0.0,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "penalty": penalty})
+
+    def update(self) -> None:
+        """Make one update."""
+        for group in self.param_groups:
+            for s in group["params"]:
+                if s.grad is not None:
+                    s.sub_(group["lr"] * (s.grad + group["penalty"] * s.sign()))

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from sklearn.linear_model import Lasso, LogisticRegression
 
 from mtl_helpers.papers.taherkhani2021.smidas import (
+    L1Subgradient,
     Smidas,
     exponent,
     link,
@@ -173,6 +174,18 @@ def test_single_pictures_give_exact_zeros_where_sgd_has_none():
             optimizer.step()
         zeros[name] = int((s == 0).sum())
     assert zeros["sgd"] == 0 and zeros["smidas"] >= 5
+
+
+def test_the_subgradient_step_is_sgd_on_loss_and_penalty():
+    x, y = design(12)
+    ours, theirs = (draw(12, seed=3).requires_grad_() for _ in range(2))
+    plain, whole = L1Subgradient([ours], 1e-2, 0.5), torch.optim.SGD([theirs], 1e-2)
+    for _ in range(5):
+        for s, optimizer, penalty in ((ours, plain, 0.0), (theirs, whole, 0.5)):
+            optimizer.zero_grad()
+            (0.5 * (x @ s - y).square().mean() + penalty * s.abs().sum()).backward()
+            optimizer.step()
+    assert torch.allclose(ours, theirs)
 
 
 def test_a_gradient_with_the_penalty_counts_the_penalty_twice():

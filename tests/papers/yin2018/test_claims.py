@@ -25,6 +25,7 @@ from made_up_runs import records_of as records_of_experiments
 
 from mtl_helpers.ledger.verdict import evaluate, judge
 from mtl_helpers.papers.yin2018 import claims as yin2018_claims
+from mtl_helpers.papers.yin2018.claims import CLAIMS
 from mtl_helpers.papers.yin2018.experiments.choices import (
     CHOSEN,
     L2_GRID,
@@ -42,7 +43,7 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
 from mtl_helpers.papers.yin2018.experiments.weighting_rules import energies_of
 from mtl_helpers.papers.yin2018.words import TASK_WORDS
 from mtl_helpers.presets import get_preset
-from mtl_helpers.registry import CLAIMS, EXPERIMENTS
+from mtl_helpers.registry import EXPERIMENTS
 from mtl_helpers.runs.record import ResultsError
 
 TESTED = [name for name, claim in CLAIMS.items() if claim.parts]

@@ -1,0 +1,1 @@
+"""The experiments on Ming, Burie & Luqman (2021)."""

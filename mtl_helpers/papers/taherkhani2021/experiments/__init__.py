@@ -1,0 +1,1 @@
+"""The experiments of Taherkhani et al. (2021)."""

@@ -1,0 +1,107 @@
+"""Do activation maps lie where the attribute is seen? (Sec. 5.3, with the true regions)"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from mtl_helpers.faces.corpora.attribute_regions import REGIONS, attribute_regions
+from mtl_helpers.faces.corpora.attributes import AttributesCorpus
+from mtl_helpers.papers.taherkhani2021.cam import activation_maps, share_inside, upsampled
+from mtl_helpers.papers.taherkhani2021.model import MTFAP
+from mtl_helpers.training.batches import to_input
+
+__all__ = ["chosen_pictures", "localisation", "maps_of", "true_regions"]
+
+_BATCH = 128
+
+
+def chosen_pictures(corpus: AttributesCorpus, split: str, each: int) -> NDArray[np.int64]:
+    """Return the first pictures of every person of a split, so many of each: (N,)."""
+    people = np.array(corpus.spec.identity_range(split))
+    first = people[:, None] * corpus.spec.per_identity
+    return np.asarray((first + np.arange(min(each, corpus.spec.per_identity))).ravel())
+
+
+def true_regions(corpus: AttributesCorpus, index: ArrayLike) -> dict[str, NDArray[np.bool_]]:
+    """Return where the attributes of `REGIONS` are seen in pictures (N,), ascending: (N, S, S)."""
+    numbers = np.asarray(index, dtype=np.int64)
+    people, places = np.divmod(numbers, corpus.spec.per_identity)
+    parts: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in REGIONS}
+    for person in np.unique(people):
+        found = attribute_regions(corpus.spec, int(person), places[people == person])
+        for name, masks in found.items():
+            parts[name].append(masks)
+    return {name: np.concatenate(masks) for name, masks in parts.items()}
+
+
+@torch.inference_mode()
+def maps_of(network: MTFAP, images: NDArray[np.uint8], index: ArrayLike) -> torch.Tensor:
+    """Return the activation maps of every attribute in pictures (N,), at their size: (N, T, S, S).
+
+    The network is one in evaluation mode.
+    """
+    numbers = np.asarray(index, dtype=np.int64)
+    device = next(network.parameters()).device
+    parts = []
+    for start in range(0, len(numbers), _BATCH):
+        pixels = np.ascontiguousarray(images[numbers[start : start + _BATCH]])
+        maps = network.trunk.forward_features(to_input(torch.from_numpy(pixels).to(device)))
+        found = activation_maps(maps, network.heads.matrix())  # (B, T, h, w)
+        parts.append(upsampled(found, *pixels.shape[1:3]).cpu())
+    return torch.cat(parts)
+
+
+def localisation(
+    maps: torch.Tensor,
+    names: tuple[str, ...],
+    regions: Mapping[str, NDArray[np.bool_]],
+    labels: NDArray[np.int8],
+) -> dict[str, NDArray[np.float64]]:
+    """Return how much of each attribute's map lies in its region, and what nulls would have.
+
+    Parameters
+    ----------
+    maps
+        (N, T, S, S) of attributes ``names``.
+    regions
+        (N, S, S) by name.
+    labels
+        (N, T); a picture counts where the attribute holds and its region is seen.
+
+    Returns
+    -------
+    dict
+        (N, T') each, for the names of ``regions``, NaN where a picture does not count.
+        ``"inside"``: share of the map's positive values in the region. ``"area"``: share of the
+        picture, which a map that knows nothing would have. ``"others"``: the mean over the maps of
+        the attributes of other regions, which is what a map would have that knows where faces are,
+        but not which attribute it is for.
+    """
+    place = {name: number for number, name in enumerate(names)}
+    masks = np.stack([regions[name] for name in regions], axis=1)  # (N, T', S, S)
+    known = torch.stack([maps[:, place[name]] for name in regions], dim=1)  # (N, T', S, S)
+    holds = np.stack([labels[:, place[name]] == 1 for name in regions], axis=1)
+    counts = holds & masks.any(axis=(2, 3))  # (N, T')
+    found = {key: np.full(counts.shape, np.nan) for key in ("inside", "area", "others")}
+    words = [REGIONS[name].words for name in regions]
+    for column in range(masks.shape[1]):
+        rows = np.flatnonzero(counts[:, column])
+        if not len(rows):
+            continue
+        mask = torch.from_numpy(masks[rows, column])  # (n, S, S)
+        shares = share_inside(known[rows], mask[:, None]).double().numpy()  # (n, T')
+        foreign = [k for k, word in enumerate(words) if word != words[column]]
+        found["inside"][rows, column] = shares[:, column]
+        found["area"][rows, column] = mask.double().mean(dim=(1, 2)).numpy()
+        seen = ~np.isnan(shares[:, foreign])
+        total = np.where(seen, shares[:, foreign], 0.0).sum(axis=1)
+        found["others"][rows, column] = total / np.maximum(seen.sum(axis=1), 1)
+    # a map without a positive value says nothing about where
+    silent = np.isnan(found["inside"])
+    for values in found.values():
+        values[silent] = np.nan
+    return found

@@ -1,0 +1,162 @@
+"""The claims of Li, Wang & Zhang (2021) on made-up runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_up_runs import close, record
+
+from mtl_helpers.ledger.verdict import judge
+from mtl_helpers.papers.li2021.claims import CLAIMS
+from mtl_helpers.papers.li2021.experiments import forgetting_pose, in_the_wild
+from mtl_helpers.papers.li2021.experiments.forgetting_pose import BESIDE_SEEDS, LONGER, MAIN
+from mtl_helpers.papers.li2021.experiments.games import BASELINE, STRONG
+from mtl_helpers.papers.li2021.regressor import STAGES
+from mtl_helpers.presets import get_preset
+
+PEOPLE = 12
+LAPTOP = get_preset("laptop")
+
+
+def on_pie(rng, arrays, arm):
+    by_view = {view: rng.random() for view in ("frontal", "profile")}
+    for name in ("x", "x/frontal", "x/profile"):
+        arrays[f"people/{arm}/{name}"] = rng.random(PEOPLE)
+    errors = {name: {"interocular": rng.random()} for name in ("guess", *STAGES, STRONG)}
+    return {
+        "test": {
+            "rank1": {
+                "x": {
+                    "overall": rng.random(),
+                    "by_view": by_view,
+                    "by_angle": {str(a): rng.random() for a in range(0, 91, 15)},
+                }
+            }
+        },
+        "pose": {"profile": {"test": rng.random()}, "yaw": {"error": 20 * rng.random()}},
+        "identities": {"own": rng.random(), "ratio": rng.random()},
+        "probes": errors,
+        "noise": {"mean": 10 * rng.random()},
+    }
+
+
+def in_wild(rng):
+    return {
+        **{name: {"accuracy": rng.random()} for name in ("LFW", "CFP-FF", "CFP-FP")},
+        "IJB-A": {name: rng.random() for name in in_the_wild.FARS},
+        "MegaFace": {"rank1": rng.random()},
+    }
+
+
+@pytest.fixture(scope="module")
+def records():
+    rng, made = np.random.default_rng(0), []
+    for config in forgetting_pose.configs(LAPTOP):
+        arrays = {}
+        names = [BASELINE, *(game.name for game in config.games)]
+        metrics = {"arms": {name: on_pie(rng, arrays, name) for name in names}}
+        made.append(record("forgetting_pose", "laptop", config, metrics, arrays=arrays))
+    for config in in_the_wild.configs(LAPTOP):
+        names = [BASELINE, *(game.name for game in config.games)]
+        metrics = {"arms": {name: in_wild(rng) for name in names}}
+        made.append(record("in_the_wild", "laptop", config, metrics))
+    return made
+
+
+def of(records, claim):
+    names = {experiment.name for experiment in CLAIMS[claim].experiments}
+    return [made for made in records if made.experiment in names]
+
+
+def effects_of(records, claim):
+    mine = of(records, claim)
+    return {part.label: part.effect(mine) for part in CLAIMS[claim].parts}
+
+
+def metric(records, group, name):
+    """A metric of each seed, (S,)."""
+    runs = sorted((r for r in records if r.arm == group), key=lambda r: r.seed)
+    return np.array([run.metric(name) for run in runs])
+
+
+def people(records, group, name):
+    runs = sorted((r for r in records if r.arm == group), key=lambda r: r.seed)
+    return np.array([run.arrays()[name].mean() for run in runs])
+
+
+def test_the_ten_claims_are_there():
+    assert list(CLAIMS) == [f"A{number}" for number in range(1, 11)]
+
+
+@pytest.mark.parametrize("name", [name for name, claim in CLAIMS.items() if claim.parts])
+def test_every_part_can_be_measured_and_judged(name, records):
+    effects = effects_of(records, name)
+    assert all(np.isfinite(effect.judged.mean) for effect in effects.values())
+    assert judge(CLAIMS[name], effects).verdict
+
+
+def test_what_is_read_is_set_against_the_mean_face(records):
+    effects = effects_of(records, "A1")
+    errors = {
+        name: metric(records, "alphas", f"arms.baseline.probes.{name}.interocular")
+        for name in ("guess", *STAGES)
+    }
+    for stage in STAGES:
+        close(effects[f"read: {stage}"], 100 * (errors["guess"] - errors[stage]))
+    close(effects["worse deeper: stage4 minus stage3"], 100 * (errors["stage4"] - errors["stage3"]))
+
+
+def test_gains_are_over_the_arm_that_trained_as_long(records):
+    profile = {a: people(records, "alphas", f"people/{a}/x/profile") for a in (MAIN, LONGER)}
+    frontal = {a: people(records, "alphas", f"people/{a}/x/frontal") for a in (MAIN, LONGER)}
+    gain = 100 * (profile[MAIN] - profile[LONGER])
+    lead = gain - 100 * (frontal[MAIN] - frontal[LONGER])
+    assert effects_of(records, "A2")["profiles of pie"].over_seeds.mean == pytest.approx(
+        gain.mean()
+    )
+    effects = effects_of(records, "A3")
+    assert effects["profiles"].over_people.people == PEOPLE
+    assert effects["profiles minus frontal"].over_seeds.mean == pytest.approx(lead.mean())
+    by_angle = [
+        metric(records, "alphas", f"arms.{a}.test.rank1.x.by_angle.90") for a in (MAIN, LONGER)
+    ]
+    close(effects["90°"], 100 * (by_angle[0] - by_angle[1]))
+
+
+def test_protocols_in_the_wild_are_those_of_the_trunk_meant(records):
+    effects = effects_of(records, "A2")
+    for label, trunk, other in (
+        ("CFP-FP", in_the_wild.CASIA, "longer"),
+        ("CFP-FP, against the baseline", in_the_wild.CASIA, "baseline"),
+        ("CFP-FP, residual trunk with ArcFace", in_the_wild.RESIDUAL, "longer"),
+    ):
+        mine, theirs = (
+            metric(records, trunk, f"arms.{arm}.CFP-FP.accuracy") for arm in ("aprn", other)
+        )
+        close(effects[label], 100 * (mine - theirs))
+
+
+def test_arms_of_both_runs_of_a_seed_are_paired(records):
+    effects = effects_of(records, "A8")
+    mine = people(records, "alphas", f"people/{MAIN}/x/profile")
+    theirs = people(records, "others", "people/L1/x/profile")
+    assert effects_of(records, "A8")["the released leak minus none"].over_seeds.n == BESIDE_SEEDS
+    expected = 100 * (mine - theirs).mean()
+    assert effects["APRN minus L1_Reg"].over_seeds.mean == pytest.approx(expected)
+    noise = effects_of(records, "A9")["APRN minus L2_Reg"]
+    close(
+        noise,
+        metric(records, "alphas", f"arms.{MAIN}.noise.mean")
+        - metric(records, "others", "arms.L2.noise.mean"),
+    )
+
+
+def test_tighter_means_a_smaller_ratio_and_not_only_more_alike():
+    parts = {part.name: part for part in CLAIMS["A5"].parts}
+    assert parts["similarity to one's own centroid"].role == "trivial"
+    ratio = parts["spread within people by that between them"]
+    assert (ratio.role, ratio.direction) == ("decides", "less")
+
+
+def test_the_claim_about_cost_says_why_nothing_tests_it():
+    assert not CLAIMS["A10"].parts and "parameters" in CLAIMS["A10"].untested

@@ -1,0 +1,323 @@
+"""Claims T1 to T8 on runs that nobody trained: in a world where they are right, and in another."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import numpy as np
+import pytest
+from made_up_runs import close, record
+
+from mtl_helpers.ledger.page import ledger_markdown
+from mtl_helpers.ledger.verdict import evaluate, judge
+from mtl_helpers.papers.taherkhani2021 import claims as paper_claims
+from mtl_helpers.papers.taherkhani2021.claims import CLAIMS, condition, right
+from mtl_helpers.papers.taherkhani2021.experiments.choices import GRID, Penalties
+from mtl_helpers.papers.taherkhani2021.experiments.penalty_curves import BY_SGD, CURVES
+from mtl_helpers.papers.taherkhani2021.experiments.task_structures import MAIN
+from mtl_helpers.presets import get_preset
+
+LAPTOP = get_preset("laptop")
+TESTED = [name for name, claim in CLAIMS.items() if claim.parts]
+PEOPLE = 30
+MEASURES = ("accuracy", "balanced_accuracy", "average_precision")
+SUBSETS = ("all", "starved", "others")
+GRAPHS = (
+    "printed", "distance", "cosine", "log degree", "fixed total", "signed", "covariance",
+    "label correlations", "graphical lasso", "log degree, trained",
+)  # fmt: skip
+
+# Points of accuracy over independent heads in a world in which the paper is right.
+GAIN = {"groups": 6, "true groups": 7, "shuffled groups": 1, "labels": 2, "log degree": 3,
+        "fixed total": 3, "signed": 3, "covariance": 3}  # fmt: skip
+
+
+class World:
+    """Makes the results of runs; ``sign`` is 1 where the paper is right, -1 for the contrary."""
+
+    def __init__(self, sign, config, name):
+        self.sign = sign
+        self.config = config
+        self.rng = np.random.default_rng([config.seed, *config.arm.encode(), *name.encode()])
+        self.arrays = {}
+
+    def near(self, value):
+        return float(value + self.rng.normal(0, 0.0005))
+
+    def shares(self, key, level):
+        """A result and its parts by person, whose mean it is."""
+        off = np.random.default_rng(0).normal(0, 0.05, PEOPLE) + self.rng.normal(0, 0.002, PEOPLE)
+        part = (level + off - off.mean() + self.rng.normal(0, 0.0005)).astype(np.float32)
+        self.arrays[key] = part
+        return float(part.mean(dtype=np.float64))
+
+    def scores(self, place, gain, few=False):
+        """Measures by subset, at 80 % plus a gain in points."""
+        means = {}
+        for subset in SUBSETS:
+            helped = gain * (2.5 if few and subset == "starved" else 1)
+            level = 0.8 + self.sign * helped / 100
+            means[subset] = {"average_precision": self.near(level)} | {
+                measure: self.shares(f"people/{place}/{measure}/{subset}", level)
+                for measure in MEASURES[:2]
+            }
+        return means
+
+    def task_structures(self):
+        few = bool(self.config.corpus.starved)
+        strength = self.config.corpus.strength
+        metrics = {"structures": {}, "graphs": {}, "zeros": {"groups": 0.1}}
+        for structure in self.config.structures:
+            gain = GAIN.get(structure.name, 0) * strength
+            metrics["structures"][structure.name] = self.scores(structure.name, gain, few)
+        for name in GRAPHS:
+            level = 0.5 + self.sign * 0.3 * strength * (name != "printed")
+            pairs = {"auc": self.near(level), "links_auc": self.near(level)}
+            metrics["graphs"][name] = {
+                "all": pairs,
+                "both": pairs,
+                "claimed": {"links": self.near(0.2), "strangers": self.near(0.2)},
+                "clusters": self.near(0.4),
+            }
+        if self.config.mapped:
+            shares = {"inside": 0.4 + 0.2 * self.sign, "area": 0.4, "others": 0.4}
+            metrics["maps"] = {
+                key: self.shares(f"people/maps/{key}", level) for key, level in shares.items()
+            }
+        return metrics
+
+    def penalty_curves(self):
+        metrics = {"grid": list(GRID)}
+        middle = GRID.index(Penalties().xi)
+        cost = 0.002 if self.sign > 0 else 0.03
+        for name in (*CURVES, BY_SGD):
+            metrics[name] = {}
+            for place in range(len(GRID)):
+                level = 0.8 - cost * abs(place - middle)
+                accuracy = self.shares(f"people/{name} {place}/accuracy/all", level)
+                zeros = 0.3 + 0.2 * self.sign * (1 if name == "sparsity" else -1)
+                metrics[name][str(place)] = {
+                    "test": {"all": {"accuracy": accuracy}},
+                    "zeros": self.near(zeros),
+                }
+        return metrics
+
+    def from_nothing(self):
+        return {"whole": self.scores("whole", GAIN.get(self.config.structure.name, 0))}
+
+    def attribute_verification(self):
+        gains = {"none": 0, "right": 6, "a tenth wrong": 5, "a third wrong": 2, "half wrong": 0}
+        return {
+            "verification": {
+                name: {key: self.near(0.8 + self.sign * gain / 100) for key in ("auc", "tar")}
+                for name, gain in gains.items()
+            }
+        }
+
+
+def world(claim, sign=1, preset="laptop"):
+    """A record for every configuration of a claim's experiments."""
+    records = []
+    for experiment in CLAIMS[claim].experiments:
+        for config in experiment.configs(get_preset(preset)):
+            made = World(sign, config, experiment.name)
+            metrics = getattr(made, experiment.name)()
+            records.append(record(experiment.name, preset, config, metrics, arrays=made.arrays))
+    return records
+
+
+def effects_of(claim, records):
+    found = {part.label: part.effect(records) for part in CLAIMS[claim].parts}
+    return {label: effect for label, effect in found.items() if effect is not None}
+
+
+# ---- every claim
+
+
+def test_claims_are_eight_and_one_says_why_nothing_tests_it():
+    assert list(CLAIMS) == [f"T{number}" for number in range(1, 9)]
+    for claim in CLAIMS.values():
+        assert bool(claim.parts) == bool(claim.experiments)
+        for experiment in claim.experiments:
+            assert experiment.paper == "taherkhani2021"
+    assert "rebuilds none of them" in CLAIMS["T2"].untested
+
+
+def test_without_runs_no_claim_is_tested(tmp_path):
+    page = ledger_markdown(CLAIMS, LAPTOP, root=tmp_path)
+    assert [line for line in page.splitlines() if line.startswith("## T")] == [
+        f"## {name}: not tested" for name in CLAIMS
+    ]
+    assert "There are no stored runs of task_structures at the preset laptop yet." in page
+
+
+@pytest.mark.parametrize("name", TESTED)
+@pytest.mark.parametrize(("sign", "verdict"), [(1, "holds"), (-1, "does not hold here")])
+def test_a_claim_holds_where_the_paper_is_right_only(name, sign, verdict):
+    judgement = judge(CLAIMS[name], effects_of(name, world(name, sign)))
+    assert judgement.verdict == verdict, judgement.reason
+
+
+@pytest.mark.parametrize("name", TESTED)
+@pytest.mark.parametrize("preset", ["smoke", "laptop", "gpu"])
+def test_a_claim_needs_no_runs_but_those_it_names(name, preset):
+    evaluation = evaluate(CLAIMS[name], world(name, preset=preset))
+    assert evaluation.verdict != "not tested"
+    assert "to train on" in evaluation.setting
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_the_order_of_the_runs_does_not_matter(name):
+    records = world(name)
+    shuffled = random.Random(3).sample(records, len(records))
+    assert effects_of(name, shuffled) == effects_of(name, records)
+
+
+# ---- effects, by walking the records
+
+
+def runs_of(records, arm):
+    return sorted((run for run in records if run.arm == arm), key=lambda run: run.seed)
+
+
+def accuracy(run, structure, subset="all"):
+    """By person (P,)."""
+    return run.made[f"people/{structure}/accuracy/{subset}"]
+
+
+def points(differences):
+    """Differences of fractions by seed and person (S, P), in points."""
+    return 100 * np.stack(differences).astype(np.float64)
+
+
+def test_t1_is_differences_of_arms_of_one_trunk():
+    records = world("T1")
+    found = effects_of("T1", records)
+    runs = runs_of(records, "strength1-all")
+    close(
+        found["known groups minus learned graph"],
+        points([accuracy(run, "groups") - accuracy(run, "log degree") for run in runs]),
+    )
+    nothing = zip(*(runs_of(records, arm) for arm in ("groups", "log-degree")), strict=True)
+    close(
+        found["known groups minus learned graph, from nothing"],
+        points([accuracy(a, "whole") - accuracy(b, "whole") for a, b in nothing]),
+    )
+    assert [p.name for p in CLAIMS["T1"].parts if p.role == "decides"] == [
+        "known groups minus learned graph",
+        "learned graph minus independent",
+    ]
+
+
+def test_average_precision_has_no_parts_by_person():
+    records = world("T1")
+    found = effects_of("T1", records)["learned graph minus independent, average precision"]
+    assert found.over_people is None
+    assert right("alone", "average_precision").people == ""
+
+
+def test_t3_takes_the_gain_with_all_labels_from_that_with_few():
+    records = world("T3")
+    found = effects_of("T3", records)["known groups: minus the gain with all"]
+    few, full = (runs_of(records, f"strength1-{budget}") for budget in ("few", "all"))
+
+    def gain(run):
+        return accuracy(run, "groups", "starved") - accuracy(run, "alone", "starved")
+
+    close(found, points([gain(a) - gain(b) for a, b in zip(few, full, strict=True)]))
+
+
+def test_t4_compares_links_with_strength_0_seed_by_seed():
+    records = world("T4")
+    found = effects_of("T4", records)["links minus the same pairs at strength 0"]
+    linked, strange = (runs_of(records, f"strength{s}-all") for s in (1, 0))
+
+    def auc(run):
+        return 100 * run.metrics["graphs"]["log degree"]["all"]["links_auc"]
+
+    close(found, [auc(a) - auc(b) for a, b in zip(linked, strange, strict=True)])
+
+
+def test_t4_is_refuted_where_look_alikes_are_all_that_is_found():
+    records = []
+    for run in world("T4"):
+        graphs = {
+            name: report | {"all": {"auc": 0.8, "links_auc": 0.8 + run.seed / 1e4}}
+            for name, report in run.metrics["graphs"].items()
+        }
+        records.append(dataclasses.replace(run, metrics=run.metrics | {"graphs": graphs}))
+    judgement = judge(CLAIMS["T4"], effects_of("T4", records))
+    assert judgement.verdict == "does not hold here"
+    assert judgement.outcomes["learned graph minus guessing"] == "holds"
+
+
+def test_t5_is_what_is_left_of_a_point():
+    records = world("T5")
+    found = effects_of("T5", records)["xi ten times more"]
+    place = GRID.index(Penalties().xi)
+
+    def at(run, where):
+        return run.made[f"people/xi {where}/accuracy/all"]
+
+    runs = runs_of(records, "all")
+    close(found, 1 - points([at(run, place) - at(run, place + 1) for run in runs]))
+
+
+def test_t5_needs_weights_that_can_vary_both_ways(monkeypatch):
+    edge = Penalties(gamma=GRID[-1])
+    monkeypatch.setattr(paper_claims, "penalties_at", lambda preset, budget: edge)
+    records = world("T5")
+    evaluation = evaluate(CLAIMS["T5"], records)
+    assert evaluation.verdict == "not tested"
+    assert "for gamma" in evaluation.judgement.reason
+    assert "gamma ten times more" not in evaluation.effects
+    assert "gamma ten times less" in evaluation.effects
+
+
+def test_t6_is_about_zeros_of_the_same_penalty():
+    records = world("T6")
+    place = str(GRID.index(Penalties().sparsity))
+    expected = [
+        100 * (run.metrics["sparsity"][place]["zeros"] - run.metrics[BY_SGD][place]["zeros"])
+        for run in runs_of(records, "all")
+    ]
+    close(effects_of("T6", records)["at the chosen lambda"], expected)
+
+
+def test_t7_needs_more_than_maps_that_know_where_faces_are():
+    records = []
+    for run in world("T7"):
+        if "maps" in run.metrics:
+            made = run.made | {"people/maps/others": run.made["people/maps/inside"]}
+            run = dataclasses.replace(run, made=made)
+        records.append(run)
+    judgement = judge(CLAIMS["T7"], effects_of("T7", records))
+    assert judgement.outcomes["minus the region's area"] == "holds"
+    assert judgement.verdict != "holds"
+
+
+def test_t8_compares_arms_of_one_run():
+    records = world("T8")
+    found = effects_of("T8", records)["right ones minus a third wrong"]
+    reports = [run.metrics["verification"] for run in runs_of(records, "attributes")]
+    close(found, [100 * (r["right"]["auc"] - r["a third wrong"]["auc"]) for r in reports])
+
+
+def test_a_condition_is_found_by_strength_and_budget():
+    records = world("T1")
+    for strength, budget in ((1.0, "all"), (0.5, "few"), (0.0, "all")):
+        runs = condition(records, strength, budget)
+        assert {run.config["corpus"]["strength"] for run in runs} == {strength}
+        assert all(bool(run.config["corpus"]["starved"]) == (budget == "few") for run in runs)
+        assert set(MAIN) <= set(runs[0].metrics["structures"])
+
+
+def test_the_setting_names_sizes_lengths_and_budgets():
+    setting = evaluate(CLAIMS["T3"], world("T3")).setting
+    assert setting == (
+        "300 people with 25 pictures each to train on and 100 to test, 64 × 64 pixels; 240 steps "
+        "of 128 pictures for the trunk, then 60 for each arm; few labels: 18 attributes with 100 "
+        "each"
+    )
+    assert "few labels" not in evaluate(CLAIMS["T7"], world("T7")).setting
