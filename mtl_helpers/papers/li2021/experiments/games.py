@@ -84,7 +84,7 @@ class Game:
     """One arm: what continues the baseline. Its name has no dot, for metrics are asked for by name.
 
     ``"none"`` is L_c alone, as long as the others. ``probed`` adds probes at all five stages. The
-    rest is as for the classes of :mod:`mtl_helpers.papers.li2021`.
+    rest is as for the classes of the paper.
     """
 
     name: str
