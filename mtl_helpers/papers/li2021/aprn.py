@@ -21,8 +21,12 @@ class AdversarialTraining(LandmarkGame):
 
     .. math:: L = \alpha V(D, R') + L_c(R) \qquad (1)
 
-    .. math:: L_{Adv\,Reg}(D, R') = \arg\min_D E\,\|D(R'(x)) - l\|_1
-              + \arg\min_{R'} E\,\|D(R'(x)) - \tilde l\|_1 \qquad (2)
+    .. math::
+
+        \begin{aligned}
+        L_{Adv\,Reg}(D, R') = {} & \arg\min_D E\,\|D(R'(x)) - l\|_1 \\
+        & + \arg\min_{R'} E\,\|D(R'(x)) - \tilde l\|_1 \qquad (2)
+        \end{aligned}
 
     where R is the recogniser, R' its layers up to a stage, D the pose discriminator, l the true
     landmarks of x, and :math:`\tilde l` those of the frontal mean face.
