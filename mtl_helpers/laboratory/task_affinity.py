@@ -43,7 +43,6 @@ __all__ = [
     "agreement",
     "configs",
     "gradient_cosines",
-    "known_correlations",
     "mean_affinity",
 ]
 
@@ -110,7 +109,7 @@ def run(config: TaskAffinityConfig) -> Outcome:
     affinity = np.nanmean(np.stack(cosines), axis=0)  # (T, T)
     metrics = {
         "training": result.summary(),
-        "agreement": agreement(affinity, known_correlations(config.corpus)),
+        "agreement": agreement(affinity, config.corpus.graph.correlations()),
     }
     return Outcome(metrics=metrics, arrays={"affinity": affinity.astype(np.float32)})
 
@@ -135,13 +134,6 @@ def gradient_cosines(
     lengths = gradients.norm(dim=1, keepdim=True)
     unit = torch.where(lengths > 0, F.normalize(gradients, dim=1), torch.nan)
     return (unit @ unit.T).double().cpu().numpy()
-
-
-def known_correlations(spec: AttributesSpec) -> NDArray[np.float64]:
-    """Return the correlations (T, T) that a corpus's graph gives its attributes, in their order."""
-    graph = spec.graph
-    place = [graph.names.index(name) for name in ATTRIBUTES]
-    return graph.correlations()[np.ix_(place, place)]
 
 
 def agreement(affinity: NDArray[np.floating], correlations: NDArray[np.floating]) -> float:

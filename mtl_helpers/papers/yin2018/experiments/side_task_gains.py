@@ -36,7 +36,8 @@ PHI = (0.3, 1.0)
 """phi_s of the networks with side tasks; each cell also has one without."""
 
 SEEDS = 3
-"""How many of a preset's seeds are used: most of the error is that of the test people."""
+"""How many of a preset's seeds are used; enough for networks that are trained to the end, and too
+few for those of many people and few steps, which differ by several points."""
 
 CELLS = ((0.25, 1 / 3), (1.0, 1 / 3), (0.25, 1.0))
 """Shares of a preset's training identities and of its updates."""
