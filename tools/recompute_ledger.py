@@ -428,9 +428,11 @@ def y1(runs: Runs) -> tuple[list[dict], list[str]]:
         rows.append(part(name, difference(helped, bare, RANK1), "beside"))
     smooth = runs.of("one_or_many", tasks=["id"], phi_s=0.0, label_smoothing=0.1)
     both = runs.of("one_or_many", phi_s=phi, label_smoothing=0.1)
+    by_sgd = [runs.of("by_sgd", first=FEW, phi_s=each) for each in (phi, 0.0)]
     beside = {
         "s-CNN with label smoothing minus s-CNN": (smooth, alone),
         "id+all, both with label smoothing": (both, smooth),
+        "id+all, both by SGD, 2 times as long": by_sgd,
     }
     rows += [part(name, difference(*arms, RANK1), "beside") for name, arms in beside.items()]
     return rows, []
@@ -463,11 +465,15 @@ def y3(runs: Runs) -> tuple[list[dict], list[str]]:
 def y4(runs: Runs) -> tuple[list[dict], list[str]]:
     """Learned weights beat fixed ones, and pose alone beats all under fixed ones."""
     fixed = runs.m_cnn()
+    by_sgd = [runs.of("by_sgd", first=FEW, rule=rule, phi_s=runs.phi_s)
+              for rule in ("eq8", "fixed")]  # fmt: skip
     return [
         part("Eq. 8 minus fixed", difference(runs.learned("eq8"), fixed, RANK1)),
         part("released minus fixed", difference(runs.learned("released"), fixed, RANK1), "beside"),
         part("id+pos minus id+all", difference(runs.m_cnn(["id", "pos"]), fixed, RANK1)),
-    ], []
+        part("Eq. 8 minus fixed, both by SGD, 2 times as long",
+             difference(*by_sgd, RANK1), "beside"),
+    ], []  # fmt: skip
 
 
 def y5(runs: Runs) -> tuple[list[dict], list[str]]:
@@ -641,10 +647,10 @@ def y14(runs: Runs) -> tuple[list[dict], list[str]]:
 
 
 CLAIMS = {
-    "Y1": (y1, ["one_or_many", "weighting_rules", "side_task_gains"]),
+    "Y1": (y1, ["one_or_many", "weighting_rules", "side_task_gains", "by_sgd"]),
     "Y2": (y2, ["one_or_many", "weighting_rules"]),
     "Y3": (y3, ["one_or_many"]),
-    "Y4": (y4, ["weighting_rules", "one_or_many"]),
+    "Y4": (y4, ["weighting_rules", "one_or_many", "by_sgd"]),
     "Y5": (y5, ["one_or_many", "weighting_rules"]),
     "Y6": (y6, ["pose_branches", "weighting_rules"]),
     "Y7": (y7, ["twenty_epochs"]),

@@ -170,8 +170,9 @@ def test_y1_compares_each_network_with_side_tasks_with_s_cnn(kept):
         expected[name] = gap(records, cell + phi, f"{cell}0")
     expected["s-CNN with label smoothing minus s-CNN"] = gap(records, SMOOTH, ALONE)
     expected["id+all, both with label smoothing"] = gap(records, BOTH_SMOOTH, SMOOTH)
+    expected["id+all, both by SGD, 2 times as long"] = gap(records, "sgd-fixed", "sgd-alone")
     all_close(effects_of("Y1", records), expected)
-    assert [part.role for part in CLAIMS["Y1"].parts] == ["decides"] * 4 + ["beside"] * 7
+    assert [part.role for part in CLAIMS["Y1"].parts] == ["decides"] * 4 + ["beside"] * 8
 
 
 @KEPT
@@ -203,9 +204,10 @@ def test_y4_compares_rules_and_pose_alone_with_all_tasks(kept):
         "Eq. 8 minus fixed": gap(records, EQ8, FIXED),
         "released minus fixed": gap(records, RELEASED, FIXED),
         "id+pos minus id+all": gap(records, f"id+pos-phi{PHI}", FIXED),
+        "Eq. 8 minus fixed, both by SGD, 2 times as long": gap(records, "sgd-eq8", "sgd-fixed"),
     }
     all_close(effects_of("Y4", records), expected)
-    assert [part.role for part in CLAIMS["Y4"].parts] == ["decides", "beside", "decides"]
+    assert [part.role for part in CLAIMS["Y4"].parts] == ["decides", "beside"] * 2
 
 
 @KEPT
