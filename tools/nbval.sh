@@ -2,7 +2,7 @@
 # nbval.sh BIN : re-execute the chapters at the preset of the book, compare strictly.
 set -eu
 shopt -s nullglob
-chapters=(notebooks/[0-9]*.ipynb)
+chapters=(notebooks/[0-9]*.ipynb notebooks/a[0-9]*.ipynb)
 if [ ${#chapters[@]} -eq 0 ]; then
   echo "Expected chapters in notebooks/, found none." >&2
   exit 1

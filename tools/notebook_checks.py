@@ -200,5 +200,6 @@ def all_problems(notebook: Any) -> list[str]:
 
 
 def chapter_paths(root: Path) -> list[Path]:
-    """The notebooks of the book, in order."""
-    return sorted((root / "notebooks").glob("[0-9]*.ipynb"))
+    """The notebooks of the book, in order: chapters, then appendices (a1, a2, ...)."""
+    folder = root / "notebooks"
+    return [path for kind in ("[0-9]*", "a[0-9]*") for path in sorted(folder.glob(f"{kind}.ipynb"))]
