@@ -492,12 +492,14 @@ def y6(runs: Runs) -> tuple[list[dict], list[str]]:
     heavy = runs.of("pose_branches", phi_m=2.0, phi_s=phi)
     printed = runs.of("pose_branches", rule="eq8", phi_m=1.0, phi_s=phi)
     released = runs.of("pose_branches", first=FEW, phi_m=2.0, phi_s=1.5)
+    mixed = runs.of("pose_branches", first=FEW, phi_m=2.0, phi_s=2.0 * phi)
     return [
         part("main weights of 1", difference(heavy, fixed, ROUTED, RANK1)),
         part("Eq. 11, phi_m = 1",
              difference(printed, runs.learned("eq8"), ROUTED, RANK1), "beside"),
         part("released weights, against fixed ones",
              difference(released, fixed, ROUTED, RANK1), "beside"),
+        part("side tasks in m-CNN's mix", difference(mixed, fixed, ROUTED, RANK1), "beside"),
     ], []  # fmt: skip
 
 

@@ -206,6 +206,12 @@ def branch_gain(records: Runs, rule: str, **fields: Any) -> Effect:
     return compare(branched, network(records, rule=rule), ROUTED, RANK1)
 
 
+def branch_gain_in_the_same_mix(records: Runs) -> Effect:
+    """As :func:`branch_gain`, with side tasks as heavy beside two main tasks as beside one."""
+    phi_s = HEAVY * choice_at(records[0].preset).phi_s
+    return branch_gain(records, "fixed", phi_m=HEAVY, phi_s=phi_s)
+
+
 def phi_lead(records: Runs, phi_s: float) -> Effect | None:
     """Rank-1 at the chosen phi_s minus that at another; None where it is the chosen one.
 
@@ -648,6 +654,7 @@ _Y6 = _claim(
             partial(branch_gain, rule="fixed", phi_m=HEAVY, phi_s=RELEASED_PHI),
             role="beside",
         ),
+        Part("side tasks in m-CNN's mix", branch_gain_in_the_same_mix, role="beside"),
     ),
     chapter=BRANCH_CHAPTER,
     comparison="rank-1 on test people, p-CNN by stochastic routing minus y_d of m-CNN trained "

@@ -1,7 +1,8 @@
 """p-CNN: does a branch for each pose help, and which branch to believe when the pose is uncertain?
 
 p-CNN under fixed weights, with both main tasks as heavy as m-CNN's one; with the weights of the
-released code; and under Eqs. 9-11 of Yin & Liu (2018) as printed. Every p-CNN is asked about clean
+released code; under Eqs. 9-11 of Yin & Liu (2018) as printed; and with side tasks as heavy beside
+its two main tasks as m-CNN's are beside one. Every p-CNN is asked about clean
 and about degraded pictures, and about clean ones whose pose was estimated wrongly on purpose, by
 stochastic, by hard and by no routing. m-CNN, for comparison, is trained by
 :mod:`mtl_helpers.papers.yin2018.experiments.weighting_rules`.
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -52,6 +54,7 @@ __all__ = [
     "EXPERIMENT",
     "HEAVY",
     "WRONG_SHARES",
+    "branches_alone",
     "configs",
     "routing_report",
     "wrong_pose",
@@ -70,8 +73,8 @@ CONDITIONS: dict[str, Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]] = {
 }
 """What is done to the probes: noise in grey levels, blur in pixels (standard deviations)."""
 
-RELEASED_SEEDS = 3
-"""How many of a preset's seeds the released weights are trained on: they decide nothing."""
+FEWER_SEEDS = 3
+"""How many of a preset's seeds those weights are trained on that decide nothing."""
 
 WRONG_SHARES = (0.1, 0.2, 0.4)
 """Shares of probes whose estimated pose group is wrong on purpose."""
@@ -87,14 +90,18 @@ def wrong_pose(share: float, *, sure: bool) -> str:
 
 
 def configs(preset: Preset) -> list[NetworkConfig]:
-    """Return every network: main weights of 1 first, then Eq. 11, then the released weights."""
+    """Return every network: main weights of 1, Eq. 11, the released weights, m-CNN's mix."""
     phi, seeds = CHOSEN[preset.name].phi_s, preset.seeds
     named: list[tuple[dict[str, Any], tuple[int, ...]]] = [
         ({"arm": "p-heavy", "rule": "fixed", "phi_m": HEAVY, "phi_s": phi}, seeds),
         ({"arm": "p-eq8", "rule": "eq8", "phi_m": 1.0, "phi_s": phi}, seeds),
         (
             {"arm": "p-released", "rule": "fixed", "phi_m": HEAVY, "phi_s": RELEASED_PHI},
-            seeds[:RELEASED_SEEDS],
+            seeds[:FEWER_SEEDS],
+        ),
+        (
+            {"arm": "p-mix", "rule": "fixed", "phi_m": HEAVY, "phi_s": HEAVY * phi},
+            seeds[:FEWER_SEEDS],
         ),
     ]
     return [network_config(preset, seed=seed, **arm) for arm, trained in named for seed in trained]
@@ -107,12 +114,60 @@ def run(config: NetworkConfig) -> Outcome:
     assert isinstance(model, PoseDirectedCNN)
     probes = some_probes(corpus)
     outcome = measured(result, corpus, {"test": probes}, config.gallery)
-    metrics, arrays = routing_report(corpus, probes, model, result.bfloat16, config.gallery)
+    asked = (corpus, probes, model, result.bfloat16, config.gallery)
+    metrics, arrays = routing_report(*asked)
+    alone = branches_alone(*asked)
     return replace(
         outcome,
-        metrics={**outcome.metrics, "routing": metrics},
+        metrics={
+            **outcome.metrics,
+            "routing": metrics,
+            "branches_alone": alone,
+        },
         arrays={**outcome.arrays, **arrays},
     )
+
+
+def branches_alone(
+    corpus: PieCorpus,
+    probes: NDArray[np.int64],
+    model: PoseDirectedCNN,
+    amp: bool,
+    gallery_size: int | None = None,
+) -> dict[str, dict[str, float]]:
+    """Return rank-1 of clean probes (P,) by each branch without the generic head.
+
+    By the pose group of the probe, then by the group whose branch is asked about the probe. Gallery
+    pictures, whose poses are not in doubt, are asked by their own branch.
+    """
+    gallery = corpus.gallery("test")
+    options: dict[str, Any] = {"device": pick_device(), "amp": amp}
+    group_of_pose = model.group_of_pose.cpu()
+    labels, enrolled = corpus.labels(probes), corpus.labels(gallery)
+    groups = group_of_pose[labels["pos"]].numpy()  # (P,)
+    asked = extract(model, corpus.images, probes, **options)["branches"].float()  # (P, B, K)
+    kept = extract(model, corpus.images, gallery, **options)["branches"].float()  # (G, B, K)
+    own = kept[torch.arange(len(gallery)), group_of_pose[enrolled["pos"]]]  # (G, K)
+    size = gallery_size or len(gallery)
+    place = np.searchsorted(enrolled["id"], labels["id"])
+    elsewhere = torch.from_numpy(
+        place[:, None] // size != np.arange(len(gallery))[None] // size
+    )  # (P, G)
+    names = group_names(corpus)
+    found: dict[str, dict[str, float]] = {name: {} for name in names}
+    for branch, asked_for in enumerate(names):
+        likeness = F.normalize(asked[:, branch], dim=1) @ F.normalize(own, dim=1).T  # (P, G)
+        nearest = likeness.masked_fill(elsewhere, -torch.inf).argmax(dim=1).numpy()
+        hits = enrolled["id"][nearest] == labels["id"]
+        for group, name in enumerate(names):
+            if (groups == group).any():
+                found[name][asked_for] = float(hits[groups == group].mean())
+    return found
+
+
+def group_names(corpus: PieCorpus) -> list[str]:
+    """Return the pose groups that a corpus has, in the order of their branches."""
+    return [name for name in POSE_GROUPS if any(y in POSE_GROUPS[name] for y in corpus.yaw_degrees)]
 
 
 def routing_report(
@@ -145,9 +200,7 @@ def routing_report(
         == np.arange(len(gallery))[None] // size
     )  # (P, G)
     gallery_chances = group_probabilities(enrolled["pos"], groups)
-    names = [
-        name for name in POSE_GROUPS if any(y in POSE_GROUPS[name] for y in corpus.yaw_degrees)
-    ]
+    names = group_names(corpus)
 
     def report(condition: str, probed: dict[str, Tensor], chances: Tensor) -> None:
         wrong = chances.argmax(dim=1) != truth  # (P,)

@@ -25,8 +25,9 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
 from mtl_helpers.papers.yin2018.experiments.pose_branches import (
     CONDITIONS,
     EXPERIMENT,
-    RELEASED_SEEDS,
+    FEWER_SEEDS,
     WRONG_SHARES,
+    branches_alone,
     configs,
     routing_report,
     wrong_pose,
@@ -53,7 +54,7 @@ def test_every_run_has_a_name_of_its_own_and_each_arm_its_seeds(preset):
     keys = [(run.arm, run.seed) for run in runs]
     assert len(set(keys)) == len(keys) == len({config_hash(run) for run in runs})
     seeds = dict.fromkeys(("p-heavy", "p-eq8"), preset.seeds)
-    seeds["p-released"] = preset.seeds[:RELEASED_SEEDS]
+    seeds |= dict.fromkeys(("p-released", "p-mix"), preset.seeds[:FEWER_SEEDS])
     assert keys == [(arm, seed) for arm, those in seeds.items() for seed in those]
 
 
@@ -67,17 +68,22 @@ def test_every_network_has_branches_true_poses_and_float32(preset):
 
 @PRESET
 @pytest.mark.parametrize(
-    ("arm", "main", "side"),
-    [("p-heavy", 1.0, None), ("p-eq8", 0.5, None), ("p-released", 1.0, 0.5)],
+    ("arm", "main", "side", "times"),
+    [
+        ("p-heavy", 1.0, None, 1),
+        ("p-eq8", 0.5, None, 1),
+        ("p-released", 1.0, 0.5, 1),
+        ("p-mix", 1.0, None, 2),
+    ],
 )
-def test_losses_weigh_as_the_arm_says(preset, arm, main, side):
+def test_losses_weigh_as_the_arm_says(preset, arm, main, side, times):
     """Each main task as m-CNN's one, half of that, or as released; side tasks phi_s together."""
     (run, *_) = [run for run in configs(preset) if run.arm == arm]
     combine = weighting(run.rule, 8, groups_of(run))
     combine(torch.ones(5), torch.zeros(2, 8))  # learned weights begin alike
     weights = dict(zip(combine.tasks, combine.weights.tolist(), strict=True))
     assert [weights["id"], weights["id_pose"]] == pytest.approx([main] * 2)
-    each = CHOSEN[preset.name].phi_s / 3 if side is None else side
+    each = times * CHOSEN[preset.name].phi_s / 3 if side is None else side
     assert [weights[task] for task in SIDE_TASKS] == pytest.approx([each] * 3)
 
 
@@ -290,6 +296,30 @@ def test_people_are_looked_for_in_galleries_of_a_size(corpus, model, probes, nai
     assert hits.mean() > naive.hits(routing).mean()
 
 
+# ---- branches without the generic head
+
+
+@pytest.mark.parametrize("size", [4, 2])
+def test_each_branch_alone_finds_those_it_is_nearest_to(corpus, model, probes, naive, size):
+    found = branches_alone(corpus, probes, model, amp=False, gallery_size=size)
+    known_group = np.array(GROUP_OF_POSE)[corpus.labels(corpus.gallery("test"))["pos"]]
+    for branch, asked_for in enumerate(found):
+        hits = []
+        for row, identity in enumerate(naive.labels["id"]):
+            (own,) = np.flatnonzero(naive.identity == identity)
+            near = {
+                column: naive.apart(
+                    naive.asked["branches"][row, branch],
+                    naive.known["branches"][column, known_group[column]],
+                )
+                for column in range(own // size * size, own // size * size + size)
+            }
+            hits.append(naive.identity[min(near, key=near.get)] == identity)
+        for group, name in enumerate(found):
+            expected = np.mean(np.array(hits)[naive.group == group])
+            assert found[name][asked_for] == pytest.approx(expected)
+
+
 # ---- poses estimated wrongly on purpose
 
 
@@ -418,6 +448,7 @@ def test_a_run_asks_every_routing_in_every_condition(corpus, monkeypatch):
         rates = list(found["hard"]["by_group"].values())
         assert np.average(rates, weights=sizes) == pytest.approx(found["hard"]["overall"])
         assert outcome.arrays[f"people/{name}/hard"].shape == (4,)
+    assert set(outcome.metrics["branches_alone"]) == {"right", "frontal", "left"}
     assert outcome.metrics["test"]["probes"] == len(some_probes(corpus))
     assert outcome.metrics["test"]["gallery"] == 2
     generic, y_d = (
