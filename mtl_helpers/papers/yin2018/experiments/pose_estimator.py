@@ -108,14 +108,17 @@ def expected_yaw(logits: ArrayLike, yaw_degrees: Sequence[int]) -> NDArray[np.fl
     return means.astype(np.float32)
 
 
-def pose_group(yaw: ArrayLike) -> NDArray[np.str_]:
+def pose_group(yaw: ArrayLike, yaw_degrees: Sequence[int]) -> NDArray[np.str_]:
     """Return the paper's group of each angle: ``"right"``, ``"frontal"`` or ``"left"``.
 
-    Frontal is -30 to 30 degrees, both included (Yin & Liu 2018, Sec. IV-C).
+    Frontal are the classes from -30 to 30 degrees, both included (Yin & Liu 2018, Sec. IV-C). An
+    angle has the group of its nearest class, so that an estimate of 30.01 is as frontal as a camera
+    at 30.
     """
-    angle = np.asarray(yaw, dtype=np.float64)
-    ends = POSE_GROUPS["frontal"]
-    return np.where(angle < min(ends), "right", np.where(angle > max(ends), "left", "frontal"))
+    angles = np.asarray(yaw_degrees, dtype=np.float64)
+    place = np.abs(np.asarray(yaw, dtype=np.float64)[:, None] - angles).argmin(axis=1)
+    nearest, ends = angles[place], POSE_GROUPS["frontal"]
+    return np.where(nearest < min(ends), "right", np.where(nearest > max(ends), "left", "frontal"))
 
 
 def confusion(
@@ -139,7 +142,7 @@ def _errors(
     truth: NDArray[np.floating], estimate: NDArray[np.floating], yaw_degrees: Sequence[int]
 ) -> dict[str, Any]:
     error = np.abs(estimate - truth)
-    groups, estimated_groups = pose_group(truth), pose_group(estimate)
+    groups, estimated_groups = (pose_group(each, yaw_degrees) for each in (truth, estimate))
     # a small preset's corpus may have no picture of a group
     present = [group for group in POSE_GROUPS if (groups == group).any()]
     return {

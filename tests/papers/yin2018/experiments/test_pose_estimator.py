@@ -55,12 +55,19 @@ def test_expected_yaw_is_the_mean_under_the_softmax():
     np.testing.assert_allclose(expected_yaw(np.zeros((1, 13)), YAW_CLASSES), 0, atol=1e-6)
 
 
-def test_frontal_is_thirty_degrees_to_either_side():
-    angles = [-90, -45, -31, -30, 0, 30, 30.5, 45, 90]
-    expected = ["right"] * 3 + ["frontal"] * 3 + ["left"] * 3
-    assert pose_group(angles).tolist() == expected
+def test_an_angle_has_the_group_of_its_nearest_class():
+    angles = [-90, -45, -38, -37, -30.01, -30, 0, 30, 30.5, 37, 38, 45, 90]
+    expected = ["right"] * 3 + ["frontal"] * 7 + ["left"] * 3
+    assert pose_group(angles, YAW_CLASSES).tolist() == expected
     for group, degrees in POSE_GROUPS.items():
-        assert set(pose_group(degrees)) == {group}
+        assert set(pose_group(degrees, YAW_CLASSES)) == {group}
+
+
+def test_an_estimate_a_little_beside_the_outermost_frontal_camera_is_frontal():
+    truth = np.array([-75.0, -30.0, 30.0, 75.0])
+    found = pose_estimator._errors(truth, truth + np.sign(truth) * 0.01, YAW_CLASSES)
+    assert found["group_recall"] == {"right": 1.0, "frontal": 1.0, "left": 1.0}
+    assert found["frontal_share_estimated"] == 0.5
 
 
 def test_confusion_counts_every_picture_once():
@@ -108,7 +115,7 @@ def test_a_run_measures_both_corpora_and_keeps_its_estimates(stored):
         assert record.metric("wild.images") == len(wild)
         assert record.metric("pie.images") == 2 * 5
         assert np.sum(record.metric("wild.confusion")) == len(wild)
-        frontal = np.abs(wild.yaw) <= 30
+        frontal = np.abs(wild.yaw) <= 45  # nearer to 30 than to 60
         assert record.metric("wild.frontal_share") == pytest.approx(frontal.mean())
         assert record.metric("wild.by_group.frontal") == pytest.approx(
             error[frontal].mean(), abs=0.05
