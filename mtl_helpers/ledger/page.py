@@ -38,10 +38,11 @@ weights on the same batches, once for each seed, and the effect is the mean of t
 
 **Two intervals, both of 95 %.** The one *over seeds* is Student's t interval: it says what other
 seeds would give for the same test people. The one over *seeds and people* says what other seeds
-and other people would give; it adds how much people differ, and is the one that verdicts go by.
-It needs the result of each run by person, and every person weighs the same. Where a run did not
-keep these, or where the effect is no mean over people (a weight, an energy), only the first is
-shown and judged.
+and other people would give, and is the one that verdicts go by. Its estimated variance is never
+smaller; but it has more degrees of freedom and so a smaller Student's factor, and can come out
+narrower. It needs the result of each run by person, and every person weighs the same. Where a run
+did not keep these, or where the effect is no mean over people (a weight, an energy), only the first
+is shown and judged.
 
 **Smallest effect that matters.** Each claim states one, in the unit of its effect. Most stood
 before the first runs. Where parts, measures or sizes were laid down after these, the claim says so;
@@ -225,9 +226,11 @@ def _size(number: float, unit: str) -> str:
 
 
 def _digits(interval: Interval) -> int:
-    """Two decimals where an end would round to a zero that the interval does not hold."""
-    holds_zero = interval.low <= 0 <= interval.high
-    return 1 if holds_zero or min(abs(interval.low), abs(interval.high)) >= 0.05 else 2
+    """Decimals with which an end near zero still shows on which side of zero it lies."""
+    nearest = min(abs(interval.low), abs(interval.high))
+    if nearest >= 0.1:
+        return 1
+    return 2 if nearest >= 0.005 else 3
 
 
 def _number(value: float, digits: int) -> str:

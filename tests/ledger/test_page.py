@@ -103,11 +103,13 @@ def test_runs_that_are_too_short_are_shown_unjudged(root):
     [
         ((0.05, 0.06, 0.07), "+0.06 | [+0.04,\N{NO-BREAK SPACE}+0.08]"),
         ((-0.05, -0.06, -0.07), "−0.06 | [−0.08,\N{NO-BREAK SPACE}−0.04]"),
-        ((-0.01, 0.01, 0.03), "+0.0 | [+0.0,\N{NO-BREAK SPACE}+0.1]"),
+        ((-0.01, 0.01, 0.03), "+0.01 | [−0.04,\N{NO-BREAK SPACE}+0.06]"),
+        ((0.064, 0.104, 0.144), "+0.104 | [+0.005,\N{NO-BREAK SPACE}+0.203]"),
+        ((-0.5, 0.1, 0.7), "+0.1 | [−1.4,\N{NO-BREAK SPACE}+1.6]"),
         ((5.0, 5.1, 5.2), "+5.1 | [+4.9,\N{NO-BREAK SPACE}+5.3]"),
     ],
 )
-def test_an_end_that_is_not_zero_is_not_printed_as_zero(root, values, cells):
+def test_an_end_near_zero_shows_on_which_side_it_lies(root, values, cells):
     parts = (Part("a", lambda records: seeds(*values)),)
     text = page(root, dataclasses.replace(POSE, parts=parts))
     row = next(line for line in rows_of(text) if line.startswith("| a |"))

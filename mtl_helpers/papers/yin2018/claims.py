@@ -597,7 +597,7 @@ _Y3 = _claim(
     ),
     conditions=(pose_may_lead,),
     chapter=CHAPTER,
-    comparison="share of test pictures that are classified rightly, each task trained by itself",
+    comparison="share of test pictures that are classified correctly, each task trained by itself",
 )
 
 _Y4 = _claim(

@@ -55,7 +55,7 @@ def gain_rows(
     xlabel: str = "Gain over s-CNN (points of rank-1)",
     meaningful: float | None = 1.0,
 ) -> Figure:
-    """Gains from zero, a row per network and in it a mark per group; a pale dot per seed.
+    """Gains from zero, a row per network and in it a mark per group; below it a dot per seed.
 
     ``groups`` map the words of a legend to gains by row, and a group may lack rows. Bars are the
     gains' own intervals. The smallest ``meaningful`` gain is shaded to both sides of zero.
@@ -72,9 +72,8 @@ def gain_rows(
         colour, words = style["color"], group
         for row, gain in groups[group].items():
             y = rows.index(row) + height * (number - (len(groups) - 1) / 2)
-            axis.plot(
-                gain.by_seed, np.full(len(gain.by_seed), y), "o", alpha=0.3, ms=4, color=colour
-            )
+            below = np.full(len(gain.by_seed), y + 0.35 * height)
+            axis.plot(gain.by_seed, below, "o", alpha=0.5, ms=4, color=colour)
             ends = [gain.interval.low, gain.interval.high]
             axis.plot(ends, [y, y], linewidth=2.5, color=colour, solid_capstyle="butt")
             axis.plot(
@@ -102,7 +101,7 @@ def accuracy_dots(accuracy: Mapping[str, ArrayLike], chance: Mapping[str, float]
         axis.plot(100 * chance[task], place, "|", color=INK, markersize=16)
     axis.set_yticks(range(len(accuracy)), [TASK_WORDS.get(task, task) for task in accuracy])
     axis.set(xlim=(0, 102), ylim=(len(accuracy) - 0.5, -0.5))
-    axis.set_xlabel("Pictures classified rightly (%); dash: guessing")
+    axis.set_xlabel("Pictures classified correctly (%); dash: guessing")
     axis.grid(False, axis="y")
     return figure
 

@@ -92,6 +92,9 @@ def test_gains_show_dots_bars_and_marks_per_group() -> None:
     heights = [line.get_ydata()[0] for line in lines_of(axis, markersize=7.0)]
     assert np.round(heights).tolist() == [0, 1, 1, 2]
     assert heights[1] < 1 < heights[2]  # two groups of one row stand apart
+    seeds = [line.get_ydata()[0] for line in lines_of(axis, markersize=4.0)]
+    assert all(bar < dot for bar, dot in zip(heights, seeds, strict=True))  # the axis points down
+    assert seeds[1] < heights[2]
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["whole", "third"]
 
