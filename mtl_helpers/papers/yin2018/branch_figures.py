@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import seaborn as sns
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
@@ -28,6 +29,7 @@ __all__ = [
     "GROUP_COLOURS",
     "asked_diagram",
     "branch_arrows",
+    "branches_alone",
     "effect_rows",
     "lean_curves",
     "main_tasks_by_epoch",
@@ -209,8 +211,8 @@ def effect_rows(
 ) -> Figure:
     """Draw effects from zero, a row per effect, under the name of their group.
 
-    The thick bar is the interval over seeds, the thin one that over seeds and people. The smallest
-    ``meaningful`` effect is shaded to both sides of zero.
+    The thick bar is the interval over seeds and people, which judges, the thin one with ends that
+    over seeds. The smallest ``meaningful`` effect is shaded to both sides of zero.
     """
     count = sum(1 + len(effects) for effects in groups.values())
     if not count:
@@ -228,9 +230,10 @@ def effect_rows(
             row += 1
             words[row] = name
             seeds, judged = effect.over_seeds, effect.judged
-            axis.plot([judged.low, judged.high], [row, row], color=style["color"], lw=1.2)
-            axis.plot([seeds.low, seeds.high], [row, row], color=style["color"], lw=4, alpha=0.6)
-            axis.plot(judged.mean, row, style["marker"], color=style["color"], ms=7)
+            colour = style["color"]
+            axis.plot([judged.low, judged.high], [row, row], color=colour, lw=5, alpha=0.45)
+            axis.plot([seeds.low, seeds.high], [row, row], "|-", color=colour, lw=1.2, ms=8)
+            axis.plot(judged.mean, row, style["marker"], color=colour, ms=7)
         row += 1
     axis.set_yticks(list(words), list(words.values()))
     for place, label in zip(words, axis.get_yticklabels(), strict=True):
@@ -289,4 +292,34 @@ def rank1_by_group(
     axis.set_ylabel("Rank-1 (%)")
     axis.grid(False, axis="x")
     legend_below(axis)
+    return figure
+
+
+def branches_alone(ranks: ArrayLike, *, size: tuple[float, float] = (5.0, 3.4)) -> Figure:
+    """Draw rank-1 (S, 3, 3) in %, by pose of the probe and by branch asked; the mean over seeds.
+
+    The range of the seeds stands below it.
+    """
+    table = np.asarray(ranks, dtype=float)
+    sides = len(GROUP_COLOURS)
+    if table.shape[1:] != (sides, sides):
+        raise ValueError(
+            f"Expected an array (seeds, {sides}, {sides}), a row per pose and a column per branch; "
+            f"found {table.shape}."
+        )
+    mean, low, high = table.mean(axis=0), table.min(axis=0), table.max(axis=0)
+    words = [
+        [f"{m:.1f}\n({a:.1f} to {b:.1f})" for m, a, b in zip(*row, strict=True)]
+        for row in zip(mean, low, high, strict=True)
+    ]
+    figure, axis = figure_and_axis(None, size)
+    sns.heatmap(
+        mean, ax=axis, annot=np.array(words), fmt="", cmap="Blues", vmin=mean.min() - 10,
+        vmax=mean.max() + 10, cbar=False, linewidths=2, annot_kws={"fontsize": 10},
+    )  # fmt: skip
+    names = list(GROUP_COLOURS)
+    axis.set_xticks(np.arange(sides) + 0.5, names)
+    axis.set_yticks(np.arange(sides) + 0.5, names, rotation=0)
+    axis.set(xlabel="Branch asked", ylabel="Pose of the probe")
+    axis.tick_params(length=0)
     return figure

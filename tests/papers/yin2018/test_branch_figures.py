@@ -139,3 +139,17 @@ def test_rank1_by_group_shows_seeds_and_means_side_by_side() -> None:
     assert heights == [75.0, 10.0, 55.0, 20.0]
     assert legend_words(axis) == ["hard", "generic"]
     assert [label.get_text() for label in axis.get_xticklabels()] == list(told)
+
+
+def test_branches_alone_say_the_mean_and_the_range_of_the_seeds() -> None:
+    ranks = np.full((2, 3, 3), 60.0)
+    ranks[:, 0, 1] = 64.0, 66.0
+    (axis,) = branch_figures.branches_alone(ranks).axes
+    words = [text.get_text() for text in axis.texts]
+    assert words[:2] == ["60.0\n(60.0 to 60.0)", "65.0\n(64.0 to 66.0)"]
+    assert [label.get_text() for label in axis.get_xticklabels()] == list(GROUP_COLOURS)
+
+
+def test_branches_alone_of_another_shape_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"\(seeds, 3, 3\)"):
+        branch_figures.branches_alone(np.ones((3, 3)))
