@@ -5,6 +5,9 @@ steps, the size of a batch, or how the pictures are spread over people. "SGD, dr
 paper's own, but for its batches of 4 and its 20 epochs. Who is identified best
 among *validation* people, per second on one core, is the recipe of a preset
 (:class:`~mtl_helpers.presets.Preset`).
+
+Beside them stands m-CNN with twice the steps (:data:`LONG_SIDE`): whether side tasks gain the same
+when all are trained for longer.
 """
 
 from __future__ import annotations
@@ -15,7 +18,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mtl_helpers.papers.yin2018.experiments.choices import CHOSEN
 from mtl_helpers.papers.yin2018.experiments.networks import (
+    ALL_TASKS,
     NetworkConfig,
     measured,
     network_config,
@@ -29,7 +34,7 @@ from mtl_helpers.runs.query import select, values
 from mtl_helpers.runs.record import Record
 from mtl_helpers.training.optimizers import AdamWConfig, SGDConfig
 
-__all__ = ["EXPERIMENT", "RECIPES", "SEEDS", "configs", "summary"]
+__all__ = ["EXPERIMENT", "LONG", "LONG_SIDE", "RECIPES", "SEEDS", "configs", "summary"]
 
 SEEDS = 3
 """How many of a preset's seeds are used: recipes differ by more than seeds do."""
@@ -50,6 +55,10 @@ RECIPES: dict[str, dict[str, Any]] = {
 """What differs from the preset's recipe; rates, lengths (in steps), portions (pictures in a batch)
 and pictures per person are shares of its."""
 
+LONG = "steps x 2"
+LONG_SIDE = f"{LONG}, side tasks"
+"""m-CNN at the chosen phi_s by the recipe :data:`LONG`."""
+
 
 def arm_name(recipe: str) -> str:
     """Return the name under which a recipe's runs are stored.
@@ -61,10 +70,11 @@ def arm_name(recipe: str) -> str:
 
 
 def configs(preset: Preset) -> list[NetworkConfig]:
-    """Return every network, recipe by recipe."""
+    """Return every network, recipe by recipe, then m-CNN for longer."""
     runs = []
-    for recipe, changes in RECIPES.items():
-        settings = dict(changes)
+    side = {"tasks": ALL_TASKS, "phi_s": CHOSEN[preset.name].phi_s}
+    for recipe, changes in {**RECIPES, LONG_SIDE: RECIPES[LONG] | side}.items():
+        settings = {"tasks": ("id",)} | changes
         length = settings.pop("length", 1.0)
         steps = max(1, round(length * preset.steps))
         settings["steps"] = steps
@@ -75,7 +85,7 @@ def configs(preset: Preset) -> list[NetworkConfig]:
             levels = len(preset.cameras) * len(preset.shots) * len(preset.expressions)
             settings["pictures"] = max(1, round(settings["pictures"] * levels))
         runs += [
-            network_config(preset, arm_name(recipe), seed, tasks=("id",), **settings)
+            network_config(preset, arm_name(recipe), seed, **settings)
             for seed in preset.seeds[:SEEDS]
         ]
     return runs

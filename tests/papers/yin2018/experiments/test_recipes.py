@@ -10,9 +10,16 @@ from made_up_runs import record
 from synthetic_corpus import SyntheticCorpus
 
 from mtl_helpers.papers.yin2018.experiments import networks
-from mtl_helpers.papers.yin2018.experiments.networks import FewerPeople, network_config
+from mtl_helpers.papers.yin2018.experiments.choices import CHOSEN
+from mtl_helpers.papers.yin2018.experiments.networks import (
+    ALL_TASKS,
+    FewerPeople,
+    network_config,
+)
 from mtl_helpers.papers.yin2018.experiments.recipes import (
     EXPERIMENT,
+    LONG,
+    LONG_SIDE,
     RECIPES,
     SEEDS,
     arm_name,
@@ -52,7 +59,8 @@ def of_recipe(recipe, preset=LAPTOP):
 def test_every_recipe_has_a_name_of_its_own_and_its_seeds(preset):
     runs = configs(preset)
     keys = [(run.arm, run.seed) for run in runs]
-    assert keys == [(arm_name(recipe), seed) for recipe in RECIPES for seed in preset.seeds[:SEEDS]]
+    every = (*RECIPES, LONG_SIDE)
+    assert keys == [(arm_name(recipe), seed) for recipe in every for seed in preset.seeds[:SEEDS]]
     assert len(set(keys)) == len(keys) == len({config_hash(run) for run in runs})
 
 
@@ -74,6 +82,13 @@ def test_a_recipe_changes_what_its_entry_names_alone(preset, recipe):
     # where the preset is trained by SGD with dropout, that recipe is its own
     assert changed or recipe in ("chosen", "SGD", "SGD, dropout 0.4", "dropout 0.4")
     assert preset.name == "gpu" or changed or recipe == "chosen"
+
+
+@PRESET
+def test_m_cnn_is_trained_for_longer_as_s_cnn_is(preset):
+    alone, side = settings(of_recipe(LONG, preset)), settings(of_recipe(LONG_SIDE, preset))
+    changed = {name: own for name, own in side.items() if own != alone[name]}
+    assert changed == {"tasks": ALL_TASKS, "phi_s": CHOSEN[preset.name].phi_s}
 
 
 def test_recipes_of_the_laptop_by_hand():
