@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from made_up_runs import record
 
+from mtl_helpers.faces.corpora.attribute_regions import REGIONS
+from mtl_helpers.faces.corpora.attributes import ATTRIBUTES
+from mtl_helpers.papers.taherkhani2021.experiments.attribute_verification import ARMS, RATES
 from mtl_helpers.papers.taherkhani2021.experiments.choices import GRID, Penalties
 from mtl_helpers.papers.taherkhani2021.experiments.penalty_curves import BY_SGD, CURVES
+from mtl_helpers.presets import get_preset
 
 PEOPLE = 30
 MEASURES = ("accuracy", "balanced_accuracy", "average_precision")
@@ -49,6 +54,9 @@ class World:
                 measure: self.shares(f"people/{place}/{measure}/{subset}", level)
                 for measure in MEASURES[:2]
             }
+        self.arrays[f"attribute/{place}/accuracy"] = self.rng.normal(
+            0.8 + self.sign * gain / 100, 0.01, len(ATTRIBUTES)
+        ).astype(np.float32)
         return means
 
     def task_structures(self):
@@ -72,6 +80,10 @@ class World:
             metrics["maps"] = {
                 key: self.shares(f"people/maps/{key}", level) for key, level in shares.items()
             }
+            for key, level in shares.items():
+                by_attribute = self.rng.normal(level, 0.02, len(REGIONS)).astype(np.float32)
+                by_attribute[3] = np.nan  # an attribute that no picture shows
+                self.arrays[f"maps/{key}"] = by_attribute
         return metrics
 
     def penalty_curves(self):
@@ -95,6 +107,8 @@ class World:
         return {"whole": self.scores("whole", GAIN.get(self.config.structure.name, 0))}
 
     def attribute_verification(self):
+        for arm in ARMS:
+            self.arrays[f"roc/{arm}"] = (np.array(RATES) ** 0.5).astype(np.float32)
         gains = {"none": 0, "right": 6, "a tenth wrong": 5, "a third wrong": 2, "half wrong": 0}
         return {
             "verification": {
@@ -102,3 +116,14 @@ class World:
                 for name, gain in gains.items()
             }
         }
+
+
+def world_of(experiments, sign=1, preset="laptop"):
+    """A record for every configuration of some experiments."""
+    records = []
+    for experiment in experiments:
+        for config in experiment.configs(get_preset(preset)):
+            made = World(sign, config, experiment.name)
+            metrics = getattr(made, experiment.name)()
+            records.append(record(experiment.name, preset, config, metrics, arrays=made.arrays))
+    return records

@@ -7,8 +7,8 @@ import random
 
 import numpy as np
 import pytest
-from made_up_runs import close, record
-from made_up_structures import World
+from made_up_runs import close
+from made_up_structures import world_of
 
 from mtl_helpers.ledger.page import ledger_markdown
 from mtl_helpers.ledger.verdict import evaluate, judge
@@ -27,13 +27,7 @@ TESTED = [name for name, claim in CLAIMS.items() if claim.parts]
 
 def world(claim, sign=1, preset="laptop"):
     """A record for every configuration of a claim's experiments."""
-    records = []
-    for experiment in CLAIMS[claim].experiments:
-        for config in experiment.configs(get_preset(preset)):
-            made = World(sign, config, experiment.name)
-            metrics = getattr(made, experiment.name)()
-            records.append(record(experiment.name, preset, config, metrics, arrays=made.arrays))
-    return records
+    return world_of(CLAIMS[claim].experiments, sign, preset)
 
 
 def effects_of(claim, records):

@@ -52,9 +52,11 @@ from mtl_helpers.papers.taherkhani2021.graph_scores import (
 )
 from mtl_helpers.papers.taherkhani2021.localisation import (
     chosen_pictures,
+    coarse_maps,
     localisation,
     maps_of,
     true_regions,
+    typical_pictures,
 )
 from mtl_helpers.papers.taherkhani2021.model import MTFAP
 from mtl_helpers.papers.taherkhani2021.scores import attribute_table, by_person, shares_right
@@ -259,6 +261,8 @@ def map_report(
 
     Metrics are means over the attributes, those by attribute and by person are arrays:
     ``"people/maps/inside"`` (P,), ``"maps/inside"`` (T',), and so for ``"area"`` and ``"others"``.
+    ``"shown/maps"`` (T', h, w) has a map for each attribute, that of the picture ``"shown/index"``
+    (T',) whose share inside is the median; -1 where no picture counts.
     """
     index = chosen_pictures(corpus, "test", each)
     labels, people = corpus.attributes(index), corpus.spec.identity(index)
@@ -275,6 +279,11 @@ def map_report(
         arrays[f"maps/{key}"] = np.where(counted.any(axis=0), total.sum(axis=0), np.nan).astype(
             np.float32
         )
+    rows = typical_pictures(found["inside"])
+    columns = [ATTRIBUTES.index(name) for name in REGIONS]
+    shown = coarse_maps(network, corpus.images, index[rows]).numpy()  # (T', T, h, w)
+    arrays["shown/index"] = np.where(rows < 0, -1, index[rows])
+    arrays["shown/maps"] = shown[np.arange(len(rows)), columns].astype(np.float16)
     return metrics, arrays
 
 
