@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
@@ -46,8 +47,8 @@ __all__ = [
 
 _CONDITIONS: Mapping[str, tuple[float, Budget, str]] = {
     "all labels": (1.0, "all", "all"),
-    "few labels, the starved": (1.0, "few", "starved"),
-    "strength 0, all labels": (0.0, "all", "all"),
+    "few labels": (1.0, "few", "starved"),
+    "strength 0": (0.0, "all", "all"),
 }
 
 
@@ -103,12 +104,14 @@ def pulled_heads(
 ) -> Figure:
     """Heads (2, T) as arrows, what each task alone would have (2, T), and the edges (T, T)."""
     alone, W, M = (np.asarray(values, dtype=float) for values in (wishes, heads, edges))
-    figure, axis = plt.subplots(figsize=(3.6, 3.6), layout="constrained")
+    figure, axis = plt.subplots(figsize=(3.2, 2.0), layout="constrained")
     reach = 1.25 * np.abs(alone).max()
     T = W.shape[1]
     for i, j in zip(*np.triu_indices(T, 1), strict=True):
         if M[i, j]:
-            axis.plot(*W[:, [i, j]], color=INK, linewidth=1 + 2 * M[i, j], linestyle=(0, (2, 2)))
+            axis.plot(
+                *W[:, [i, j]], color=INK, linewidth=1.5 + 0.5 * M[i, j], linestyle=(0, (2, 2))
+            )
     for k, name in enumerate(names):
         colour = COLOURS[k]
         axis.plot(*alone[:, k], "o", mfc="none", ms=9, color=colour)
@@ -117,8 +120,9 @@ def pulled_heads(
         x, y = alone[:, k] * (1 + 0.16 / max(float(np.linalg.norm(alone[:, k])), 0.16))
         axis.text(x, y, name, color=colour, ha="center", va="center")
     axis.plot(0, 0, ".", color=INK)
-    axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
-    axis.grid(False)
+    low = min(-0.15 * reach, 1.25 * float(alone[1].min()))
+    axis.set(xlim=(-reach, reach), ylim=(low, reach), aspect="equal")
+    axis.axis("off")
     return figure
 
 
@@ -160,7 +164,7 @@ def structure_gains(
 def gains_by_condition(records: Runs, structures: Sequence[str]) -> Figure:
     """Gains over independent heads, a panel per condition: a dot per seed, mean and interval."""
     figure, axes = plt.subplots(
-        1, len(_CONDITIONS), figsize=(8.4, 1.5 + 0.5 * len(structures)), layout="constrained",
+        1, len(_CONDITIONS), figsize=(7.6, 1.5 + 0.5 * len(structures)), layout="constrained",
         sharey=True,
     )  # fmt: skip
     for axis, (title, where) in zip(axes, _CONDITIONS.items(), strict=True):
@@ -206,22 +210,29 @@ def penalty_panels(
 ) -> Figure:
     """Accuracy against the weight of each penalty, mean over seeds with its interval (Fig. 7)."""
     subset = "all" if budget == "all" else "starved"
-    figure, axes = plt.subplots(
-        1, len(PENALTY_WORDS), figsize=(9.0, 3.0), sharey=True, layout="constrained"
-    )
-    for axis, (name, words) in zip(axes, PENALTY_WORDS.items(), strict=True):
+    figure, axes = plt.subplots(2, 2, figsize=(6.4, 5.0), sharey=True, layout="constrained")
+    for axis, (name, words) in zip(axes.flat, PENALTY_WORDS.items(), strict=True):
         table = penalty_curves.curve(records, budget, name, f"{split}.{subset}.accuracy")
-        axis.set_xscale("log")
-        banded(axis, GRID, {name: table})
-        axis.set_xticks(GRID, [f"$10^{{{round(np.log10(weight))}}}$" for weight in GRID])
-        axis.minorticks_off()
+        _over_weights(axis, {name: table})
         axis.axvline(getattr(chosen, name), color=INK, linewidth=1, linestyle=(0, (1, 3)))
-        axis.set_title(words, fontsize=10)
+        axis.set_title(words)
         if legend := axis.get_legend():
             legend.remove()
-    axes[0].set_ylabel("accuracy (%)")
-    figure.supxlabel("weight of the penalty", fontsize=11)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("accuracy (%)")
+    for axis in axes[1]:
+        axis.set_xlabel("weight of the penalty")
     return figure
+
+
+def _over_weights(
+    axis: Axes, tables: Mapping[str, ArrayLike], names: Mapping[str, str] | None = None
+) -> None:
+    """Draw tables (S, G) over the grid of weights, in powers of ten."""
+    axis.set_xscale("log")
+    banded(axis, GRID, tables, names=names)
+    axis.set_xticks(GRID, [f"$10^{{{round(np.log10(weight))}}}$" for weight in GRID])
+    axis.minorticks_off()
 
 
 def zeros_by_penalty(records: Runs) -> Figure:
@@ -229,10 +240,7 @@ def zeros_by_penalty(records: Runs) -> Figure:
     figure, axis = plt.subplots(figsize=(5.0, 3.6), layout="constrained")
     names = {"sparsity": "SMIDAS", penalty_curves.BY_SGD: "sub-gradient steps"}
     tables = {name: penalty_curves.curve(records, "all", name, "zeros") for name in names}
-    axis.set_xscale("log")
-    banded(axis, GRID, tables, names=names)
-    axis.set_xticks(GRID, [f"$10^{{{round(np.log10(weight))}}}$" for weight in GRID])
-    axis.minorticks_off()
+    _over_weights(axis, tables, names)
     axis.set(xlabel=r"$\lambda$", ylabel="zeros in S (%)", ylim=(-4, 104))
     return figure
 
@@ -297,7 +305,7 @@ def overlaid(
 def roc_curves(records: Runs) -> Figure:
     """Share of accepted pairs of one person against that of two people, mean over seeds."""
     runs = select(records, experiment=attribute_verification.EXPERIMENT.name)
-    figure, axis = plt.subplots(figsize=(5.4, 4.4), layout="constrained")
+    figure, axis = plt.subplots(figsize=(5.4, 5.2), layout="constrained")
     lines = ("-", (0, (4, 2)), (0, (1, 1)), (0, (6, 2, 1, 2)), (0, (3, 4)))
     for k, (arm, words) in enumerate(VERIFICATION_WORDS.items()):
         tar = np.stack([run.arrays()[f"roc/{arm}"] for run in runs]).mean(axis=0)
@@ -309,5 +317,8 @@ def roc_curves(records: Runs) -> Figure:
     axis.set(xlabel="false accepts", ylabel="true accepts", ylim=(0, 1.02))
     handles, labels = axis.get_legend_handles_labels()
     handles.append(Line2D([], [], color=INK, linewidth=0.8, linestyle=(0, (1, 3))))
-    axis.legend(handles, [*labels, "guessing: 50"], title="AUC (%)", fontsize=9, loc="lower right")
+    figure.legend(
+        handles, [*labels, "guessing: 50"], title="AUC (%)", loc="outside lower center", ncols=2,
+        fontsize=10, frameon=False,
+    )  # fmt: skip
     return figure

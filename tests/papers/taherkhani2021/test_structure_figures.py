@@ -121,5 +121,5 @@ def test_each_arm_of_the_verification_has_its_curve():
     runs = world_of((attribute_verification.EXPERIMENT,))
     axis = figures.roc_curves(runs).axes[0]
     assert len(axis.lines) == 6
-    words = [text.get_text() for text in axis.get_legend().get_texts()]
+    words = [text.get_text() for text in axis.figure.legends[0].get_texts()]
     assert words[1].startswith("right attributes: 86")
