@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mtl_helpers.errors import CourseError
 from mtl_helpers.machine import project_root, write_atomic
-from mtl_helpers.presets import PRESETS, get_preset
+from mtl_helpers.presets import PRESETS, Preset, get_preset
 
 if TYPE_CHECKING:
     from mtl_helpers.runs.experiment import Experiment
@@ -237,15 +237,13 @@ def _sweep(options: argparse.Namespace) -> int:
     failed = 0
     environment = {name: value for name, value in settings.items() if value}
     with _environment(environment), joined_group():
-        # all of them: on a real set, those that can be asked of one
-        experiments = options.experiment or [
-            name
-            for name, experiment in EXPERIMENTS.items()
-            if not os.environ.get("MTL_DATA") or experiment.on
-        ]
-        for name in experiments:
+        experiments = [
+            on_chosen_data(EXPERIMENTS[name], preset) for name in options.experiment
+        ] or _all_that_fit(preset)
+        for experiment in experiments:
+            name = experiment.name
             report = run_sweep(
-                on_chosen_data(EXPERIMENTS[name], preset),
+                experiment,
                 preset,
                 executor=options.executor,
                 processes=options.processes,
@@ -257,6 +255,24 @@ def _sweep(options: argparse.Namespace) -> int:
             print(words, file=sys.stderr if report.failed else sys.stdout)
             failed += bool(report.failed)
     return 1 if failed else 0
+
+
+def _all_that_fit(preset: Preset) -> list[Experiment]:
+    """Return every experiment: on a real set, those that can be asked of it."""
+    from mtl_helpers.registry import EXPERIMENTS
+    from mtl_helpers.runs.sweep import on_chosen_data
+
+    if not os.environ.get("MTL_DATA"):
+        return list(EXPERIMENTS.values())
+    found, refusal = [], None
+    for experiment in (each for each in EXPERIMENTS.values() if each.on):
+        try:
+            found.append(on_chosen_data(experiment, preset))
+        except ValueError as error:
+            refusal = error
+    if not found and refusal is not None:
+        raise refusal
+    return found
 
 
 @contextmanager

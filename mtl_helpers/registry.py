@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from mtl_helpers.laboratory import factor_probes
 from mtl_helpers.ledger.claim import Claim
+from mtl_helpers.papers.taherkhani2021 import claims as taherkhani2021_claims
+from mtl_helpers.papers.taherkhani2021.experiments import (
+    attribute_verification,
+    from_nothing,
+    penalty_curves,
+    task_structures,
+)
 from mtl_helpers.papers.yin2018 import claims as yin2018_claims
 from mtl_helpers.papers.yin2018.experiments import (
     by_sgd,
@@ -33,6 +40,10 @@ EXPERIMENTS: dict[str, Experiment] = {
         by_sgd.EXPERIMENT,
         factor_probes.EXPERIMENT,
         pose_estimator.EXPERIMENT,
+        penalty_curves.EXPERIMENT,
+        task_structures.EXPERIMENT,
+        from_nothing.EXPERIMENT,
+        attribute_verification.EXPERIMENT,
     )
 }
-CLAIMS: dict[str, Claim] = dict(yin2018_claims.CLAIMS)
+CLAIMS: dict[str, Claim] = {**yin2018_claims.CLAIMS, **taherkhani2021_claims.CLAIMS}

@@ -236,6 +236,30 @@ def test_corpus_builds_that_of_the_preset(
     assert f"The {kind} corpus of the preset smoke is ready: 1,170" in capsys.readouterr().out
 
 
+def refusing(data):
+    raise ValueError(f"needs labels of pose, which {data} lacks")
+
+
+def test_on_a_real_set_what_fits_is_swept(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("mtl_helpers.datasets.chosen_data", lambda side, channels: "celeba")
+    some = {
+        "rendered": Experiment("rendered", bad_configs, run),
+        "poses": Experiment("poses", bad_configs, run, on=refusing),
+        "fits": Experiment("fits", bad_configs, run, on=lambda data: TOY),
+    }
+    monkeypatch.setattr(experiments, "EXPERIMENTS", some)
+    every = ["sweep", "--processes", "1", "--data", "celeba", "--root", str(place)]
+    assert cli.main(every) == 0
+    assert "2 runs done" in capsys.readouterr().out
+    named = ["sweep", "poses", *every[1:]]
+    del some["fits"]
+    for command in (every, named):
+        assert cli.main(command) == 2
+        assert "needs labels of pose, which celeba lacks" in capsys.readouterr().err
+
+
 def test_all_corpora_are_built_one_after_the_other(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

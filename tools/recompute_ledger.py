@@ -1,4 +1,4 @@
-"""Recompute every row of the ledger of Yin & Liu (2018) from the stored runs, without the package.
+"""Recompute every row of the ledger from the stored runs, without the package.
 
     python tools/recompute_ledger.py [--compare book/claims.md]
 
@@ -19,6 +19,8 @@ import numpy as np
 from scipy.stats import t as student
 
 ROOT = Path(__file__).resolve().parents[1]
+
+PAPERS = ["yin2018", "taherkhani2021"]
 
 TASKS = ["id", "pos", "illum", "exp"]
 SIDE = TASKS[1:]
@@ -62,8 +64,9 @@ class Runs:
     def __init__(self, results: Path, preset: str) -> None:
         self.seeds = SEEDS[preset]
         self.chosen = {} if preset == "laptop" else dict(PUBLISHED)
+        self.preset = preset
         self.stored = {}
-        for folder in (results / "yin2018").glob(f"*/{preset}"):
+        for folder in (each for paper in PAPERS for each in (results / paper).glob(f"*/{preset}")):
             runs = [read_run(path) for path in sorted(folder.glob("[!.]*.json"))]
             if runs:
                 self.stored[folder.parent.name] = runs
@@ -174,9 +177,10 @@ def equal(value, wanted) -> bool:
     return value == wanted
 
 
-def require_alike(run: dict, other: dict) -> None:
+def require_alike(run: dict, other: dict, besides: set[str] = frozenset()) -> None:
     """Refuse to compare two runs that differ in more than what is asked about."""
-    one, two = ({k: v for k, v in each["config"].items() if k not in MAY_DIFFER}
+    asked = MAY_DIFFER | besides
+    one, two = ({k: v for k, v in each["config"].items() if k not in asked}
                 for each in (run, other))  # fmt: skip
     names = [name for name in one if one[name] != two.get(name, "absent")]
     if run["hardware"]["gpu"] != other["hardware"]["gpu"]:
@@ -241,14 +245,21 @@ PROFILES, FRONTAL = (
 LEAD_ON_PROFILES = [PROFILES, (-1, *FRONTAL[1:])]
 
 
-def difference(first: list[dict], second: list[dict], measure: list, other: list = ()) -> dict:
+def difference(
+    first: list[dict],
+    second: list[dict],
+    measure: list,
+    other: list = (),
+    besides: set[str] = frozenset(),
+) -> dict:
     """Return, in points, what one arm has more than another: by seed, and by person if kept.
 
-    Where one was trained on fewer seeds, they are the first of the other's.
+    Where one was trained on fewer seeds, they are the first of the other's. ``besides`` are fields
+    in which the two may differ too.
     """
     values, rows = [], []
     for run, base in zip(first, second, strict=False):
-        require_alike(run, base)
+        require_alike(run, base, besides)
         terms = [(run, *term) for term in measure]
         terms += [(base, -factor, *names) for factor, *names in other or measure]
         people = [array(each, name) for each, _, name, _ in terms]
@@ -648,6 +659,257 @@ def y14(runs: Runs) -> tuple[list[dict], list[str]]:
     return rows, [f"phi_s = {phi:g} is an end of the grid"] if phi in ends else []
 
 
+# --- the claims of Taherkhani et al. (2021) -----------------------------------------------------
+
+GRID = [1e-4, 1e-3, 1e-2, 1e-1, 1.0]
+MIDDLE = GRID[2]
+PENALTIES = {"sparsity": "lambda", "gamma": "gamma", "xi": "xi", "length": "weight of the length"}
+BY_SGD = "sparsity by sgd"
+LEARNED = "log degree"
+REPAIRS = ["fixed total", "signed", "covariance"]
+MEASURED = {"accuracy": "", "balanced_accuracy": ", balanced accuracy"}
+MEASURED["average_precision"] = ", average precision"
+ONE_TRUNK, FROM_NOTHING = "task_structures", "from_nothing"
+CONDITIONS = {"corpus", "penalties", "structures", "mapped"}
+"""Fields in which two conditions of ``task_structures`` differ."""
+
+
+def seeds_of(runs: Runs, experiment: str, words: str, wanted, fewer: bool = False) -> list[dict]:
+    """Return the wanted runs of an experiment, one of each seed from 0 on."""
+    found = {}
+    for run in runs.stored[experiment]:
+        if wanted(run["config"]):
+            if run["seed"] in found:
+                raise ValueError(f"Two runs of {experiment} have the seed {run['seed']}: {words}.")
+            found[run["seed"]] = run
+    seeds = range(min(FEW, runs.seeds) if fewer else runs.seeds)
+    if lacking := [seed for seed in seeds if seed not in found]:
+        raise Missing(f"{experiment} has no run of seeds {lacking} with {words}")
+    return [found[seed] for seed in seeds]
+
+
+def condition(runs: Runs, strength: float = 1.0, few: bool = False) -> list[dict]:
+    """Return the runs at a strength of the graph, with all labels or with few."""
+
+    def wanted(config: dict) -> bool:
+        corpus = config["corpus"]
+        return corpus["strength"] == strength and bool(corpus["starved"]) == few
+
+    decides = strength == 1.0 or (strength == 0.0 and not few)
+    words = f"strength {strength:g}, {'few' if few else 'all'} labels"
+    return seeds_of(runs, ONE_TRUNK, words, wanted, not decides)
+
+
+def whole(runs: Runs, structure: str) -> list[dict]:
+    """Return the runs of a structure that was trained from nothing."""
+    return seeds_of(
+        runs, FROM_NOTHING, structure, lambda config: config["structure"]["name"] == structure, True
+    )
+
+
+def curves_of(runs: Runs) -> list[dict]:
+    """Return the runs that vary the penalties' weights, all labels."""
+    return seeds_of(
+        runs, "penalty_curves", "all labels", lambda config: not config["corpus"]["starved"]
+    )
+
+
+def told(structure: str, name: str = "accuracy", subset: str = "all", sign: int = 1) -> list:
+    """Return the measure of how well a structure tells attributes; precision has no people."""
+    people = f"people/{structure}/{name}/{subset}" if name != "average_precision" else ""
+    return [(sign, people, f"structures.{structure}.{subset}.{name}")]
+
+
+def ahead(
+    runs: list[dict], structure: str, over: str = "alone", name: str = "accuracy",
+    subset: str = "all",
+) -> dict:  # fmt: skip
+    """Return what one structure has more than another of the same trunk."""
+    return difference(runs, runs, told(structure, name, subset), told(over, name, subset))
+
+
+def whole_ahead(runs: Runs, structure: str, over: str) -> dict:
+    """Return what one structure has more than another, both trained from nothing."""
+    measure = [(1, "people/whole/accuracy/all", "whole.all.accuracy")]
+    return difference(whole(runs, structure), whole(runs, over), measure, besides={"structure"})
+
+
+def t1(runs: Runs) -> tuple[list[dict], list[str]]:
+    """Known groups beat a learned graph, and this beats independent predictors."""
+    every, few = condition(runs), condition(runs, few=True)
+    rows = []
+    for words, one, other in (
+        ("known groups minus learned graph", "groups", LEARNED),
+        ("learned graph minus independent", LEARNED, "alone"),
+    ):
+        for name, measure in MEASURED.items():
+            role = "decides" if name == "accuracy" else "beside"
+            rows.append(part(words + measure, ahead(every, one, other, name), role))
+            effect = ahead(few, one, other, name)
+            rows.append(part(f"{words}{measure}, few labels", effect, "beside"))
+        from_nothing = whole_ahead(runs, one, other)
+        rows.append(part(f"{words}, from nothing", from_nothing, "beside"))
+    beside = {
+        "known groups minus shuffled ones": ("groups", "shuffled groups"),
+        "true groups minus known ones": ("true groups", "groups"),
+        "graph of the labels minus independent": ("labels", "alone"),
+    }
+    beside |= {f"graph by {rule} minus independent": (rule, "alone") for rule in REPAIRS}
+    rows += [part(words, ahead(every, *pair), "beside") for words, pair in beside.items()]
+    strangers = condition(runs, 0.0)
+    for words, one in (("known groups", "groups"), ("learned graph", LEARNED)):
+        rows.append(part(f"{words} minus independent, strength 0", ahead(strangers, one), "beside"))
+    return rows, []
+
+
+def t3(runs: Runs) -> tuple[list[dict], list[str]]:
+    """Sharing helps most where labels are few."""
+    every, few = condition(runs), condition(runs, few=True)
+    rows = []
+    for statement, one in (("known groups", "groups"), ("learned graph", LEARNED)):
+        gain = ahead(few, one, subset="starved")
+        rows.append(part("gain with few labels", gain, "decides", statement))
+        for name, words in MEASURED.items():
+            gains = told(one, name, "starved") + told("alone", name, "starved", -1)
+            role = "decides" if name == "accuracy" else "beside"
+            effect = difference(few, every, gains, besides=CONDITIONS | {"arm"})
+            rows.append(part(f"minus the gain with all{words}", effect, role, statement))
+        others = ahead(few, one, subset="others")
+        words = "gain of attributes with all labels, beside starved ones"
+        rows.append(part(words, others, "beside", statement))
+    return rows, []
+
+
+def recovered(run: dict, graph: str, what: str = "all.auc") -> float:
+    """Return how well a graph finds the true edges, in points."""
+    return 100 * metric(run, f"graphs.{graph}.{what}")
+
+
+def t4(runs: Runs) -> tuple[list[dict], list[str]]:
+    """The learned graph finds clusters that mean something."""
+    every, few, strangers = condition(runs), condition(runs, few=True), condition(runs, 0.0)
+
+    def guessing(some: list[dict], graph: str = LEARNED) -> dict:
+        return each_run(some, lambda run: recovered(run, graph) - 50)
+
+    def above_labels(some: list[dict], pairs: str = "all") -> dict:
+        what = f"{pairs}.auc"
+        return each_run(
+            some,
+            lambda run: recovered(run, LEARNED, what) - recovered(run, "label correlations", what),
+        )
+
+    linked = [recovered(run, LEARNED, "all.links_auc") for run in every]
+    chance = [recovered(run, LEARNED, "all.links_auc") for run in strangers]
+    links = {"values": np.subtract(linked, chance)}
+    rows = [
+        part("learned graph minus guessing", guessing(every)),
+        part("links minus the same pairs at strength 0", links),
+    ]
+    graphs = {"printed": "graph as printed", "distance": "distance of heads"}
+    graphs |= {"cosine": "cosine of heads"} | {rule: f"graph by {rule}" for rule in REPAIRS}
+    graphs |= {f"{LEARNED}, trained": "graph learned with the heads"}
+    graphs |= {"label correlations": "correlations of labels"}
+    graphs |= {"graphical lasso": "graphical lasso of labels"}
+    beside = {f"{words} minus guessing": guessing(every, name) for name, words in graphs.items()}
+    versus = "learned graph minus correlations of labels"
+    beside |= {versus: above_labels(every), f"{versus}, few labels": above_labels(few)}
+    beside[f"{versus}, pairs of two with few labels"] = above_labels(few, "both")
+    beside["learned graph minus guessing, few labels"] = guessing(few)
+    beside["learned graph minus guessing, strength 0.5"] = guessing(condition(runs, 0.5))
+    beside["learned graph minus guessing, strength 0"] = guessing(strangers)
+    joined, unrelated = (
+        [recovered(run, LEARNED, f"claimed.{kind}") for run in strangers]
+        for kind in ("links", "strangers")
+    )
+    words = "pairs joined at strength 0, links minus strangers"
+    beside[words] = {"values": np.subtract(joined, unrelated)}
+    beside["agreement with the true clusters"] = each_run(
+        every, lambda run: recovered(run, LEARNED, "clusters")
+    )
+    rows += [part(words, effect, "beside") for words, effect in beside.items()]
+    return [row | {"smallest": 5.0} for row in rows], []
+
+
+def best_on_validation(runs: Runs, name: str) -> int:
+    """Return the place on the grid of the weight that is best on validation people."""
+    if runs.preset != "laptop":
+        return GRID.index(MIDDLE)
+    curves = curves_of(runs)
+    scores = [
+        mean_of(curves, f"{name}.{place}.validation.all.accuracy") for place in range(len(GRID))
+    ]
+    return int(np.argmax(scores))
+
+
+def at(curve: str, place: int) -> list:
+    """Return the measure of predictors with one penalty's weight at a place of the grid."""
+    return [(1, f"people/{curve} {place}/accuracy/all", f"{curve}.{place}.test.all.accuracy")]
+
+
+def t5(runs: Runs) -> tuple[list[dict], list[str]]:
+    """Results depend little on the penalties' weights: what is left of one point."""
+    curves, rows, ends = curves_of(runs), [], []
+    for name, words in PENALTIES.items():
+        role = "beside" if name == "length" else "decides"
+        chosen = best_on_validation(runs, name)
+        for how, step in (("ten times less", -1), ("ten times more", 1)):
+            if 0 <= chosen + step < len(GRID):
+                cost = difference(curves, curves, at(name, chosen), at(name, chosen + step))
+                left = {kind: 1.0 - numbers for kind, numbers in cost.items()}
+                rows.append(part(f"{words} {how}", left, role))
+            elif role == "decides":
+                ends.append(name)
+    reasons = [f"an end of the grid was chosen for {', '.join(ends)}"] if ends else []
+    return [row | {"smallest": 0.2} for row in rows], reasons
+
+
+def t6(runs: Runs) -> tuple[list[dict], list[str]]:
+    """SMIDAS leaves zeros where sub-gradient descent leaves none."""
+    curves, chosen = curves_of(runs), best_on_validation(runs, "sparsity")
+    rows = []
+    for words, step in (("at the chosen lambda", 0), ("ten times more", 1), ("ten times less", -1)):
+        place = chosen + step
+        if 0 <= place < len(GRID):
+            zeros, others = ([(1, "", f"{name}.{place}.zeros")] for name in ("sparsity", BY_SGD))
+            effect = difference(curves, curves, zeros, others)
+            rows.append(part(words, effect, "beside" if step else "decides"))
+    effect = difference(curves, curves, at("sparsity", chosen), at(BY_SGD, chosen))
+    rows.append(part("accuracy at the chosen lambda", effect, "beside"))
+    return [row | {"smallest": 5.0} for row in rows], []
+
+
+def t7(runs: Runs) -> tuple[list[dict], list[str]]:
+    """Activation maps lie on the attribute's region."""
+    every = condition(runs)
+    inside, area, others = (
+        [(1, f"people/maps/{key}", f"maps.{key}")] for key in ("inside", "area", "others")
+    )
+    rows = [
+        part("minus the region's area", difference(every, every, inside, area), "trivial"),
+        part("minus maps of other attributes", difference(every, every, inside, others)),
+    ]
+    return [row | {"smallest": 5.0} for row in rows], []
+
+
+def t8(runs: Runs) -> tuple[list[dict], list[str]]:
+    """Attributes help verification, right ones more than wrong ones."""
+    verified = seeds_of(runs, "attribute_verification", "any arm", lambda config: True)
+
+    def more(arm: str, over: str, what: str = "auc") -> dict:
+        one, two = ([(1, "", f"verification.{name}.{what}")] for name in (arm, over))
+        return difference(verified, verified, one, two)
+
+    rows = [
+        part("attributes minus none", more("right", "none")),
+        part("right ones minus a third wrong", more("right", "a third wrong")),
+    ]
+    for arm in ("a tenth wrong", "a third wrong", "half wrong"):
+        rows.append(part(f"{arm} minus none", more(arm, "none"), "beside"))
+    words = "attributes minus none, pairs accepted at 1 % false accepts"
+    return [*rows, part(words, more("right", "none", "tar"), "beside")], []
+
+
 CLAIMS = {
     "Y1": (y1, ["one_or_many", "weighting_rules", "side_task_gains", "by_sgd"]),
     "Y2": (y2, ["one_or_many", "weighting_rules"]),
@@ -664,10 +926,18 @@ CLAIMS = {
     "Y13": (y13, ["pose_branches"]),
     "Y14": (y14, ["one_or_many", "weighting_rules"]),
     "Y15": (None, []),
+    "T1": (t1, [ONE_TRUNK, FROM_NOTHING]),
+    "T2": (None, []),
+    "T3": (t3, [ONE_TRUNK]),
+    "T4": (t4, [ONE_TRUNK]),
+    "T5": (t5, ["penalty_curves"]),
+    "T6": (t6, ["penalty_curves"]),
+    "T7": (t7, [ONE_TRUNK]),
+    "T8": (t8, ["attribute_verification"]),
 }
 """What computes each claim's rows and reasons not to judge them, and the experiments it rests on.
 
-Nothing tests Y15 yet.
+Nothing tests Y15 yet, nor T2.
 """
 
 
@@ -750,18 +1020,18 @@ def recomputed(runs: Runs) -> dict[str, dict]:
 
 
 def read_page(text: str) -> dict[str, dict]:
-    """Return what the ledger page says of each claim of this paper: verdicts, and rows by label."""
+    """Return what the ledger page says of each claim: verdicts, and rows by label."""
     said = {}
     section = None
     for line in text.splitlines():
         cells = [cell.strip(" ") for cell in line.strip("|").split(" | ")]
-        if line.startswith("| [Y"):
+        if line.startswith(("| [Y", "| [T")):
             name = cells[0][1:].partition("]")[0]
             said[name] = {"verdicts": [cells[-1].strip("*")], "rows": {}, "twice": []}
         elif line.startswith("## "):
             name, _, verdict = line[3:].partition(": ")
             section = None
-            if name.startswith("Y") and name[1:].isdigit():
+            if name[:1] in ("Y", "T") and name[1:].isdigit():
                 section = said.setdefault(name, {"verdicts": [], "rows": {}, "twice": []})
                 section["verdicts"].append(verdict)
         elif section is None:

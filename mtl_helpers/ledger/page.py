@@ -10,6 +10,7 @@ from typing import Any
 from mtl_helpers.ledger.claim import Claim, Effect, Part
 from mtl_helpers.ledger.statistics import Interval
 from mtl_helpers.ledger.verdict import OUTCOMES, VERDICTS, Evaluation, evaluate_claim
+from mtl_helpers.machine import project_root
 from mtl_helpers.presets import Preset, get_preset
 from mtl_helpers.runs.experiment import Experiment
 from mtl_helpers.runs.query import stored_runs
@@ -218,7 +219,9 @@ def _link(claim: Claim) -> str:
     if not claim.experiments:
         return "none yet"
     name = ", ".join(f"`{each.name}`" for each in claim.experiments)
-    return f"[{name}]({claim.chapter})" if claim.chapter else name
+    # a chapter that is still to be written is no page to link to
+    written = claim.chapter and (project_root() / "book" / claim.chapter).is_file()
+    return f"[{name}]({claim.chapter})" if written else name
 
 
 def _size(number: float, unit: str) -> str:

@@ -22,6 +22,18 @@ from mtl_helpers.ledger.page import ledger_markdown
 from mtl_helpers.ledger.verdict import OUTCOMES, VERDICTS
 
 
+@pytest.fixture(autouse=True)
+def chapter(tmp_path_factory, monkeypatch):
+    """The chapter that the claims name, in a checkout of its own."""
+    checkout = tmp_path_factory.mktemp("checkout")
+    path = checkout / "notebooks" / "toy.ipynb"
+    for folder in (path.parent, checkout / "book"):
+        folder.mkdir()
+    path.touch()
+    monkeypatch.setattr("mtl_helpers.ledger.page.project_root", lambda: checkout)
+    return path
+
+
 @pytest.fixture
 def root(tmp_path):
     store_toy(tmp_path)
@@ -141,6 +153,11 @@ def test_page_names_every_experiment_and_counts_used_runs(root):
     text = page(root, BOTH)
     assert "[`toy`, `other`](../notebooks/toy.ipynb)" in text
     assert "- Runs: 6 stored runs, seeds 0, 1, 2, preset smoke; " in text
+
+
+def test_a_chapter_that_is_not_written_is_no_link(root, chapter):
+    chapter.unlink()
+    assert "- Experiment: `toy`\n" in page(root, POSE)
 
 
 def test_tables_have_as_many_cells_as_headings(root):

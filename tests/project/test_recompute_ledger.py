@@ -13,21 +13,30 @@ import numpy as np
 import pytest
 import recompute_ledger as recompute
 from made_up_claims import claim_of, effect, never
+from made_up_structures import World
 from stored_runs import store_run
 
 from mtl_helpers.ledger.claim import Part
 from mtl_helpers.ledger.page import ledger_markdown
 from mtl_helpers.ledger.statistics import crossed_interval, mean_interval
 from mtl_helpers.ledger.verdict import judge
-from mtl_helpers.papers.yin2018.claims import CLAIMS
+from mtl_helpers.papers.taherkhani2021.claims import CLAIMS as STRUCTURE_CLAIMS
+from mtl_helpers.papers.taherkhani2021.experiments.choices import GRID
+from mtl_helpers.papers.yin2018.claims import CLAIMS as YIN_CLAIMS
 from mtl_helpers.papers.yin2018.experiments.choices import CHOSEN, PHI_GRID, Choice
 from mtl_helpers.presets import get_preset
-from mtl_helpers.registry import EXPERIMENTS
+from mtl_helpers.registry import CLAIMS, EXPERIMENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 LAPTOP = get_preset("laptop")
 CHOICE = CHOSEN["laptop"]
-USED = sorted({experiment.name for claim in CLAIMS.values() for experiment in claim.experiments})
+
+
+def names_of_experiments(claims):
+    return sorted({each.name for claim in claims.values() for each in claim.experiments})
+
+
+USED = names_of_experiments(YIN_CLAIMS)
 PEOPLE, DIMENSIONS = 40, 20
 TASKS = ("id", "pos", "illum", "exp")
 ACCURACY = {"pos": 0.97, "illum": 0.93, "exp": 0.80}
@@ -467,3 +476,54 @@ def test_the_top_of_a_parabola_or_the_best_is_chosen(values, peak):
     expected = -linear / (2 * square) if square < 0 else np.argmax(values)
     assert expected == pytest.approx(peak, abs=0.1)
     assert recompute.peak_of(places, np.array(values)) == pytest.approx(expected)
+
+
+# --- the claims about structures of tasks -------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def structure_runs(tmp_path_factory):
+    """A folder with every run that T1 to T8 ask for, of a world where the paper is right."""
+    root = tmp_path_factory.mktemp("structures")
+    for name in names_of_experiments(STRUCTURE_CLAIMS):
+        for config in EXPERIMENTS[name].configs(LAPTOP):
+            made = World(1, config, name)
+            metrics = getattr(made, name)()
+            store_run(EXPERIMENTS[name], LAPTOP, config, root, metrics=metrics, arrays=made.arrays)
+    return root
+
+
+def test_claims_about_structures_agree_with_their_page(structure_runs, tmp_path, capsys):
+    page = ledger_markdown(CLAIMS, LAPTOP, root=structure_runs)
+    assert check(structure_runs, page, tmp_path) == 0, capsys.readouterr().out[-2000:]
+    claims = recompute.recomputed(recompute.Runs(structure_runs, "laptop"))
+    found = {name: claims[name]["verdict"] for name in STRUCTURE_CLAIMS}
+    assert found == dict.fromkeys(STRUCTURE_CLAIMS, "holds") | {"T2": "not tested"}
+    labels = {name: {part.label for part in STRUCTURE_CLAIMS[name].parts} for name in found}
+    rows = {
+        name: {row["label"].removesuffix(f" ({row['role']})") for row in claims[name]["rows"]}
+        for name in found
+    }
+    assert rows == labels
+
+
+@pytest.mark.parametrize("claim", ["t1", "t4", "t5", "t6", "t8"])
+def test_a_changed_row_about_structures_is_found(structure_runs, tmp_path, capsys, claim):
+    page = ledger_markdown(CLAIMS, LAPTOP, root=structure_runs)
+    part = next(part for part in STRUCTURE_CLAIMS[claim.upper()].parts if part.role == "decides")
+    changed = tampered(page, claim, part.label, 1, somewhat_more)
+    assert check(structure_runs, changed, tmp_path) == 1
+    assert f"{claim.upper()}, {part.label}: mean is" in capsys.readouterr().out
+
+
+def test_a_penalty_at_an_end_of_the_grid_leaves_t5_untested(structure_runs):
+    runs = recompute.Runs(structure_runs, "laptop")
+    for run in runs.stored["penalty_curves"]:
+        run["metrics"]["gamma"]["4"]["validation"]["all"]["accuracy"] = 1.0
+    assert GRID[4] == recompute.GRID[-1]
+    claim = recompute.recomputed(runs)["T5"]
+    assert (claim["verdict"], claim["why"]) == (
+        "not tested",
+        ["an end of the grid was chosen for gamma"],
+    )
+    assert "gamma ten times more" not in {row["label"] for row in claim["rows"]}

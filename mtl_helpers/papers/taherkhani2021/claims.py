@@ -46,6 +46,8 @@ from mtl_helpers.runs.record import Record
 
 __all__ = ["CLAIMS", "LEARNED", "condition", "right", "whole_runs"]
 
+CHAPTER = "../notebooks/06_tasks_that_know_each_other.ipynb"
+
 LEARNED = "log degree"
 """The structure that stands for a learned graph."""
 
@@ -259,7 +261,7 @@ def setting(records: Runs) -> str:
 
 # --- the claims ---------------------------------------------------------------------------------
 
-_claim = partial(Claim, paper="{cite:t}`taherkhani2021`", setting=setting)
+_claim = partial(Claim, paper="{cite:t}`taherkhani2021`", setting=setting, chapter=CHAPTER)
 _STRUCTURES = (task_structures.EXPERIMENT,)
 _CURVES = (penalty_curves.EXPERIMENT,)
 
@@ -354,6 +356,7 @@ _T2 = Claim(
     paper="{cite:t}`taherkhani2021`",
     statement="Both are on a par with or above earlier methods.",
     paper_figure="Tables 1 and 2: PS-MCNN-LC 92.98 % on CelebA, 87.67 % on LFWA",
+    chapter=CHAPTER,
     untested="The earlier methods are networks of other papers, trained on photographs; this "
     "course rebuilds none of them.",
 )

@@ -20,9 +20,17 @@ from mtl_helpers.runs.query import values
 from mtl_helpers.show.plots import banded
 from mtl_helpers.show.style import COLOURS, INK
 
-__all__ = ["auc_by_condition", "clustered", "graph_beside_truth", "heat_map", "maps_and_regions"]
+__all__ = [
+    "auc_by_condition",
+    "clustered",
+    "graph_beside_truth",
+    "heat_map",
+    "known_graph",
+    "maps_and_regions",
+]
 
 FOUND, MADE_UP, MISSED = COLOURS[0], COLOURS[3], "#999999"
+APART = COLOURS[1]
 _WORDS = {FOUND: "true edge, found", MADE_UP: "no edge, claimed", MISSED: "true edge, missed"}
 
 
@@ -40,38 +48,64 @@ def graph_beside_truth(
     """
     T = sum(groups.values())
     known = _square(truth, T, "the truth") > 0
+    alone = len(graphs) == 1
     figure, axes = plt.subplots(
-        1, len(graphs), figsize=(3.4 * len(graphs), 3.9), squeeze=False, layout="constrained"
-    )
-    angle = np.pi / 2 - 2 * np.pi * np.arange(T) / T
-    spots = np.stack([np.cos(angle), np.sin(angle)], axis=1)  # (T, 2)
+        1, len(graphs), figsize=(3.4 * len(graphs), 3.7 if alone else 3.3), squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
     for axis, (title, weights) in zip(axes[0], graphs.items(), strict=True):
         claimed = thresholded(_square(weights, T, repr(title)), least) > 0
+        spots = _circle(axis, groups, title)
         for i, j in zip(*np.triu_indices(T, 1), strict=True):
             if not (claimed[i, j] or known[i, j]):
                 continue
             colour = MISSED if not claimed[i, j] else FOUND if known[i, j] else MADE_UP
             style = ":" if colour == MISSED else "-"
             axis.plot(*spots[[i, j]].T, color=colour, linestyle=style, linewidth=1, zorder=1)
-        axis.scatter(*spots.T, s=14, color=INK, zorder=2)
-        start = 0
-        for name, count in groups.items():
-            middle = np.pi / 2 - 2 * np.pi * (start + (count - 1) / 2) / T
-            start += count
-            side = (
-                "left" if np.cos(middle) > 0.1 else "right" if np.cos(middle) < -0.1 else "center"
-            )
-            axis.text(
-                1.12 * np.cos(middle), 1.12 * np.sin(middle), name, ha=side, va="center", fontsize=9
-            )
-        axis.set(title=title, aspect="equal", xlim=(-1.8, 1.8), ylim=(-1.3, 1.3))
-        axis.axis("off")
     handles = [
         Line2D([], [], color=colour, linestyle=":" if colour == MISSED else "-", label=words)
         for colour, words in _WORDS.items()
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    columns = 1 if alone else len(handles)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
     return figure
+
+
+def known_graph(truth: ArrayLike, groups: Mapping[str, int]) -> Figure:
+    """The true graph (T, T): pairs that come together on one circle, that keep apart on another."""
+    T = sum(groups.values())
+    weights = _square(truth, T, "the truth")
+    figure, axes = plt.subplots(1, 2, figsize=(6.8, 3.0), layout="constrained")
+    for axis, title, signed, colour in (
+        (axes[0], "come together", weights, FOUND),
+        (axes[1], "keep apart", -weights, APART),
+    ):
+        spots = _circle(axis, groups, title)
+        for i, j in zip(*np.nonzero(np.triu(signed, 1) > 0), strict=True):
+            size = 0.6 + 4 * signed[i, j]
+            axis.plot(*spots[[i, j]].T, color=colour, linewidth=size, zorder=1)
+    return figure
+
+
+def _circle(axis: Axes, groups: Mapping[str, int], title: str) -> NDArray[np.float64]:
+    """Put the tasks (T, 2) on a circle, and the names of their groups around it."""
+    T = sum(groups.values())
+    angle = np.pi / 2 - 2 * np.pi * np.arange(T) / T
+    spots = np.stack([np.cos(angle), np.sin(angle)], axis=1)  # (T, 2)
+    axis.scatter(spots[:, 0], spots[:, 1], s=14, color=INK, zorder=2)
+    counts = np.array(list(groups.values()))
+    middles = np.cumsum(counts) - (counts + 1) / 2  # place of each group's middle
+    to_next = np.diff(np.append(middles, middles[0] + T))
+    for name, middle, gap in zip(groups, middles, to_next, strict=True):
+        turn = np.pi / 2 - 2 * np.pi * middle / T
+        x, y = np.cos(turn), np.sin(turn)
+        # the name of a small group that another follows at once stands further out
+        away = 1.32 if gap < 1.25 and len(groups) > 2 else 1.12
+        side = "left" if x > 0.1 else "right" if x < -0.1 else "center"
+        axis.text(away * x, away * y, name, ha=side, va="center", fontsize=9)
+    axis.set(title=title, aspect="equal", xlim=(-1.8, 1.8), ylim=(-1.2, 1.45))
+    axis.axis("off")
+    return spots
 
 
 def clustered(weights: ArrayLike, least: float = 0.1) -> list[list[int]]:
@@ -155,7 +189,9 @@ def auc_by_condition(
         axis.set(title=title, xlabel="strength of the graph")
         if legend := axis.get_legend():
             legend.remove()
-    axes[0, 0].set_ylabel("AUC of finding edges")
+    # an interval of few seeds can reach further than an area can
+    low, high = axes[0, 0].get_ylim()
+    axes[0, 0].set(ylim=(max(low, 0.0), min(high, 1.02)), ylabel="AUC of finding edges")
     lines, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(lines, labels, loc="outside lower center", ncols=3, frameon=False)
     return figure

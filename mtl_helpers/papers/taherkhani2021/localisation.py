@@ -14,7 +14,14 @@ from mtl_helpers.papers.taherkhani2021.cam import activation_maps, share_inside,
 from mtl_helpers.papers.taherkhani2021.model import MTFAP
 from mtl_helpers.training.batches import to_input
 
-__all__ = ["chosen_pictures", "localisation", "maps_of", "true_regions"]
+__all__ = [
+    "chosen_pictures",
+    "coarse_maps",
+    "localisation",
+    "maps_of",
+    "true_regions",
+    "typical_pictures",
+]
 
 _BATCH = 128
 
@@ -38,21 +45,39 @@ def true_regions(corpus: AttributesCorpus, index: ArrayLike) -> dict[str, NDArra
     return {name: np.concatenate(masks) for name, masks in parts.items()}
 
 
-@torch.inference_mode()
 def maps_of(network: MTFAP, images: NDArray[np.uint8], index: ArrayLike) -> torch.Tensor:
     """Return the activation maps of every attribute in pictures (N,), at their size: (N, T, S, S).
 
     The network is one in evaluation mode.
     """
+    return upsampled(coarse_maps(network, images, index), *images.shape[1:3])
+
+
+@torch.inference_mode()
+def coarse_maps(network: MTFAP, images: NDArray[np.uint8], index: ArrayLike) -> torch.Tensor:
+    """Return the maps of :func:`maps_of` at the size of the trunk's last maps: (N, T, h, w)."""
     numbers = np.asarray(index, dtype=np.int64)
     device = next(network.parameters()).device
     parts = []
     for start in range(0, len(numbers), _BATCH):
         pixels = np.ascontiguousarray(images[numbers[start : start + _BATCH]])
         maps = network.trunk.forward_features(to_input(torch.from_numpy(pixels).to(device)))
-        found = activation_maps(maps, network.heads.matrix())  # (B, T, h, w)
-        parts.append(upsampled(found, *pixels.shape[1:3]).cpu())
+        parts.append(activation_maps(maps, network.heads.matrix()).cpu())
     return torch.cat(parts)
+
+
+def typical_pictures(inside: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return, for each attribute, the row whose share is the median: (N, T') -> (T',).
+
+    Rows that do not count are NaN; -1 for an attribute without any that does.
+    """
+    rows = np.full(inside.shape[1], -1)
+    for column, shares in enumerate(inside.T):
+        order = np.argsort(shares, kind="stable")  # NaN comes last
+        count = int((~np.isnan(shares)).sum())
+        if count:
+            rows[column] = order[(count - 1) // 2]
+    return rows
 
 
 def localisation(

@@ -7,124 +7,27 @@ import random
 
 import numpy as np
 import pytest
-from made_up_runs import close, record
+from made_up_runs import close
+from made_up_structures import world_of
 
 from mtl_helpers.ledger.page import ledger_markdown
 from mtl_helpers.ledger.verdict import evaluate, judge
 from mtl_helpers.papers.taherkhani2021 import claims as paper_claims
 from mtl_helpers.papers.taherkhani2021.claims import CLAIMS, condition, right
 from mtl_helpers.papers.taherkhani2021.experiments.choices import GRID, Penalties
-from mtl_helpers.papers.taherkhani2021.experiments.penalty_curves import BY_SGD, CURVES
+from mtl_helpers.papers.taherkhani2021.experiments.penalty_curves import BY_SGD
 from mtl_helpers.papers.taherkhani2021.experiments.task_structures import MAIN
 from mtl_helpers.presets import get_preset
+from mtl_helpers.registry import CLAIMS as REGISTERED
+from mtl_helpers.registry import EXPERIMENTS
 
 LAPTOP = get_preset("laptop")
 TESTED = [name for name, claim in CLAIMS.items() if claim.parts]
-PEOPLE = 30
-MEASURES = ("accuracy", "balanced_accuracy", "average_precision")
-SUBSETS = ("all", "starved", "others")
-GRAPHS = (
-    "printed", "distance", "cosine", "log degree", "fixed total", "signed", "covariance",
-    "label correlations", "graphical lasso", "log degree, trained",
-)  # fmt: skip
-
-# Points of accuracy over independent heads in a world in which the paper is right.
-GAIN = {"groups": 6, "true groups": 7, "shuffled groups": 1, "labels": 2, "log degree": 3,
-        "fixed total": 3, "signed": 3, "covariance": 3}  # fmt: skip
-
-
-class World:
-    """Makes the results of runs; ``sign`` is 1 where the paper is right, -1 for the contrary."""
-
-    def __init__(self, sign, config, name):
-        self.sign = sign
-        self.config = config
-        self.rng = np.random.default_rng([config.seed, *config.arm.encode(), *name.encode()])
-        self.arrays = {}
-
-    def near(self, value):
-        return float(value + self.rng.normal(0, 0.0005))
-
-    def shares(self, key, level):
-        """A result and its parts by person, whose mean it is."""
-        off = np.random.default_rng(0).normal(0, 0.05, PEOPLE) + self.rng.normal(0, 0.002, PEOPLE)
-        part = (level + off - off.mean() + self.rng.normal(0, 0.0005)).astype(np.float32)
-        self.arrays[key] = part
-        return float(part.mean(dtype=np.float64))
-
-    def scores(self, place, gain, few=False):
-        """Measures by subset, at 80 % plus a gain in points."""
-        means = {}
-        for subset in SUBSETS:
-            helped = gain * (2.5 if few and subset == "starved" else 1)
-            level = 0.8 + self.sign * helped / 100
-            means[subset] = {"average_precision": self.near(level)} | {
-                measure: self.shares(f"people/{place}/{measure}/{subset}", level)
-                for measure in MEASURES[:2]
-            }
-        return means
-
-    def task_structures(self):
-        few = bool(self.config.corpus.starved)
-        strength = self.config.corpus.strength
-        metrics = {"structures": {}, "graphs": {}, "zeros": {"groups": 0.1}}
-        for structure in self.config.structures:
-            gain = GAIN.get(structure.name, 0) * strength
-            metrics["structures"][structure.name] = self.scores(structure.name, gain, few)
-        for name in GRAPHS:
-            level = 0.5 + self.sign * 0.3 * strength * (name != "printed")
-            pairs = {"auc": self.near(level), "links_auc": self.near(level)}
-            metrics["graphs"][name] = {
-                "all": pairs,
-                "both": pairs,
-                "claimed": {"links": self.near(0.2), "strangers": self.near(0.2)},
-                "clusters": self.near(0.4),
-            }
-        if self.config.mapped:
-            shares = {"inside": 0.4 + 0.2 * self.sign, "area": 0.4, "others": 0.4}
-            metrics["maps"] = {
-                key: self.shares(f"people/maps/{key}", level) for key, level in shares.items()
-            }
-        return metrics
-
-    def penalty_curves(self):
-        metrics = {"grid": list(GRID)}
-        middle = GRID.index(Penalties().xi)
-        cost = 0.002 if self.sign > 0 else 0.03
-        for name in (*CURVES, BY_SGD):
-            metrics[name] = {}
-            for place in range(len(GRID)):
-                level = 0.8 - cost * abs(place - middle)
-                accuracy = self.shares(f"people/{name} {place}/accuracy/all", level)
-                zeros = 0.3 + 0.2 * self.sign * (1 if name == "sparsity" else -1)
-                metrics[name][str(place)] = {
-                    "test": {"all": {"accuracy": accuracy}},
-                    "zeros": self.near(zeros),
-                }
-        return metrics
-
-    def from_nothing(self):
-        return {"whole": self.scores("whole", GAIN.get(self.config.structure.name, 0))}
-
-    def attribute_verification(self):
-        gains = {"none": 0, "right": 6, "a tenth wrong": 5, "a third wrong": 2, "half wrong": 0}
-        return {
-            "verification": {
-                name: {key: self.near(0.8 + self.sign * gain / 100) for key in ("auc", "tar")}
-                for name, gain in gains.items()
-            }
-        }
 
 
 def world(claim, sign=1, preset="laptop"):
     """A record for every configuration of a claim's experiments."""
-    records = []
-    for experiment in CLAIMS[claim].experiments:
-        for config in experiment.configs(get_preset(preset)):
-            made = World(sign, config, experiment.name)
-            metrics = getattr(made, experiment.name)()
-            records.append(record(experiment.name, preset, config, metrics, arrays=made.arrays))
-    return records
+    return world_of(CLAIMS[claim].experiments, sign, preset)
 
 
 def effects_of(claim, records):
@@ -138,9 +41,12 @@ def effects_of(claim, records):
 def test_claims_are_eight_and_one_says_why_nothing_tests_it():
     assert list(CLAIMS) == [f"T{number}" for number in range(1, 9)]
     for claim in CLAIMS.values():
+        assert REGISTERED[claim.id] is claim
+        assert claim.chapter.endswith("06_tasks_that_know_each_other.ipynb")
         assert bool(claim.parts) == bool(claim.experiments)
         for experiment in claim.experiments:
             assert experiment.paper == "taherkhani2021"
+            assert EXPERIMENTS[experiment.name] is experiment
     assert "rebuilds none of them" in CLAIMS["T2"].untested
 
 

@@ -38,6 +38,19 @@ def test_edges_are_found_made_up_or_missed():
     assert len(legend.get_texts()) == 3
 
 
+def test_the_known_graph_has_a_circle_for_each_sign():
+    truth = TRUTH.copy()
+    truth[0, 2] = truth[2, 0] = -0.5
+    together, apart = graph_figures.known_graph(truth, {"one": 1, "two": 1, "more": 2}).axes
+    assert len(together.lines) == 2
+    (line,) = apart.lines
+    spots = together.collections[0].get_offsets()
+    np.testing.assert_allclose(line.get_xydata(), spots[[0, 2]])
+    # names of small groups side by side do not stand at the same height
+    heights = [np.hypot(*text.get_position()) for text in together.texts]
+    assert heights[0] > heights[1]
+
+
 def test_a_graph_of_another_size_is_refused():
     with pytest.raises(ValueError, match=r"Expected 'learned' as \(4, 4\), found shape \(3, 3\)"):
         graph_figures.graph_beside_truth({"learned": np.eye(3)}, TRUTH, {"all": 4})

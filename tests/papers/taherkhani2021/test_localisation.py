@@ -12,6 +12,7 @@ from mtl_helpers.papers.taherkhani2021.localisation import (
     localisation,
     maps_of,
     true_regions,
+    typical_pictures,
 )
 from mtl_helpers.papers.taherkhani2021.model import MTFAP
 from mtl_helpers.training.batches import to_input
@@ -96,3 +97,9 @@ def test_regions_come_in_the_order_of_the_pictures(tiny_attributes):
     assert all(masks.shape == (3, 64, 64) for masks in regions.values())
     for name, masks in again.items():
         np.testing.assert_array_equal(masks[0], regions[name][2])
+
+
+def test_the_typical_picture_is_that_of_the_median_share():
+    nan = np.nan
+    inside = np.array([[0.9, nan, nan], [0.2, nan, 0.3], [0.5, nan, 0.1]])
+    assert typical_pictures(inside).tolist() == [2, -1, 2]

@@ -3,36 +3,46 @@
 Independent heads, the published groups and the learned graph, with all labels at strength 1, by the
 same number of steps as a trunk and an arm of
 :mod:`mtl_helpers.papers.taherkhani2021.experiments.task_structures` have together.
+
+It can be asked of CelebA and LFWA too, on their official splits (:func:`on`).
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mtl_helpers.faces.corpora.attributes import AttributesCorpus, AttributesSpec, load_attributes
+from mtl_helpers.faces.corpora.attributes import AttributesSpec
 from mtl_helpers.machine import pick_device
 from mtl_helpers.papers.taherkhani2021.experiments.choices import Penalties, penalties_at
 from mtl_helpers.papers.taherkhani2021.experiments.networks import (
     STRUCTURES,
+    AnyAttributes,
     Recipe,
     Structure,
     attribute_batches,
     attribute_scores,
     corpus_of,
-    grouping,
+    groups_of,
     method_of,
-    prepare_corpora,
+    names_of,
+    opened,
+    people_of,
     recipe_of,
     subsets,
     untrained,
 )
+from mtl_helpers.papers.taherkhani2021.real import attribute_spec
 from mtl_helpers.papers.taherkhani2021.scores import shares_right
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.training.loop import train
 
-__all__ = ["COMPARED", "EXPERIMENT", "FEWER_SEEDS", "WholeConfig", "configs"]
+if TYPE_CHECKING:
+    from mtl_helpers.datasets import RealSpec
+
+__all__ = ["COMPARED", "EXPERIMENT", "FEWER_SEEDS", "WholeConfig", "configs", "on"]
 
 COMPARED = ("alone", "groups", "log degree")
 """The structures that are compared, by name."""
@@ -48,14 +58,15 @@ class WholeConfig:
     arm: str
     seed: int
     structure: Structure
-    corpus: AttributesSpec
+    corpus: AttributesSpec | RealSpec
     recipe: Recipe
     penalties: Penalties
 
 
-def configs(preset: Preset) -> list[WholeConfig]:
-    """Return every network, seed by seed."""
+def configs(preset: Preset, data: RealSpec | None = None) -> list[WholeConfig]:
+    """Return every network, seed by seed; ``data`` is a real set instead of the rendered corpus."""
     recipe = recipe_of(preset)
+    penalties = Penalties() if data is not None else penalties_at(preset.name, "all")
     steps = recipe.shared.steps + recipe.own.steps
     whole = replace(recipe.own, steps=steps, warmup_steps=recipe.shared.warmup_steps)
     return [
@@ -63,44 +74,56 @@ def configs(preset: Preset) -> list[WholeConfig]:
             arm=name.replace(" ", "-"),
             seed=seed,
             structure=STRUCTURES[name],
-            corpus=corpus_of(preset, 1.0, "all"),
+            corpus=data or corpus_of(preset, 1.0, "all"),
             recipe=replace(recipe, shared=whole),
-            penalties=penalties_at(preset.name, "all"),
+            penalties=penalties,
         )
         for seed in preset.seeds[:FEWER_SEEDS]
         for name in COMPARED
     ]
 
 
-def prepare(preset: Preset) -> None:
-    """Render the corpus before the workers start, so that none of them waits for it."""
-    prepare_corpora([config.corpus for config in configs(preset)])
+def prepare(preset: Preset, data: RealSpec | None = None) -> None:
+    """Make the corpus ready before the workers start, so that none of them waits for it."""
+    opened(data or corpus_of(preset, 1.0, "all"), progress=True)
 
 
 def run(config: WholeConfig) -> Outcome:
     """Train one network and ask it about the test people."""
-    return run_on(load_attributes(config.corpus, progress=False), config)
+    return run_on(opened(config.corpus, progress=False), config)
 
 
-def run_on(corpus: AttributesCorpus, config: WholeConfig) -> Outcome:
+def run_on(corpus: AnyAttributes, config: WholeConfig) -> Outcome:
     """Run a config on a corpus, whatever corpus it names."""
     structure, plan = config.structure, replace(config.recipe.shared, seed=config.seed)
     batches = attribute_batches(corpus, plan, "batches")
-    groups = None
-    if structure.groups:
-        groups = grouping(structure.groups, corpus.spec.strength, config.seed)
-    model = untrained(config.recipe, batches.channels, config.seed, groups)
+    names = names_of(corpus)
+    groups = groups_of(structure, corpus, config.seed)
+    model = untrained(config.recipe, batches.channels, config.seed, groups, names)
     labels = corpus.attributes(corpus.split("train"))
     method = method_of(structure, model, config.recipe, config.penalties, labels, config.seed)
     result = train(method, batches, plan, device=pick_device(), progress=False)
     test = corpus.split("test")
     scores = attribute_scores(result.final, corpus, test, result.bfloat16)
     means, parts = shares_right(
-        scores, corpus.attributes(test), corpus.spec.identity(test), subsets(corpus.spec)
+        scores, corpus.attributes(test), people_of(corpus, test), subsets(names)
     )
     metrics: dict[str, Any] = {"whole": means, "training": result.summary()}
     return Outcome(
         metrics=metrics, arrays={f"people/whole/{key}": part for key, part in parts.items()}
+    )
+
+
+def on(data: RealSpec) -> Experiment:
+    """Return the experiment on a real set with attributes."""
+    spec = attribute_spec(data, EXPERIMENT.name)
+    return Experiment(
+        paper=EXPERIMENT.paper,
+        name=EXPERIMENT.name,
+        configs=functools.partial(configs, data=spec),
+        run=run,
+        prepare=functools.partial(prepare, data=spec),
+        data=spec,
     )
 
 
@@ -110,4 +133,5 @@ EXPERIMENT = Experiment(
     configs=configs,
     run=run,
     prepare=prepare,
+    on=on,
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ from mtl_helpers.papers.taherkhani2021.method import (
     IndependentTraining,
 )
 from mtl_helpers.papers.taherkhani2021.model import MTFAP
+from mtl_helpers.papers.taherkhani2021.real import ALL_GROUPS, RealAttributes
 from mtl_helpers.papers.taherkhani2021.task_graph import Matrix, graph_matrix, label_correlations
 from mtl_helpers.presets import Preset
 from mtl_helpers.streams import seeded, stream_seed
@@ -46,18 +47,27 @@ from mtl_helpers.training.optimizers import OptimizerConfig, optimizer_of
 from mtl_helpers.training.plan import Plan
 from mtl_helpers.trunks import CASIANet
 
+if TYPE_CHECKING:
+    from mtl_helpers.datasets import RealSpec
+
 __all__ = [
     "FEW",
     "STARVED",
     "STRUCTURES",
+    "AnyAttributes",
     "Recipe",
     "Structure",
     "attribute_batches",
     "attribute_scores",
     "corpus_of",
+    "few_of",
     "grouping",
+    "groups_of",
     "label_graph",
     "method_of",
+    "names_of",
+    "opened",
+    "people_of",
     "prepare_corpora",
     "recipe_of",
     "subsets",
@@ -65,6 +75,9 @@ __all__ = [
     "trained_trunk",
     "untrained",
 ]
+
+AnyAttributes = AttributesCorpus | RealAttributes
+"""A rendered corpus, or a set of photographs."""
 
 FEW = {"smoke": 20}
 USUAL_FEW = 100
@@ -83,10 +96,14 @@ LEAST_CORRELATION = 0.1
 # --- corpora ------------------------------------------------------------------------------------
 
 
+def few_of(preset: Preset) -> int:
+    """Return how many labels a starved attribute keeps at a preset."""
+    return FEW.get(preset.name, USUAL_FEW)
+
+
 def corpus_of(preset: Preset, strength: float, budget: Budget) -> AttributesSpec:
     """Return the corpus of a condition; the budget changes no picture."""
-    few = FEW.get(preset.name, USUAL_FEW)
-    starved = dict.fromkeys(STARVED, few) if budget == "few" else None
+    starved = dict.fromkeys(STARVED, few_of(preset)) if budget == "few" else None
     return AttributesSpec.from_preset(preset, strength=strength, starved=starved)
 
 
@@ -96,15 +113,35 @@ def prepare_corpora(specs: Sequence[AttributesSpec]) -> None:
         load_attributes(next(spec for spec in specs if spec.strength == strength), progress=True)
 
 
-def subsets(spec: AttributesSpec) -> dict[str, list[int]]:
-    """Return columns of the attributes: all, those that a small budget starves, and the others."""
-    names = spec.graph.names
-    starved = [t for t, name in enumerate(names) if name in STARVED]
-    return {
-        "all": list(range(len(names))),
-        "starved": starved,
-        "others": [t for t in range(len(names)) if t not in starved],
-    }
+def opened(spec: AttributesSpec | RealSpec, few: int = 0, *, progress: bool) -> AnyAttributes:
+    """Return the corpus of a configuration, rendered or read if need be.
+
+    ``few`` is how many labels every second attribute of a real set keeps; 0 for all.
+    """
+    if isinstance(spec, AttributesSpec):
+        return load_attributes(spec, progress=progress)
+    # imported where it is used: the rendered corpora need no adapters
+    from mtl_helpers.datasets import open_real
+
+    return RealAttributes(open_real(spec, progress=progress), few)
+
+
+def names_of(corpus: AnyAttributes) -> tuple[str, ...]:
+    """Return the attributes in the order of their labels."""
+    return corpus.names if isinstance(corpus, RealAttributes) else ATTRIBUTES
+
+
+def people_of(corpus: AnyAttributes, index: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return whom pictures (N,) show."""
+    if isinstance(corpus, RealAttributes):
+        return corpus.labels(index)["id"]
+    return np.asarray(corpus.spec.identity(index))
+
+
+def subsets(names: Sequence[str]) -> dict[str, list[int]]:
+    """Return columns of attributes: all, those that a small budget starves, and the others."""
+    every = list(range(len(names)))
+    return {"all": every, "starved": every[1::2], "others": every[::2]}
 
 
 # --- structures ---------------------------------------------------------------------------------
@@ -152,11 +189,20 @@ STRUCTURES: Mapping[str, Structure] = {
 as the weight of the length."""
 
 
-def grouping(kind: str, strength: float, seed: int) -> dict[str, tuple[str, ...]]:
-    """Return the attributes by group; see :class:`Structure` for the kinds."""
+def grouping(
+    kind: str, strength: float, seed: int, names: Sequence[str] = ATTRIBUTES
+) -> dict[str, tuple[str, ...]]:
+    """Return attributes by group; see :class:`Structure` for the kinds.
+
+    The true graph, and with it its strength, is known of rendered attributes only.
+    """
+    published = {
+        group: tuple(name for name in members if name in names)
+        for group, members in ALL_GROUPS.items()
+    }
     if kind == "published":
-        return dict(GROUPS)
-    if kind == "true":
+        return published
+    if kind == "true" and tuple(names) == ATTRIBUTES:
         graph = face_graph(strength)
         found = task_groups(graph.correlations(), len(GROUPS))
         return {
@@ -164,13 +210,27 @@ def grouping(kind: str, strength: float, seed: int) -> dict[str, tuple[str, ...]
             for place, tasks in enumerate(found)
         }
     if kind != "shuffled":
-        raise ValueError(f"Unknown groups {kind!r}: choose 'published', 'true' or 'shuffled'.")
-    dealt = np.random.default_rng(stream_seed(seed, "shuffled groups")).permutation(ATTRIBUTES)
-    ends = np.cumsum([len(names) for names in GROUPS.values()])[:-1]
+        raise ValueError(
+            f"Unknown groups {kind!r}: choose 'published' or 'shuffled', or of rendered attributes "
+            "'true'."
+        )
+    dealt = np.random.default_rng(stream_seed(seed, "shuffled groups")).permutation(names)
+    ends = np.cumsum([len(members) for members in published.values()])[:-1]
     parts = np.split(dealt, ends)
     return {
-        group: tuple(str(name) for name in part) for group, part in zip(GROUPS, parts, strict=True)
+        group: tuple(str(name) for name in part)
+        for group, part in zip(published, parts, strict=True)
     }
+
+
+def groups_of(
+    structure: Structure, corpus: AnyAttributes, seed: int
+) -> dict[str, tuple[str, ...]] | None:
+    """Return the groups that a structure takes for granted on a corpus, if any."""
+    if not structure.groups:
+        return None
+    strength = 0.0 if isinstance(corpus, RealAttributes) else corpus.spec.strength
+    return grouping(structure.groups, strength, seed, names_of(corpus))
 
 
 def label_graph(labels: NDArray[np.int8]) -> Matrix:
@@ -232,39 +292,43 @@ def recipe_of(preset: Preset) -> Recipe:
     )
 
 
-def attribute_batches(corpus: AttributesCorpus, plan: Plan, purpose: str) -> Batches:
+def attribute_batches(corpus: AnyAttributes, plan: Plan, purpose: str) -> Batches:
     """Return the batches of a corpus with the labels of every attribute, in a purpose's order."""
     index = corpus.split("train")
-    targets = class_targets(corpus, ATTRIBUTES, index, corpus.class_counts)
+    targets = class_targets(corpus, names_of(corpus), index, corpus.class_counts)
     return Batches(
         corpus.images, index, targets, BatchOrder(len(index), plan.batch, plan.seed, purpose)
     )
 
 
 def untrained(
-    recipe: Recipe, channels: int, seed: int, groups: Mapping[str, Sequence[str]] | None = None
+    recipe: Recipe,
+    channels: int,
+    seed: int,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    names: Sequence[str] = ATTRIBUTES,
 ) -> MTFAP:
     """Return a network whose first weights are those of the seed, with groups or with free heads.
 
     Groups begin as near to the free heads' weights as their basis tasks can.
     """
     with seeded(seed, "attribute network"):
-        return MTFAP(CASIANet(recipe.width, channels, recipe.dropout), ATTRIBUTES, groups)
+        return MTFAP(CASIANet(recipe.width, channels, recipe.dropout), names, groups)
 
 
 def trained_trunk(
-    corpus: AttributesCorpus, recipe: Recipe, penalties: Penalties, seed: int
+    corpus: AnyAttributes, recipe: Recipe, penalties: Penalties, seed: int
 ) -> Trained:
     """Return a network that learned all attributes at a constant rate, for arms to go on from."""
     plan = replace(recipe.shared, seed=seed)
     batches = attribute_batches(corpus, plan, "batches")
-    model = untrained(recipe, batches.channels, seed)
+    model = untrained(recipe, batches.channels, seed, names=names_of(corpus))
     method = IndependentTraining(model, penalties.length, recipe.optimizer)
     return train(method, batches, plan, device=pick_device(), progress=False)
 
 
 def trained_arm(
-    corpus: AttributesCorpus,
+    corpus: AnyAttributes,
     recipe: Recipe,
     penalties: Penalties,
     structure: Structure,
@@ -274,7 +338,7 @@ def trained_arm(
     """Return what a structure makes of a trained network, which is not changed."""
     plan = replace(recipe.own, seed=seed)
     labels = corpus.attributes(corpus.split("train"))
-    groups = grouping(structure.groups, corpus.spec.strength, seed) if structure.groups else None
+    groups = groups_of(structure, corpus, seed)
     start = copy.deepcopy(start).cpu()
     W = start.heads.matrix().detach()
     if groups is None:
@@ -325,7 +389,7 @@ def method_of(
 
 
 def attribute_scores(
-    network: MTFAP, corpus: AttributesCorpus, index: NDArray[np.int64], amp: bool = False
+    network: MTFAP, corpus: AnyAttributes, index: NDArray[np.int64], amp: bool = False
 ) -> NDArray[np.float32]:
     """Return the scores (N, T) that a network gives the attributes of pictures (N,)."""
     found = extract(network, corpus.images, index, device=pick_device(), amp=amp)["scores"]

@@ -33,7 +33,7 @@ from mtl_helpers.papers.taherkhani2021.experiments.networks import (
     STRUCTURES,
     Recipe,
     corpus_of,
-    grouping,
+    groups_of,
     method_of,
     prepare_corpora,
     recipe_of,
@@ -146,7 +146,7 @@ def run_on(corpus: AttributesCorpus, config: PenaltyConfig) -> Outcome:
     plan = replace(config.fit, seed=seed)
     order = BatchOrder(len(x["train"]), plan.batch, seed, "frozen")
     batches = FeatureBatches(x["train"], targets, order)
-    columns = subsets(corpus.spec)
+    columns = subsets(ATTRIBUTES)
     metrics: dict[str, Any] = {"grid": list(config.grid)}
     arrays: dict[str, NDArray[np.float32]] = {}
     for name in (*CURVES, BY_SGD):
@@ -180,9 +180,7 @@ def fitted_method(
     """Return the untrained predictors of a curve at one weight, with their training."""
     name = next(each for each in CURVES if each == ("sparsity" if curve == BY_SGD else curve))
     structure = STRUCTURES[CURVES[name]]
-    groups = None
-    if structure.groups:
-        groups = grouping(structure.groups, corpus.spec.strength, config.seed)
+    groups = groups_of(structure, corpus, config.seed)
     with seeded(config.seed, "predictors"):
         model = MTFAP(FeatureTrunk(feature_dim), ATTRIBUTES, groups)
     penalties = config.others.with_one(name, weight)

@@ -3,13 +3,17 @@
 A run is one seed in one condition: it trains the trunk, takes every arm from there, and asks each
 about the test people. From the independent arm's heads, and from the labels, it reads graphs and
 compares them with the true one; where the labels are all there, it also asks where the maps lie.
+
+It can be asked of CelebA and LFWA too, on their official splits (:func:`on`): there the arms are
+compared and graphs are kept, and no truth is known to compare these with.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +24,6 @@ from mtl_helpers.faces.corpora.attributes import (
     GROUPS,
     AttributesCorpus,
     AttributesSpec,
-    load_attributes,
 )
 from mtl_helpers.faces.corpora.task_graphs import face_graph
 from mtl_helpers.papers.taherkhani2021.experiments.choices import (
@@ -31,10 +34,15 @@ from mtl_helpers.papers.taherkhani2021.experiments.choices import (
 from mtl_helpers.papers.taherkhani2021.experiments.networks import (
     STARVED,
     STRUCTURES,
+    AnyAttributes,
     Recipe,
     Structure,
     attribute_scores,
     corpus_of,
+    few_of,
+    names_of,
+    opened,
+    people_of,
     prepare_corpora,
     recipe_of,
     subsets,
@@ -52,16 +60,22 @@ from mtl_helpers.papers.taherkhani2021.graph_scores import (
 )
 from mtl_helpers.papers.taherkhani2021.localisation import (
     chosen_pictures,
+    coarse_maps,
     localisation,
     maps_of,
     true_regions,
+    typical_pictures,
 )
 from mtl_helpers.papers.taherkhani2021.model import MTFAP
+from mtl_helpers.papers.taherkhani2021.real import RealAttributes, attribute_spec
 from mtl_helpers.papers.taherkhani2021.scores import attribute_table, by_person, shares_right
 from mtl_helpers.papers.taherkhani2021.task_graph import Matrix, edge_weights
 from mtl_helpers.presets import Preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
 from mtl_helpers.training.loop import Trained
+
+if TYPE_CHECKING:
+    from mtl_helpers.datasets import RealSpec
 
 __all__ = [
     "CONDITIONS",
@@ -72,6 +86,7 @@ __all__ = [
     "StructureConfig",
     "arm_of",
     "configs",
+    "on",
 ]
 
 MAIN = ("alone", "groups", "shuffled groups", "log degree", "labels")
@@ -110,16 +125,18 @@ class StructureConfig:
 
     ``arm`` is the condition's name. Each of the ``structures`` goes on from the same trunk, and its
     metrics stand under its name. ``mapped`` is how many pictures of each test person are asked for
-    the place of their maps; 0 for none.
+    the place of their maps; 0 for none. ``few`` is how many labels every second attribute of a
+    real set keeps; 0 for all, and on the rendered corpus, whose specification says it.
     """
 
     arm: str
     seed: int
-    corpus: AttributesSpec
+    corpus: AttributesSpec | RealSpec
     recipe: Recipe
     penalties: Penalties
     structures: tuple[Structure, ...]
     mapped: int = 0
+    few: int = 0
 
 
 def arm_of(strength: float, budget: Budget) -> str:
@@ -145,22 +162,38 @@ def configs(preset: Preset) -> list[StructureConfig]:
     ]
 
 
+def real_configs(preset: Preset, data: RealSpec) -> list[StructureConfig]:
+    """Return the runs on a real set: all labels, and few. Its true groups nobody knows."""
+    recipe = recipe_of(preset)
+    known = tuple(each for each in STRUCTURES.values() if each.groups != "true")
+    return [
+        StructureConfig("few" if few else "all", seed, data, recipe, Penalties(), known, few=few)
+        for few in (0, few_of(preset))
+        for seed in preset.seeds
+    ]
+
+
 def prepare(preset: Preset) -> None:
     """Render the corpora before the workers start, so that none of them waits for one."""
-    prepare_corpora([config.corpus for config in configs(preset)])
+    prepare_corpora([corpus_of(preset, each.strength, each.budget) for each in CONDITIONS])
+
+
+def prepare_real(preset: Preset, data: RealSpec) -> None:
+    """Decode a real set before the workers start."""
+    opened(data, progress=True)
 
 
 def run(config: StructureConfig) -> Outcome:
     """Train the trunk and its arms, and measure them."""
-    return run_on(load_attributes(config.corpus, progress=False), config)
+    return run_on(opened(config.corpus, config.few, progress=False), config)
 
 
-def run_on(corpus: AttributesCorpus, config: StructureConfig) -> Outcome:
+def run_on(corpus: AnyAttributes, config: StructureConfig) -> Outcome:
     """Run a config on a corpus, whatever corpus it names."""
     shared = trained_trunk(corpus, config.recipe, config.penalties, config.seed)
     test = corpus.split("test")
-    labels, people = corpus.attributes(test), corpus.spec.identity(test)
-    columns = subsets(corpus.spec)
+    labels, people = corpus.attributes(test), people_of(corpus, test)
+    columns = subsets(names_of(corpus))
     metrics: dict[str, Any] = {"structures": {}}
     arrays: dict[str, Any] = {}
     trained: dict[str, Trained] = {}
@@ -184,9 +217,9 @@ def run_on(corpus: AttributesCorpus, config: StructureConfig) -> Outcome:
         if each.rule is not None
     }
     training = corpus.attributes(corpus.split("train"))
-    metrics["graphs"], graphs = graph_report(
-        config.corpus.strength, heads["alone"], training, learned
-    )
+    graphs = graphs_of(heads["alone"], training, learned)
+    if isinstance(config.corpus, AttributesSpec):
+        metrics["graphs"] = graph_report(config.corpus.strength, graphs)
     arrays |= {f"heads/{name}": W.astype(np.float16) for name, W in heads.items()}
     arrays |= {f"graph/{name}": M.astype(np.float16) for name, M in graphs.items()}
     metrics["zeros"] = {
@@ -194,7 +227,7 @@ def run_on(corpus: AttributesCorpus, config: StructureConfig) -> Outcome:
         for name, result in trained.items()
         if "penalty/zeros" in result.curves
     }
-    if config.mapped:
+    if config.mapped and not isinstance(corpus, RealAttributes):
         metrics["maps"], of_maps = map_report(corpus, trained["alone"].final, config.mapped)
         arrays |= of_maps
     steps = config.recipe.shared.steps + config.recipe.own.steps
@@ -209,7 +242,9 @@ def mean_losses(shared: Trained, arms: Mapping[str, Trained]) -> dict[str, list[
     return {
         name: [
             float(f"{value:.4g}")
-            for value in np.mean([result.curves[f"loss/{each}"] for each in ATTRIBUTES], axis=0)
+            for value in np.mean(
+                [result.curves[f"loss/{each}"] for each in result.final.names], axis=0
+            )
         ]
         for name, result in {"shared": shared, **arms}.items()
     }
@@ -221,27 +256,32 @@ def heads_of(network: MTFAP) -> NDArray[np.float64]:
     return W
 
 
-def graph_report(
-    strength: float, W: NDArray[np.float64], labels: NDArray[np.int8], learned: Mapping[str, Matrix]
-) -> tuple[dict[str, Any], dict[str, Matrix]]:
-    """Return how well graphs find the true one, and the graphs (T, T), by name.
+def graphs_of(
+    W: NDArray[np.float64], labels: NDArray[np.int8], learned: Mapping[str, Matrix]
+) -> dict[str, Matrix]:
+    """Return graphs (T, T) of heads W (D, T) and of training labels (N, T), by name.
 
-    From heads W (D, T) of the independent arm and training labels (N, T). Graphs that were learned
-    in training are named after their arm, ``"<arm>, trained"``. Of each, ``"all"`` pairs and those
-    of which both, one or none are starved (``"both"``, ``"one"``, ``"none"``):
-    :func:`~mtl_helpers.papers.taherkhani2021.graph_scores.recovery`. Of graphs with weights also
-    ``"claimed"`` and ``"clusters"``.
+    Those that were learned in training are named after their arm, ``"<arm>, trained"``.
+    """
+    return {
+        **graphs_from_heads(W),
+        **graphs_from_labels(labels),
+        **{f"{name}, trained": M for name, M in learned.items()},
+    }
+
+
+def graph_report(strength: float, graphs: Mapping[str, Matrix]) -> dict[str, Any]:
+    """Return how well graphs (T, T) find the true one, by name.
+
+    Of each, ``"all"`` pairs and those of which both, one or none are starved (``"both"``,
+    ``"one"``, ``"none"``): :func:`~mtl_helpers.papers.taherkhani2021.graph_scores.recovery`. Of
+    graphs with weights also ``"claimed"`` and ``"clusters"``.
     """
     truth = EdgeTruth.at(strength)
     starved = np.isin(ATTRIBUTES, STARVED)
     few = starved[:, None].astype(int) + starved[None, :]
     kinds = {"all": few >= 0, "none": few == 0, "one": few == 1, "both": few == 2}
     groups = task_groups(face_graph(strength).correlations(), len(GROUPS))
-    graphs = {
-        **graphs_from_heads(W),
-        **graphs_from_labels(labels),
-        **{f"{name}, trained": M for name, M in learned.items()},
-    }
     weighed = {"printed", "log degree", "fixed total", "signed", "label correlations"}
     report: dict[str, Any] = {}
     for name, scores in graphs.items():
@@ -249,7 +289,7 @@ def graph_report(
         if name in weighed or name.endswith("trained"):
             report[name]["claimed"] = claimed(scores, truth)
             report[name]["clusters"] = agreement(scores, groups)
-    return report, graphs
+    return report
 
 
 def map_report(
@@ -259,6 +299,8 @@ def map_report(
 
     Metrics are means over the attributes, those by attribute and by person are arrays:
     ``"people/maps/inside"`` (P,), ``"maps/inside"`` (T',), and so for ``"area"`` and ``"others"``.
+    ``"shown/maps"`` (T', h, w) has a map for each attribute, that of the picture ``"shown/index"``
+    (T',) whose share inside is the median; -1 where no picture counts.
     """
     index = chosen_pictures(corpus, "test", each)
     labels, people = corpus.attributes(index), corpus.spec.identity(index)
@@ -275,7 +317,25 @@ def map_report(
         arrays[f"maps/{key}"] = np.where(counted.any(axis=0), total.sum(axis=0), np.nan).astype(
             np.float32
         )
+    rows = typical_pictures(found["inside"])
+    columns = [ATTRIBUTES.index(name) for name in REGIONS]
+    shown = coarse_maps(network, corpus.images, index[rows]).numpy()  # (T', T, h, w)
+    arrays["shown/index"] = np.where(rows < 0, -1, index[rows])
+    arrays["shown/maps"] = shown[np.arange(len(rows)), columns].astype(np.float16)
     return metrics, arrays
+
+
+def on(data: RealSpec) -> Experiment:
+    """Return the experiment on a real set with attributes."""
+    spec = attribute_spec(data, EXPERIMENT.name)
+    return Experiment(
+        paper=EXPERIMENT.paper,
+        name=EXPERIMENT.name,
+        configs=functools.partial(real_configs, data=spec),
+        run=run,
+        prepare=functools.partial(prepare_real, data=spec),
+        data=spec,
+    )
 
 
 EXPERIMENT = Experiment(
@@ -284,4 +344,5 @@ EXPERIMENT = Experiment(
     configs=configs,
     run=run,
     prepare=prepare,
+    on=on,
 )

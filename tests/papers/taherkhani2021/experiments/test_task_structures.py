@@ -9,6 +9,7 @@ import pytest
 from stored_runs import store_run
 from tiny_structures import TINY, on, with_few_labels
 
+from mtl_helpers.faces.corpora.attribute_regions import REGIONS
 from mtl_helpers.faces.corpora.attributes import ATTRIBUTES
 from mtl_helpers.papers.taherkhani2021.experiments.networks import STRUCTURES
 from mtl_helpers.papers.taherkhani2021.experiments.task_structures import (
@@ -135,3 +136,14 @@ def test_the_run_can_be_stored(outcome, config, tmp_path):
         arrays=outcome.arrays,
     )  # fmt: skip
     assert path.parent == tmp_path / "taherkhani2021" / "task_structures" / "smoke"
+
+
+def test_a_map_is_kept_of_each_attribute_that_a_picture_shows(outcome, corpus):
+    index, maps = outcome.arrays["shown/index"], outcome.arrays["shown/maps"]
+    assert index.shape == (len(REGIONS),) and maps.ndim == 3 and len(maps) == len(REGIONS)
+    shown = np.flatnonzero(index >= 0)
+    assert len(shown) == outcome.metrics["maps"]["attributes"]
+    assert np.isin(index[shown], corpus.split("test")).all()
+    columns = [ATTRIBUTES.index(name) for name in REGIONS]
+    labels = corpus.attributes(index[shown])[np.arange(len(shown)), np.array(columns)[shown]]
+    assert (labels == 1).all()
