@@ -20,6 +20,9 @@ from scipy.stats import t as student
 
 ROOT = Path(__file__).resolve().parents[1]
 
+PAPERS = ["yin2018", "ming2021", "li2021"]
+"""Whose runs are read. ``ledger_ming2021.py`` and ``ledger_li2021.py`` have the rows of theirs."""
+
 TASKS = ["id", "pos", "illum", "exp"]
 SIDE = TASKS[1:]
 WORDS = {"id": "identity", "pos": "pose", "illum": "light", "exp": "expression"}
@@ -62,8 +65,9 @@ class Runs:
     def __init__(self, results: Path, preset: str) -> None:
         self.seeds = SEEDS[preset]
         self.chosen = {} if preset == "laptop" else dict(PUBLISHED)
+        self.preset = preset
         self.stored = {}
-        for folder in (results / "yin2018").glob(f"*/{preset}"):
+        for folder in (each for paper in PAPERS for each in (results / paper).glob(f"*/{preset}")):
             runs = [read_run(path) for path in sorted(folder.glob("[!.]*.json"))]
             if runs:
                 self.stored[folder.parent.name] = runs
@@ -139,6 +143,19 @@ def read_run(path: Path) -> dict:
     return run
 
 
+def one_per_seed(runs: Runs, experiment: str, seeds: int, words: str, wanted) -> list[dict]:
+    """Return the wanted runs of an experiment, one of each seed from 0 on."""
+    found = {}
+    for run in runs.stored.get(experiment, []):
+        if wanted(run["config"]):
+            if run["seed"] in found:
+                raise ValueError(f"Two runs of {experiment} have the seed {run['seed']}: {words}.")
+            found[run["seed"]] = run
+    if lacking := [seed for seed in range(seeds) if seed not in found]:
+        raise Missing(f"{experiment} has no run of seeds {lacking} with {words}")
+    return [found[seed] for seed in range(seeds)]
+
+
 def array(run: dict, name: str) -> np.ndarray | None:
     """Return an array of a run in double precision, or None where it has none of that name."""
     if run["beside"] is None:
@@ -174,9 +191,10 @@ def equal(value, wanted) -> bool:
     return value == wanted
 
 
-def require_alike(run: dict, other: dict) -> None:
+def require_alike(run: dict, other: dict, besides: set[str] = frozenset()) -> None:
     """Refuse to compare two runs that differ in more than what is asked about."""
-    one, two = ({k: v for k, v in each["config"].items() if k not in MAY_DIFFER}
+    asked = MAY_DIFFER | besides
+    one, two = ({k: v for k, v in each["config"].items() if k not in asked}
                 for each in (run, other))  # fmt: skip
     names = [name for name in one if one[name] != two.get(name, "absent")]
     if run["hardware"]["gpu"] != other["hardware"]["gpu"]:
@@ -241,14 +259,21 @@ PROFILES, FRONTAL = (
 LEAD_ON_PROFILES = [PROFILES, (-1, *FRONTAL[1:])]
 
 
-def difference(first: list[dict], second: list[dict], measure: list, other: list = ()) -> dict:
+def difference(
+    first: list[dict],
+    second: list[dict],
+    measure: list,
+    other: list = (),
+    besides: set[str] = frozenset(),
+) -> dict:
     """Return, in points, what one arm has more than another: by seed, and by person if kept.
 
-    Where one was trained on fewer seeds, they are the first of the other's.
+    Where one was trained on fewer seeds, they are the first of the other's. ``besides`` are fields
+    in which the two may differ too.
     """
     values, rows = [], []
     for run, base in zip(first, second, strict=False):
-        require_alike(run, base)
+        require_alike(run, base, besides)
         terms = [(run, *term) for term in measure]
         terms += [(base, -factor, *names) for factor, *names in other or measure]
         people = [array(each, name) for each, _, name, _ in terms]
@@ -721,10 +746,10 @@ def verdict_of(rows: list[dict], outcomes: dict[str, str]) -> str:
     return "does not hold here" if found <= refuted else "not settled"
 
 
-def recomputed(runs: Runs) -> dict[str, dict]:
+def recomputed(runs: Runs, of: dict | None = None) -> dict[str, dict]:
     """Return rows, outcomes by label, verdict and reasons against judging of each claim."""
     claims = {}
-    for name, (compute, experiments) in CLAIMS.items():
+    for name, (compute, experiments) in (of or CLAIMS).items():
         rows, reasons = [], [] if compute else ["nothing tests it yet"]
         reasons += [f"no runs of {each}" for each in experiments if each not in runs.stored]
         if not reasons:
@@ -741,19 +766,19 @@ def recomputed(runs: Runs) -> dict[str, dict]:
 # --- the page -----------------------------------------------------------------------------------
 
 
-def read_page(text: str) -> dict[str, dict]:
-    """Return what the ledger page says of each claim of this paper: verdicts, and rows by label."""
+def read_page(text: str, letter: str = "Y") -> dict[str, dict]:
+    """Return what the ledger page says of each claim of a paper: verdicts, and rows by label."""
     said = {}
     section = None
     for line in text.splitlines():
         cells = [cell.strip(" ") for cell in line.strip("|").split(" | ")]
-        if line.startswith("| [Y"):
+        if line.startswith(f"| [{letter}"):
             name = cells[0][1:].partition("]")[0]
             said[name] = {"verdicts": [cells[-1].strip("*")], "rows": {}, "twice": []}
         elif line.startswith("## "):
             name, _, verdict = line[3:].partition(": ")
             section = None
-            if name.startswith("Y") and name[1:].isdigit():
+            if name.startswith(letter) and name[1:].isdigit():
                 section = said.setdefault(name, {"verdicts": [], "rows": {}, "twice": []})
                 section["verdicts"].append(verdict)
         elif section is None:
@@ -850,14 +875,15 @@ def line_of(row: dict, result: str | None) -> str:
     return f"{row['label']}: {text}   {result or 'not judged'}"
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, of: dict | None = None, letter: str = "Y") -> int:
+    """Recompute the claims of a paper, whose names begin with a letter; return the exit status."""
     parser = argparse.ArgumentParser(description="Recompute the ledger from the stored runs.")
     parser.add_argument("--results", type=Path, default=ROOT / "results", help="default: results")
     parser.add_argument("--preset", default="laptop", choices=SEEDS, help="default: laptop")
     parser.add_argument("--compare", type=Path, metavar="PAGE", help="the ledger, book/claims.md")
     options = parser.parse_args(arguments)
     try:
-        claims = recomputed(Runs(options.results, options.preset))
+        claims = recomputed(Runs(options.results, options.preset), of)
     except ValueError as error:
         print(error)
         return 1
@@ -869,7 +895,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.compare is None:
         return 0
     text = options.compare.read_text(encoding="utf-8")
-    wrong = against_page(claims, read_page(text))
+    wrong = against_page(claims, read_page(text, letter))
     if f"preset `{options.preset}`" not in text:
         wrong.append(f"The page is not about the preset {options.preset}.")
     count = sum(len(claim["rows"]) for claim in claims.values())
