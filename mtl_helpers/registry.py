@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from mtl_helpers.laboratory import factor_probes
 from mtl_helpers.ledger.claim import Claim
+from mtl_helpers.papers.li2021 import claims as li2021_claims
+from mtl_helpers.papers.li2021.experiments import forgetting_pose, in_the_wild
+from mtl_helpers.papers.ming2021 import claims as ming2021_claims
+from mtl_helpers.papers.ming2021.experiments import caricature_folds, caricature_weights
 from mtl_helpers.papers.yin2018 import claims as yin2018_claims
 from mtl_helpers.papers.yin2018.experiments import (
     by_sgd,
@@ -33,6 +37,10 @@ EXPERIMENTS: dict[str, Experiment] = {
         by_sgd.EXPERIMENT,
         factor_probes.EXPERIMENT,
         pose_estimator.EXPERIMENT,
+        caricature_weights.EXPERIMENT,
+        caricature_folds.EXPERIMENT,
+        forgetting_pose.EXPERIMENT,
+        in_the_wild.EXPERIMENT,
     )
 }
-CLAIMS: dict[str, Claim] = dict(yin2018_claims.CLAIMS)
+CLAIMS: dict[str, Claim] = yin2018_claims.CLAIMS | ming2021_claims.CLAIMS | li2021_claims.CLAIMS
