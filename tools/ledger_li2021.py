@@ -147,15 +147,19 @@ def a2(runs: Runs) -> tuple[list[dict], list[str]]:
 
 def a3(runs: Runs) -> tuple[list[dict], list[str]]:
     """Gains grow with the angle."""
-    arms = aprn(runs), longer(runs)
+    ours, none = aprn(runs), longer(runs)
     rows = [
-        part("profiles", gain(*arms)),
-        part("profiles minus frontal", gain(*arms, over_frontal=True)),
+        part("profiles", gain(ours, none)),
+        part("profiles minus frontal", gain(ours, none, over_frontal=True)),
     ]
+    lacking = []
     for angle in (0, 30, 60, 75, 90):
-        effect = more(*arms, f"test.rank1.x.by_angle.{angle}")
-        rows.append(part(f"{angle}°", effect, "beside"))
-    return rows, []
+        if str(angle) in ours[0][0]["metrics"]["arms"][ours[1]]["test"]["rank1"]["x"]["by_angle"]:
+            effect = more(ours, none, f"test.rank1.x.by_angle.{angle}")
+            rows.append(part(f"{angle}°", effect, "beside"))
+        else:
+            lacking.append(f"no camera shows {angle}°")
+    return rows, lacking
 
 
 def a4(runs: Runs) -> tuple[list[dict], list[str]]:

@@ -7,7 +7,7 @@ import pytest
 from made_up_games import PEOPLE, metrics_and_arrays
 from made_up_runs import close, record
 
-from mtl_helpers.ledger.verdict import judge
+from mtl_helpers.ledger.verdict import evaluate, judge
 from mtl_helpers.papers.li2021.claims import CLAIMS
 from mtl_helpers.papers.li2021.experiments import forgetting_pose, in_the_wild
 from mtl_helpers.papers.li2021.experiments.forgetting_pose import BESIDE_SEEDS, LONGER, MAIN
@@ -124,3 +124,19 @@ def test_tighter_means_a_smaller_ratio_and_not_only_more_alike():
 
 def test_the_claim_about_cost_says_why_nothing_tests_it():
     assert not CLAIMS["A10"].parts and "parameters" in CLAIMS["A10"].untested
+
+
+def test_angles_that_no_camera_shows_are_not_spoken_of(records):
+    far, near = CLAIMS["A3"].conditions[0], of(records, "A3")
+    assert far(near) == ""
+    kept = []
+    for made in near:
+        for arm in made.metrics["arms"].values():
+            angles = arm["test"]["rank1"]["x"]["by_angle"]
+            kept.append((angles, angles.pop("75"), angles.pop("90")))
+    assert "turned by 75° or 90°" in far(near)
+    evaluation = evaluate(CLAIMS["A3"], near)
+    assert evaluation.verdict == "not tested"
+    assert "60°" in evaluation.effects and "90°" not in evaluation.effects
+    for angles, at_75, at_90 in kept:
+        angles |= {"75": at_75, "90": at_90}
