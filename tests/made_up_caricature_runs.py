@@ -13,7 +13,8 @@ def metrics_and_arrays(config, rng):
     metrics = {"training": {"passes": rng.uniform(3, 5)}}
     draws = rng.uniform(0.5, 3, (config.plan.steps, len(config.tasks)))
     weights = rng.dirichlet(np.ones(len(config.tasks)), config.plan.steps)
-    arrays = {"steps/loss": draws, "steps/weight": weights}
+    centering = rng.uniform(0, 5, config.plan.steps)
+    arrays = {"steps/loss": draws, "steps/weight": weights, "steps/centering": centering}
 
     def measured(name, *path):
         shares = rng.random(PEOPLE)

@@ -133,6 +133,13 @@ def test_how_often_caricatures_are_hardest(all_records):
         for made in runs(records, "naive")
     ]
     close(effects["naive"], expected)
+    shares = []
+    for made in runs(records, "printed"):
+        first, caricature, photo = made.made["steps/loss"].T
+        entropy = first - 0.1 * made.made["steps/centering"]
+        hardest = (caricature > entropy) & (caricature > photo)
+        shares.append(100 * hardest.mean() - 95)
+    close(effects["as printed, entropies alone"], shares)
 
 
 def test_perfect_photographs_leave_no_room(all_records):
