@@ -20,7 +20,8 @@ from scipy.stats import t as student
 
 ROOT = Path(__file__).resolve().parents[1]
 
-PAPERS = ["yin2018", "taherkhani2021"]
+PAPERS = ["yin2018", "taherkhani2021", "ming2021", "li2021"]
+"""Whose runs are read. ``ledger_ming2021.py`` and ``ledger_li2021.py`` have the rows of theirs."""
 
 TASKS = ["id", "pos", "illum", "exp"]
 SIDE = TASKS[1:]
@@ -140,6 +141,19 @@ def read_run(path: Path) -> dict:
     run = json.loads(path.read_text(encoding="utf-8"))
     run["beside"] = path.with_name(run["arrays"]["file"]) if run["arrays"] else None
     return run
+
+
+def one_per_seed(runs: Runs, experiment: str, seeds: int, words: str, wanted) -> list[dict]:
+    """Return the wanted runs of an experiment, one of each seed from 0 on."""
+    found = {}
+    for run in runs.stored.get(experiment, []):
+        if wanted(run["config"]):
+            if run["seed"] in found:
+                raise ValueError(f"Two runs of {experiment} have the seed {run['seed']}: {words}.")
+            found[run["seed"]] = run
+    if lacking := [seed for seed in range(seeds) if seed not in found]:
+        raise Missing(f"{experiment} has no run of seeds {lacking} with {words}")
+    return [found[seed] for seed in range(seeds)]
 
 
 def array(run: dict, name: str) -> np.ndarray | None:
@@ -999,10 +1013,10 @@ def verdict_of(rows: list[dict], outcomes: dict[str, str]) -> str:
     return "does not hold here" if found <= refuted else "not settled"
 
 
-def recomputed(runs: Runs) -> dict[str, dict]:
+def recomputed(runs: Runs, of: dict | None = None) -> dict[str, dict]:
     """Return rows, outcomes by label, verdict and reasons against judging of each claim."""
     claims = {}
-    for name, (compute, experiments) in CLAIMS.items():
+    for name, (compute, experiments) in (of or CLAIMS).items():
         rows, reasons = [], [] if compute else ["nothing tests it yet"]
         reasons += [f"no runs of {each}" for each in experiments if each not in runs.stored]
         if not reasons:
@@ -1019,19 +1033,22 @@ def recomputed(runs: Runs) -> dict[str, dict]:
 # --- the page -----------------------------------------------------------------------------------
 
 
-def read_page(text: str) -> dict[str, dict]:
-    """Return what the ledger page says of each claim: verdicts, and rows by label."""
+def read_page(text: str, letters: str = "YT") -> dict[str, dict]:
+    """Return what the ledger page says of each claim whose name has one of some letters in front.
+
+    That is, its verdicts, and rows by label.
+    """
     said = {}
     section = None
     for line in text.splitlines():
         cells = [cell.strip(" ") for cell in line.strip("|").split(" | ")]
-        if line.startswith(("| [Y", "| [T")):
+        if line.startswith(tuple(f"| [{letter}" for letter in letters)):
             name = cells[0][1:].partition("]")[0]
             said[name] = {"verdicts": [cells[-1].strip("*")], "rows": {}, "twice": []}
         elif line.startswith("## "):
             name, _, verdict = line[3:].partition(": ")
             section = None
-            if name[:1] in ("Y", "T") and name[1:].isdigit():
+            if name[:1] in tuple(letters) and name[1:].isdigit():
                 section = said.setdefault(name, {"verdicts": [], "rows": {}, "twice": []})
                 section["verdicts"].append(verdict)
         elif section is None:
@@ -1128,14 +1145,15 @@ def line_of(row: dict, result: str | None) -> str:
     return f"{row['label']}: {text}   {result or 'not judged'}"
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, of: dict | None = None, letters: str = "YT") -> int:
+    """Recompute the claims whose names begin with some letters; return the exit status."""
     parser = argparse.ArgumentParser(description="Recompute the ledger from the stored runs.")
     parser.add_argument("--results", type=Path, default=ROOT / "results", help="default: results")
     parser.add_argument("--preset", default="laptop", choices=SEEDS, help="default: laptop")
     parser.add_argument("--compare", type=Path, metavar="PAGE", help="the ledger, book/claims.md")
     options = parser.parse_args(arguments)
     try:
-        claims = recomputed(Runs(options.results, options.preset))
+        claims = recomputed(Runs(options.results, options.preset), of)
     except ValueError as error:
         print(error)
         return 1
@@ -1147,7 +1165,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.compare is None:
         return 0
     text = options.compare.read_text(encoding="utf-8")
-    wrong = against_page(claims, read_page(text))
+    wrong = against_page(claims, read_page(text, letters))
     if f"preset `{options.preset}`" not in text:
         wrong.append(f"The page is not about the preset {options.preset}.")
     count = sum(len(claim["rows"]) for claim in claims.values())

@@ -29,6 +29,9 @@ __all__ = ["CLAIMS"]
 
 View = Literal["frontal", "profile"]
 
+ANGLES = (0, 30, 60, 75, 90)
+"""Of Table 6, in degrees: gains there stand beside."""
+
 
 # --- measures by arm ----------------------------------------------------------------------------
 
@@ -75,6 +78,25 @@ def gain_on(
     """Return the gain on one view, or its lead over the gain on the other."""
     first, second = (rank1_of(name, view, minus) for name in (arm, other))
     return compare(runs_with(records, arm), runs_with(records, other), first, second)
+
+
+def gain_at(records: Runs, angle: int) -> Effect | None:
+    """Return the gain at an angle of the head, None where no camera shows one."""
+    if str(angle) not in _angles(records):
+        return None
+    metric = f"test.rank1.x.by_angle.{angle}"
+    return between(records, MAIN, LONGER, scale=100.0, metric=metric)
+
+
+def _angles(records: Runs) -> list[str]:
+    (first, *_) = runs_with(records, MAIN)
+    return list(first.metric(f"arms.{MAIN}.test.rank1.x.by_angle"))
+
+
+def turned_far_enough(records: Runs) -> str:
+    """Say which of the paper's angles no camera shows."""
+    lacking = [f"{angle}°" for angle in ANGLES if str(angle) not in _angles(records)]
+    return f"No camera shows a head that is turned by {' or '.join(lacking)}." if lacking else ""
 
 
 def wild_gain(
@@ -177,18 +199,13 @@ _A3 = _on_pie(
         *(
             Part(
                 f"{angle}°",
-                partial(
-                    between,
-                    arm=MAIN,
-                    other=LONGER,
-                    scale=100.0,
-                    metric=f"test.rank1.x.by_angle.{angle}",
-                ),
+                partial(gain_at, angle=angle),
                 role="beside",
             )
-            for angle in (0, 30, 60, 75, 90)
+            for angle in ANGLES
         ),
     ),
+    conditions=(turned_far_enough,),
     comparison=f"rank-1 by x on test people; {_AGAINST}",
 )
 

@@ -47,6 +47,10 @@ class LandmarkRegressor(nn.Module):
     pool
         Whether 3x3 max pooling of stride 2 follows each convolution, as in Table 1; Table 4 has
         none.
+    unit
+        Pixels that one unit of the last layer stands for: 1 as published, for SGD. Adam's steps are
+        as large as its rate whatever the loss is counted in, and in pixels a short training would
+        end on the way from the mean face.
 
     Examples
     --------
@@ -62,6 +66,7 @@ class LandmarkRegressor(nn.Module):
         points: int = 51,
         *,
         pool: bool = True,
+        unit: float = 1.0,
     ) -> None:
         super().__init__()
         if not channels or min(*channels, *in_shape, points) < 1:
@@ -69,7 +74,9 @@ class LandmarkRegressor(nn.Module):
                 f"Expected maps (C, h, w), channels and points of at least 1, found {in_shape}, "
                 f"{tuple(channels)} and {points}."
             )
-        self.in_shape, self.points = tuple(in_shape), points
+        if not unit > 0:
+            raise ValueError(f"unit must be above 0, found {unit}.")
+        self.in_shape, self.points, self.unit = tuple(in_shape), points, unit
         layers: list[nn.Module] = []
         before, *size = in_shape
         for out in channels:
@@ -93,7 +100,7 @@ class LandmarkRegressor(nn.Module):
         flat = self.layers(maps).flatten(1)  # (B, C' h' w')
         # half precision has steps of a pixel at 200 pixels
         with torch.autocast(maps.device.type, enabled=False):
-            points: Tensor = self.fc(flat.float())  # (B, 2 M)
+            points: Tensor = self.unit * self.fc(flat.float())  # (B, 2 M)
         return points.unflatten(1, (self.points, 2))
 
     @torch.no_grad()
@@ -104,7 +111,11 @@ class LandmarkRegressor(nn.Module):
             raise ValueError(
                 f"Expected a mean face ({self.points}, 2), found shape {tuple(bias.shape)}."
             )
-        self.fc.bias.copy_(bias.flatten())
+        self.fc.bias.copy_(bias.flatten() / self.unit)
+
+    def extra_repr(self) -> str:
+        """Show what a resumed run must have in common with its beginning."""
+        return f"unit={self.unit:g}"
 
 
 @torch.no_grad()
@@ -125,7 +136,9 @@ def map_shape(trunk: Trunk, stage: int, side: int) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def stage_regressor(trunk: Trunk, stage: int, side: int, points: int = 51) -> LandmarkRegressor:
+def stage_regressor(
+    trunk: Trunk, stage: int, side: int, points: int = 51, *, unit: float = 1.0
+) -> LandmarkRegressor:
     """Return the regressor of Table 1 for a stage: a convolution for each later stage's channels.
 
     For ResNet-101 they are 256, 512, 1024 and 2048 behind the stem, and 2048 behind stages 3 and 4.
@@ -133,11 +146,11 @@ def stage_regressor(trunk: Trunk, stage: int, side: int, points: int = 51) -> La
     shape = map_shape(trunk, stage, side)
     every = [info["num_chs"] for info in trunk.feature_info]
     later = every[stage % len(every) + 1 :] or every[-1:]
-    return LandmarkRegressor(shape, later, points)
+    return LandmarkRegressor(shape, later, points, unit=unit)
 
 
 def casia_discriminator(
-    trunk: Trunk, side: int, points: int = 51, *, width: float = 1.0
+    trunk: Trunk, side: int, points: int = 51, *, width: float = 1.0, unit: float = 1.0
 ) -> LandmarkRegressor:
     """Return the discriminator of Table 4 for the last convolution of CASIA-Net.
 
@@ -146,7 +159,7 @@ def casia_discriminator(
     """
     shape = map_shape(trunk, -1, side)
     channels = max(1, round(width * trunk.feature_dim))
-    return LandmarkRegressor(shape, (channels,) * 3, points, pool=False)
+    return LandmarkRegressor(shape, (channels,) * 3, points, pool=False, unit=unit)
 
 
 def maps_and_head(model: MultiTaskNetwork, images: Tensor, stage: int) -> tuple[Tensor, Tensor]:

@@ -4,62 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from made_up_games import PEOPLE, metrics_and_arrays
 from made_up_runs import close, record
 
-from mtl_helpers.ledger.verdict import judge
+from mtl_helpers.ledger.verdict import evaluate, judge
 from mtl_helpers.papers.li2021.claims import CLAIMS
 from mtl_helpers.papers.li2021.experiments import forgetting_pose, in_the_wild
 from mtl_helpers.papers.li2021.experiments.forgetting_pose import BESIDE_SEEDS, LONGER, MAIN
-from mtl_helpers.papers.li2021.experiments.games import BASELINE, STRONG
 from mtl_helpers.papers.li2021.regressor import STAGES
 from mtl_helpers.presets import get_preset
 
-PEOPLE = 12
 LAPTOP = get_preset("laptop")
-
-
-def on_pie(rng, arrays, arm):
-    by_view = {view: rng.random() for view in ("frontal", "profile")}
-    for name in ("x", "x/frontal", "x/profile"):
-        arrays[f"people/{arm}/{name}"] = rng.random(PEOPLE)
-    errors = {name: {"interocular": rng.random()} for name in ("guess", *STAGES, STRONG)}
-    return {
-        "test": {
-            "rank1": {
-                "x": {
-                    "overall": rng.random(),
-                    "by_view": by_view,
-                    "by_angle": {str(a): rng.random() for a in range(0, 91, 15)},
-                }
-            }
-        },
-        "pose": {"profile": {"test": rng.random()}, "yaw": {"error": 20 * rng.random()}},
-        "identities": {"own": rng.random(), "ratio": rng.random()},
-        "probes": errors,
-        "noise": {"mean": 10 * rng.random()},
-    }
-
-
-def in_wild(rng):
-    return {
-        **{name: {"accuracy": rng.random()} for name in ("LFW", "CFP-FF", "CFP-FP")},
-        "IJB-A": {name: rng.random() for name in in_the_wild.FARS},
-        "MegaFace": {"rank1": rng.random()},
-    }
 
 
 @pytest.fixture(scope="module")
 def records():
     rng, made = np.random.default_rng(0), []
-    for config in forgetting_pose.configs(LAPTOP):
-        arrays = {}
-        names = [BASELINE, *(game.name for game in config.games)]
-        metrics = {"arms": {name: on_pie(rng, arrays, name) for name in names}}
-        made.append(record("forgetting_pose", "laptop", config, metrics, arrays=arrays))
-    for config in in_the_wild.configs(LAPTOP):
-        names = [BASELINE, *(game.name for game in config.games)]
-        metrics = {"arms": {name: in_wild(rng) for name in names}}
-        made.append(record("in_the_wild", "laptop", config, metrics))
+    for experiment in (forgetting_pose.EXPERIMENT, in_the_wild.EXPERIMENT):
+        for config in experiment.configs(LAPTOP):
+            metrics, arrays = metrics_and_arrays(experiment.name, config, rng)
+            made.append(record(experiment.name, "laptop", config, metrics, arrays=arrays))
     return made
 
 
@@ -160,3 +124,19 @@ def test_tighter_means_a_smaller_ratio_and_not_only_more_alike():
 
 def test_the_claim_about_cost_says_why_nothing_tests_it():
     assert not CLAIMS["A10"].parts and "parameters" in CLAIMS["A10"].untested
+
+
+def test_angles_that_no_camera_shows_are_not_spoken_of(records):
+    far, near = CLAIMS["A3"].conditions[0], of(records, "A3")
+    assert far(near) == ""
+    kept = []
+    for made in near:
+        for arm in made.metrics["arms"].values():
+            angles = arm["test"]["rank1"]["x"]["by_angle"]
+            kept.append((angles, angles.pop("75"), angles.pop("90")))
+    assert "turned by 75° or 90°" in far(near)
+    evaluation = evaluate(CLAIMS["A3"], near)
+    assert evaluation.verdict == "not tested"
+    assert "60°" in evaluation.effects and "90°" not in evaluation.effects
+    for angles, at_75, at_90 in kept:
+        angles |= {"75": at_75, "90": at_90}

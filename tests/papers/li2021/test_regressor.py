@@ -58,7 +58,7 @@ class LikeResNet101(MapTrunk):
 )
 def test_a_stage_s_convolutions_are_those_of_table_1(stage, shape, channels, monkeypatch):
     made = []
-    monkeypatch.setattr(regressor, "LandmarkRegressor", lambda *given: made.append(given))
+    monkeypatch.setattr(regressor, "LandmarkRegressor", lambda *given, **_: made.append(given))
     stage_regressor(LikeResNet101(), stage, 224)
     assert made == [(shape, channels, 51)]
     stage_regressor(LikeResNet101(), stage, 224, 68)
@@ -112,6 +112,24 @@ def test_it_starts_from_the_mean_face():
     assert torch.equal(D(torch.randn(5, 3, 2, 2)), torch.as_tensor(MEAN_FACE).expand(5, 3, 2))
     with pytest.raises(ValueError, match=r"mean face \(3, 2\), found shape \(51, 2\)"):
         D.start_from(torch.zeros(51, 2))
+
+
+@pytest.mark.parametrize("unit", [1.0, 25.0])
+def test_the_unit_multiplies_what_the_last_layer_says(unit):
+    D = LandmarkRegressor((3, 2, 2), (4,), points=3, unit=unit).eval()
+    plain = LandmarkRegressor((3, 2, 2), (4,), points=3).eval()
+    plain.load_state_dict(D.state_dict())
+    maps = torch.randn(5, 3, 2, 2)
+    assert torch.allclose(D(maps), unit * plain(maps), rtol=1e-5)
+    D.start_from(MEAN_FACE)
+    with torch.no_grad():
+        D.fc.weight.zero_()
+    assert torch.allclose(D(maps)[0], torch.as_tensor(MEAN_FACE))
+
+
+def test_a_unit_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="unit must be above 0"):
+        LandmarkRegressor((3, 2, 2), (4,), unit=0.0)
 
 
 def test_half_precision_does_not_round_landmarks_to_pixels():

@@ -4,45 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from made_up_caricature_runs import metrics_and_arrays
 from made_up_runs import close, pairs, record, runs, values
 
 from mtl_helpers.ledger.verdict import evaluate
 from mtl_helpers.papers.ming2021.claims import CLAIMS
-from mtl_helpers.papers.ming2021.evaluation import TRANSFERS
 from mtl_helpers.papers.ming2021.experiments import caricature_folds, caricature_weights
 from mtl_helpers.presets import get_preset
 
-PEOPLE, STEPS = 20, 30
 TESTED = [name for name, claim in CLAIMS.items() if claim.parts]
-
-
-def metrics_and_arrays(config, rng):
-    metrics = {"training": {"passes": rng.uniform(3, 5)}}
-    draws = rng.uniform(0.5, 3, (STEPS, len(config.tasks)))
-    weights = rng.dirichlet(np.ones(len(config.tasks)), STEPS)
-    arrays = {"steps/loss": draws, "steps/weight": weights}
-
-    def measured(name, *path):
-        shares = rng.random(PEOPLE)
-        arrays[f"people/{name}"] = shares
-        place = metrics
-        for key in path[:-1]:
-            place = place.setdefault(key, {})
-        place[path[-1]] = float(shares.mean())
-
-    if config.protocol == "cavi":
-        if "verification" in config.tasks:
-            measured("verification/accuracy", "verification", "accuracy")
-        for name, (branch, _) in TRANSFERS.items():
-            if branch in config.tasks:
-                measured(f"identification/{name}", "identification", name, "rank1")
-    elif config.protocol == "verification":
-        metrics["verification"] = {
-            "VAL@FAR=1e-3": rng.random(), "VAL@FAR=1e-2": rng.random(), "impostors": 1000,
-        }  # fmt: skip
-    else:
-        metrics["search"] = {name: {"rank1": rng.random()} for name in ("C2P", "P2C")}
-    return metrics, arrays
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +133,13 @@ def test_how_often_caricatures_are_hardest(all_records):
         for made in runs(records, "naive")
     ]
     close(effects["naive"], expected)
+    shares = []
+    for made in runs(records, "printed"):
+        first, caricature, photo = made.made["steps/loss"].T
+        entropy = first - 0.1 * made.made["steps/centering"]
+        hardest = (caricature > entropy) & (caricature > photo)
+        shares.append(100 * hardest.mean() - 95)
+    close(effects["as printed, entropies alone"], shares)
 
 
 def test_perfect_photographs_leave_no_room(all_records):

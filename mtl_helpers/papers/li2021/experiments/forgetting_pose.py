@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from mtl_helpers.evaluation.extract import extract
@@ -207,7 +206,10 @@ class _Look:
             noise = noise_distances(result.method, self.corpus.spec.side, seed=self.config.seed)
             self.metrics[arm]["noise"] = {"mean": float(noise.mean()), "std": float(noise.std())}
         if len(stages) == len(STAGES):
-            self._keep(arm, network, probes, x, found.labels["id"])
+            mapped = np.isin(found.labels["id"], np.unique(found.labels["id"])[:MAPPED_PEOPLE])
+            self.arrays[f"x/{arm}"] = x[mapped].astype(np.float16)
+            self.arrays[f"places/{arm}"] = self.test[mapped]
+        self._turn(arm, probes)
         return probes
 
     def _pose(
@@ -250,19 +252,8 @@ class _Look:
             }
         return errors
 
-    @torch.inference_mode()
-    def _keep(
-        self,
-        arm: str,
-        network: Recogniser,
-        probes: StageProbes,
-        x: NDArray[np.float32],
-        people: NDArray[np.int64],
-    ) -> None:
-        """Keep what figures show: features of some people, and landmarks of one who turns."""
-        mapped = np.isin(people, np.unique(people)[:MAPPED_PEOPLE])
-        self.arrays[f"x/{arm}"] = x[mapped].astype(np.float16)
-        self.arrays[f"places/{arm}"] = self.test[mapped]
+    def _turn(self, arm: str, probes: StageProbes) -> None:
+        """Keep what the probes read of one person who turns, for a picture that moves."""
         spec = self.corpus.spec
         turning = np.array(
             [

@@ -167,12 +167,16 @@ class EveryStep:
     def look(self, state: StepState) -> None:
         """Note the terms of a step."""
         names = [f"{kind}/{task}" for kind in ("loss", "weight") for task in self.tasks]
-        self._rows.append([float(state.terms[name]) for name in names])
+        self._rows.append([float(state.terms[name]) for name in (*names, "centering")])
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
-        """Return ``"steps/loss"`` and ``"steps/weight"``, (S, T) each."""
-        loss, weight = np.split(np.array(self._rows, dtype=np.float32), 2, axis=1)
-        return {"steps/loss": loss, "steps/weight": weight}
+        """Return ``"steps/loss"`` and ``"steps/weight"``, (S, T), and ``"steps/centering"``, (S,).
+
+        The last is the centre loss of the first task, whose ``beta``-fold is in its loss.
+        """
+        rows, count = np.array(self._rows, dtype=np.float32), len(self.tasks)
+        loss, weight, (centering,) = rows[:, :count], rows[:, count:-1], rows[:, -1:].T
+        return {"steps/loss": loss, "steps/weight": weight, "steps/centering": centering}
 
 
 def train(

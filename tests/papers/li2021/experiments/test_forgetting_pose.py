@@ -25,6 +25,8 @@ from mtl_helpers.papers.li2021.regressor import STAGES
 from mtl_helpers.presets import PRESETS, get_preset
 from mtl_helpers.runs.config import config_hash
 
+MOST = alpha_arm(0.4)
+
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
 def test_every_arm_of_the_paper_is_there_for_each_seed(preset):
@@ -45,9 +47,9 @@ def test_the_paper_s_alphas_are_among_ours():
 
 @pytest.fixture(scope="module")
 def outcome(tiny_pie):
-    """A run of two games on a few pictures."""
+    """A run of three games on a few pictures, the last of them not probed at every stage."""
     (config,) = [run for run in configs(get_preset("smoke"))[:1] if run.arm == "alphas"]
-    games = tuple(game for game in config.games if game.name in (LONGER, MAIN))
+    games = tuple(game for game in config.games if game.name in (LONGER, MAIN, MOST))
     short = {"steps": 2, "batch": 8, "warmup_steps": 0, "statistics_batches": 1}
     config = dataclasses.replace(
         config,
@@ -65,12 +67,13 @@ def outcome(tiny_pie):
 
 def test_every_arm_is_measured_alike(outcome):
     arms = outcome.metrics["arms"]
-    assert list(arms) == [BASELINE, LONGER, MAIN]
+    assert list(arms) == [BASELINE, LONGER, MAIN, MOST]
     for arm, metrics in arms.items():
         assert set(metrics["test"]["rank1"]["x"]) == {"overall", "by_yaw", "by_angle", "by_view"}
         assert set(metrics["pose"]) == {"profile", "yaw"}
-        assert set(metrics["probes"]) == {"guess", *STAGES, STRONG}
-        assert ("noise" in metrics) == (arm == MAIN)
+        stages = STAGES if arm != MOST else STAGES[-1:]
+        assert set(metrics["probes"]) == {"guess", *stages, STRONG}
+        assert ("noise" in metrics) == (arm in (MAIN, MOST))
     assert arms[BASELINE]["probes"]["guess"] == arms[MAIN]["probes"]["guess"]
     assert set(outcome.curves) == set(arms)
 
@@ -92,6 +95,7 @@ def test_figures_find_features_and_a_person_who_turns(outcome, tiny_pie):
     factors = tiny_pie.spec.factors(turning)
     assert factors.camera.tolist() == list(range(len(tiny_pie.spec.cameras)))
     assert len(set(factors.identity.tolist())) == 1
-    for arm in (BASELINE, MAIN):
+    for arm in (BASELINE, LONGER, MAIN, MOST):
         assert outcome.arrays[f"landmarks/{arm}/stage4"].shape == (len(turning), 51, 2)
+    for arm in (BASELINE, LONGER, MAIN):
         assert len(outcome.arrays[f"x/{arm}"]) == len(outcome.arrays[f"places/{arm}"])

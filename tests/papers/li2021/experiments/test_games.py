@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from mtl_helpers.evaluation.extract import extract
 from mtl_helpers.faces.corpora.pie import PieSpec
 from mtl_helpers.papers.li2021.aprn import AdversarialTraining
 from mtl_helpers.papers.li2021.cooperative import CooperativeTraining
@@ -142,3 +143,17 @@ def test_a_residual_recogniser_is_played_against_too(tiny_pie):
     probes = probed(config, tiny_pie, baseline, (-1,), face)
     result = played(config, tiny_pie, baseline, Game("a", "adversarial"), probes, face)
     assert result.curves["loss/mean face"][-1] > 0
+
+
+def test_probes_of_a_short_training_have_left_the_mean_face(tiny_pie):
+    config = toy_config(tiny_pie)
+    config = dataclasses.replace(
+        config, probing=dataclasses.replace(config.probing, steps=60, batch=32)
+    )
+    face = mean_face(landmarks_in_frame(tiny_pie, tiny_pie.gallery("train")))
+    model = Recogniser(CASIANet(0.125, 1, 0.0), 3)
+    probes = probed(config, tiny_pie, model, (0,), face)
+    index = tiny_pie.split("train")
+    truth = landmarks_in_frame(tiny_pie, index)
+    read = extract(probes, tiny_pie.images, index, device="cpu")[STAGES[0]].numpy()
+    assert abs(read - truth).mean() < 0.6 * abs(face - truth).mean()

@@ -94,6 +94,7 @@ def test_losses_and_weights_of_every_step_are_kept(corpus):
     for place, task in enumerate(TASKS):
         assert steps["steps/loss"][:, place] == pytest.approx(trained.curves[f"loss/{task}"])
     assert steps["steps/weight"].sum(axis=1) == pytest.approx([1] * 3, abs=1e-5)
+    assert steps["steps/centering"] == pytest.approx(trained.curves["centering"])
 
 
 # ---- what is measured
