@@ -10,6 +10,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from mtl_helpers.distributed import mean_over_processes
+from mtl_helpers.losses import UNLABELLED
 from mtl_helpers.papers.taherkhani2021.model import MTFAP, FreeHeads, GroupedHeads, attribute_losses
 from mtl_helpers.papers.taherkhani2021.nuclear import NuclearSubgradient
 from mtl_helpers.papers.taherkhani2021.smidas import Smidas
@@ -43,6 +45,13 @@ class AttributeTraining(Method):
     ``head_rate`` times the rate, without weight decay: their penalty stands in the loss. A batch
     has a label of every attribute under its name, -1 for none. The loss is the sum over the
     attributes of the mean over the batch, as in Eqs. 1 to 3, which leave sum or mean open.
+
+    Note
+    ----
+    The paper's labels are never missing. Where they are, a mean over one picture is as loud as one
+    over a hundred and much noisier, and a trunk that hears many such means learns nothing. So what
+    attributes share (the trunk, and the basis tasks L) hears each in proportion to the share of
+    pictures that have its label; what an attribute has to itself moves by the mean.
     """
 
     def __init__(
@@ -82,6 +91,15 @@ class AttributeTraining(Method):
             raise ValueError(f"Expected labels of every attribute, found none for {missing}.")
         return torch.stack([batch.targets[name] for name in self.model.names], dim=1)
 
+    def objective(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the losses (T,) and what descends, for what heads see (B, D) and labels (B, T)."""
+        W_shared, W_own = self.model.heads.parted()  # (D, T) each
+        bias = self.model.bias
+        losses = attribute_losses(x.detach().float() @ W_own + bias, labels)
+        heard = attribute_losses(x.float() @ W_shared + bias.detach(), labels)
+        share = mean_over_processes((labels != UNLABELLED).float().mean(dim=0))  # (T,)
+        return losses, losses.sum() + (share * heard).sum()
+
     def terms(self, losses: Tensor, **others: Tensor) -> Terms:
         """Return the losses (T,) by attribute, and others, detached."""
         named = zip(self.model.names, losses.detach().unbind(), strict=True)
@@ -110,9 +128,9 @@ class IndependentTraining(AttributeTraining):
         """Make one update."""
         with self.autocast():
             _, x = self.model.shared(batch.images)
-        losses = attribute_losses(self.model.scores(x), self.labels(batch))  # (T,)
+        losses, objective = self.objective(x, self.labels(batch))
         length = self.model.heads.matrix().square().sum()
-        self.descend(losses.sum() + self.penalty * length, *self.optimizers)
+        self.descend(objective + self.penalty * length, *self.optimizers)
         return self.terms(losses, length=length)
 
 
@@ -173,8 +191,8 @@ class GroupTraining(AttributeTraining):
         with self.autocast():
             _, x = self.model.shared(batch.images)
         # fixing S: Algorithm 1, whose gradient is that of the loss alone
-        losses = attribute_losses(self.model.scores(x), labels)  # (T,)
-        self.descend(losses.sum(), *self.trunk_names, "heads", "L")
+        losses, objective = self.objective(x, labels)
+        self.descend(objective, *self.trunk_names, "heads", "L")
         # fixing L: Algorithm 2, on the same features
         with_new_basis = attribute_losses(self.model.scores(x.detach()), labels)
         self.descend(with_new_basis.sum(), "S")
@@ -269,10 +287,10 @@ class GraphTraining(AttributeTraining):
         """Make one update of W and the trunk."""
         with self.autocast():
             _, x = self.model.shared(batch.images)
-        losses = attribute_losses(self.model.scores(x), self.labels(batch))  # (T,)
+        losses, objective = self.objective(x, self.labels(batch))
         W = self.model.heads.matrix()  # (D, T)
         trace = ((W @ self.A) * W).sum()  # Tr(W A W^T)
-        self.descend(losses.sum() + self.xi * trace, *self.optimizers)
+        self.descend(objective + self.xi * trace, *self.optimizers)
         return self.terms(losses, trace=trace)
 
     def between(self, epoch: int) -> Terms:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -57,6 +57,10 @@ class FreeHeads(nn.Module):
         """Return W (D, T)."""
         return self.W
 
+    def parted(self) -> tuple[Tensor, Tensor]:
+        """Return W twice: as what tasks share can move it, and as what each has to itself can."""
+        return self.W.detach(), self.W
+
     @torch.no_grad()
     def start_from(self, W: Tensor) -> None:
         """Take over weights (D, T)."""
@@ -108,7 +112,16 @@ class GroupedHeads(nn.Module):
 
     def matrix(self) -> Tensor:
         """Return W (D, T) in the order of the names."""
-        parts = [L @ S for L, S in zip(self.L, self.S, strict=True)]  # (D, T_g) each
+        return self.mixed(self.L, self.S)
+
+    def parted(self) -> tuple[Tensor, Tensor]:
+        """Return W twice: as what tasks share (L) can move it, and as what each has (S) can."""
+        L, S = ([part.detach() for part in parts] for parts in (self.L, self.S))
+        return self.mixed(self.L, S), self.mixed(L, self.S)
+
+    def mixed(self, bases: Iterable[Tensor], codes: Iterable[Tensor]) -> Tensor:
+        """Return W (D, T) of basis tasks and codes by group."""
+        parts = [L @ S for L, S in zip(bases, codes, strict=True)]  # (D, T_g) each
         return torch.cat(parts, dim=1)[:, self.order]
 
     @torch.no_grad()

@@ -119,6 +119,29 @@ def test_labels_of_every_attribute_are_needed(make):
         make().step(batch, 0)
 
 
+@pytest.mark.parametrize("make", METHODS)
+@pytest.mark.parametrize("missing", [False, True])
+def test_what_is_shared_hears_each_label_once_and_the_rest_the_mean(make, missing):
+    method, batch = make(), first_batch()
+    heads, trunk = method.model.heads, list(method.model.trunk.parameters())
+    labels = torch.stack([batch.targets[name] for name in NAMES], dim=1)
+    if missing:  # one label, none, and all
+        labels[1:, 0] = labels[:, 1] = -1
+    given, scores = labels >= 0, method.model(batch.images).scores
+    p = torch.where(labels == 1, scores.sigmoid(), 1 - scores.sigmoid())
+    entropy = torch.where(given, -p.log(), 0.0)  # (B, T)
+    shared, own = (heads.L, heads.S) if make is grouped else ([], [heads.W])
+    by_label = entropy.sum() / len(labels)
+    by_mean = (entropy.sum(dim=0) / given.sum(dim=0).clamp(min=1)).sum()
+    of_shared = torch.autograd.grad(by_label, [*trunk, *shared], retain_graph=True)
+    of_own = torch.autograd.grad(by_mean, [*own, method.model.bias])
+    losses, objective = method.objective(method.model.shared(batch.images)[0], labels)
+    found = torch.autograd.grad(objective, [*trunk, *shared, *own, method.model.bias])
+    for expected, slope in zip((*of_shared, *of_own), found, strict=True):
+        assert torch.allclose(slope, expected, atol=1e-6)
+    assert losses.sum().item() == pytest.approx(by_mean.item(), rel=1e-5)
+
+
 # ---- alone
 
 
