@@ -8,7 +8,7 @@ from made_up_runs import record
 from mtl_helpers.faces.corpora.attribute_regions import REGIONS
 from mtl_helpers.faces.corpora.attributes import ATTRIBUTES
 from mtl_helpers.papers.taherkhani2021.experiments.attribute_verification import ARMS, RATES
-from mtl_helpers.papers.taherkhani2021.experiments.choices import GRID, Penalties
+from mtl_helpers.papers.taherkhani2021.experiments.choices import GRID, penalties_at
 from mtl_helpers.papers.taherkhani2021.experiments.penalty_curves import BY_SGD, CURVES
 from mtl_helpers.presets import get_preset
 
@@ -88,12 +88,13 @@ class World:
 
     def penalty_curves(self):
         metrics = {"grid": list(GRID)}
-        middle = GRID.index(Penalties().xi)
+        chosen = penalties_at("laptop", self.config.arm)
         cost = 0.002 if self.sign > 0 else 0.03
         for name in (*CURVES, BY_SGD):
             metrics[name] = {}
             for place in range(len(GRID)):
-                level = 0.8 - cost * abs(place - middle)
+                best = GRID.index(getattr(chosen, "sparsity" if name == BY_SGD else name))
+                level = 0.8 - cost * abs(place - best)
                 accuracy = self.shares(f"people/{name} {place}/accuracy/all", level)
                 zeros = 0.3 + 0.2 * self.sign * (1 if name == "sparsity" else -1)
                 metrics[name][str(place)] = {

@@ -846,14 +846,20 @@ def t4(runs: Runs) -> tuple[list[dict], list[str]]:
 
 
 def best_on_validation(runs: Runs, name: str) -> int:
-    """Return the place on the grid of the weight that is best on validation people."""
+    """Return the place of the largest weight within a standard error of the best accuracy."""
     if runs.preset != "laptop":
         return GRID.index(MIDDLE)
     curves = curves_of(runs)
-    scores = [
-        mean_of(curves, f"{name}.{place}.validation.all.accuracy") for place in range(len(GRID))
-    ]
-    return int(np.argmax(scores))
+    scores = np.array(
+        [
+            [metric(run, f"{name}.{place}.validation.all.accuracy") for place in range(len(GRID))]
+            for run in curves
+        ]
+    )  # (S, G)
+    means = scores.mean(axis=0)
+    best = means.argmax()
+    error = np.std(scores[:, best], ddof=1) / np.sqrt(len(scores))
+    return int(np.flatnonzero(means >= means[best] - error)[-1])
 
 
 def at(curve: str, place: int) -> list:

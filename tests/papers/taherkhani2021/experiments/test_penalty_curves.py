@@ -9,7 +9,7 @@ import pytest
 from made_up_runs import record
 from tiny_structures import TINY, on
 
-from mtl_helpers.papers.taherkhani2021.experiments.choices import GRID, Penalties
+from mtl_helpers.papers.taherkhani2021.experiments.choices import CHOSEN, GRID, Penalties
 from mtl_helpers.papers.taherkhani2021.experiments.penalty_curves import (
     BY_SGD,
     CURVES,
@@ -22,6 +22,7 @@ from mtl_helpers.papers.taherkhani2021.experiments.penalty_curves import (
 )
 from mtl_helpers.papers.taherkhani2021.smidas import L1Subgradient, Smidas
 from mtl_helpers.presets import get_preset
+from mtl_helpers.runs.query import load_records
 
 LAPTOP = get_preset("laptop")
 
@@ -77,8 +78,8 @@ def test_only_the_named_penalty_changes(tiny_attributes):
         assert moved == {id(p) for p in method.parameters()}
 
 
-def made_up(best):
-    """Records whose accuracy on validation people is best at these places of the grid."""
+def made_up(best, fall=0.01):
+    """Records that are best on validation people at these places of the grid, and fall from it."""
     records = []
     for config in configs(LAPTOP):
         metrics = {"grid": list(config.grid)}
@@ -87,7 +88,9 @@ def made_up(best):
             for place in range(len(GRID)):
                 gaps = {"all": place - best[name], "starved": place - best[name] + 1}
                 validation = {
-                    subset: {"accuracy": 0.8 - 0.01 * gap**2 + 0.001 * config.seed}
+                    subset: dict.fromkeys(
+                        ("accuracy", "average_precision"), 0.8 - fall * gap**2 + 0.001 * config.seed
+                    )
                     for subset, gap in gaps.items()
                 }
                 metrics[name][str(place)] = {"validation": validation}
@@ -102,6 +105,26 @@ def test_the_best_weight_on_validation_people_is_chosen():
     # where labels are few, by the attributes that lack them
     starved = {name: GRID[place - 1] for name, place in best.items()}
     assert choose(made_up(best), "few") == Penalties(**starved)
+
+
+def test_of_weights_within_a_standard_error_of_the_best_the_largest_is_chosen():
+    middle = dict.fromkeys(CURVES, 2)
+    # five seeds, 0.001 apart: the standard error of their mean is 0.00071
+    assert choose(made_up(middle, fall=0.0006), "all") == Penalties(*[GRID[3]] * 4)
+    assert choose(made_up(middle, fall=0.0008), "all") == Penalties(*[GRID[2]] * 4)
+
+
+def test_few_labels_are_chosen_for_by_what_saying_no_does_not_raise():
+    records = made_up(dict.fromkeys(CURVES, 2))
+    for made in records:
+        for name in CURVES:
+            made.metrics[name]["4"]["validation"]["starved"]["accuracy"] = 1.0
+    assert choose(records, "few") == Penalties(*[GRID[1]] * 4)
+
+
+def test_what_was_chosen_is_what_the_stored_runs_say():
+    records = load_records(EXPERIMENT, LAPTOP)
+    assert CHOSEN["laptop"] == {budget: choose(records, budget) for budget in ("all", "few")}
 
 
 def test_a_curve_has_a_row_per_seed():
