@@ -174,7 +174,10 @@ def test_ledger_is_written_and_checked(place: Path, capsys: pytest.CaptureFixtur
     assert cli.main(["ledger", *output]) == 0
     assert cli.main(["ledger", "--check", *output]) == 0
     # and so does one changed digit
-    page.write_text(page.read_text(encoding="utf-8").replace("+0.6", "+0.7"), encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    changed = re.sub(r"\| \+0\.", "| +1.", text, count=1)
+    assert changed != text
+    page.write_text(changed, encoding="utf-8")
     assert cli.main(["ledger", "--check", *output]) == 1
 
 

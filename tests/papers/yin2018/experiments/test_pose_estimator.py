@@ -63,7 +63,7 @@ def test_an_angle_has_the_group_of_its_nearest_class():
         assert set(pose_group(degrees, YAW_CLASSES)) == {group}
 
 
-def test_an_estimate_a_little_beside_the_outermost_frontal_camera_is_frontal():
+def test_an_estimate_just_beside_a_frontal_camera_is_frontal():
     truth = np.array([-75.0, -30.0, 30.0, 75.0])
     found = pose_estimator._errors(truth, truth + np.sign(truth) * 0.01, YAW_CLASSES)
     assert found["group_recall"] == {"right": 1.0, "frontal": 1.0, "left": 1.0}
