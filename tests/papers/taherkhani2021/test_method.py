@@ -121,7 +121,7 @@ def test_labels_of_every_attribute_are_needed(make):
 
 @pytest.mark.parametrize("make", METHODS)
 @pytest.mark.parametrize("missing", [False, True])
-def test_what_is_shared_hears_each_label_once_and_the_rest_the_mean(make, missing):
+def test_what_is_shared_hears_every_label_once(make, missing):
     method, batch = make(), first_batch()
     heads, trunk = method.model.heads, list(method.model.trunk.parameters())
     labels = torch.stack([batch.targets[name] for name in NAMES], dim=1)

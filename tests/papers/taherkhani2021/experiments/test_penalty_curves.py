@@ -107,14 +107,14 @@ def test_the_best_weight_on_validation_people_is_chosen():
     assert choose(made_up(best), "few") == Penalties(**starved)
 
 
-def test_of_weights_within_a_standard_error_of_the_best_the_largest_is_chosen():
+def test_the_largest_weight_within_a_standard_error_is_chosen():
     middle = dict.fromkeys(CURVES, 2)
     # five seeds, 0.001 apart: the standard error of their mean is 0.00071
     assert choose(made_up(middle, fall=0.0006), "all") == Penalties(*[GRID[3]] * 4)
     assert choose(made_up(middle, fall=0.0008), "all") == Penalties(*[GRID[2]] * 4)
 
 
-def test_few_labels_are_chosen_for_by_what_saying_no_does_not_raise():
+def test_few_labels_are_chosen_for_by_average_precision():
     records = made_up(dict.fromkeys(CURVES, 2))
     for made in records:
         for name in CURVES:
