@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser.visits import CHAPTERS, SIZES, visit
+from browser.visits import CHAPTERS, SIZES, shown_widgets, visit
 from playwright.sync_api import Browser, Locator, Page
 
 pytestmark = pytest.mark.browser
 
-each_chapter = pytest.mark.parametrize(
-    ("name", "size"), [(name, size) for name in CHAPTERS for size in SIZES]
+MOVING = [name for name in CHAPTERS if shown_widgets(name)]
+each_moving = pytest.mark.parametrize(
+    ("name", "size"), [(name, size) for name in MOVING for size in SIZES]
 )
 
 # An explorer is the outermost widget of an output that has a slider.
@@ -58,7 +59,7 @@ def pictures_along(page: Page, explorer: Locator, slider: Locator) -> list[tuple
     return along
 
 
-@each_chapter
+@each_moving
 def test_each_slider_changes_its_pictures(
     browser: Browser, site: str, screenshots: Path | None, name: str, size: str
 ) -> None:
@@ -84,7 +85,7 @@ def test_each_slider_changes_its_pictures(
         assert visited.outside == []
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
+@pytest.mark.parametrize("name", MOVING)
 def test_an_explorer_stands_on_one_screen(browser: Browser, site: str, name: str) -> None:
     with visit(browser, site, name, "desktop") as visited:
         for number, explorer in enumerate(explorers(visited.page)):
@@ -95,7 +96,7 @@ def test_an_explorer_stands_on_one_screen(browser: Browser, site: str, name: str
                 assert seen["widths"][0] >= 300, f"explorer {number}: {seen}"
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
+@pytest.mark.parametrize("name", MOVING)
 def test_on_a_phone_the_slider_stays_beside_the_last_picture(
     browser: Browser, site: str, name: str
 ) -> None:
