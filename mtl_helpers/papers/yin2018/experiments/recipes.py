@@ -49,6 +49,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "dropout 0.4": {"dropout": 0.4},
     "batch / 2, steps x 2": {"portion": 0.5, "length": 2.0},
     "steps / 2": {"length": 0.5},
+    "steps x 4/3": {"length": 4 / 3},
     "steps x 2": {"length": 2.0},
     "a fifth of the pictures": {"pictures": 1 / 5},
 }
