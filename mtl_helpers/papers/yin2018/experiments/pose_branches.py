@@ -116,13 +116,12 @@ def run(config: NetworkConfig) -> Outcome:
     outcome = measured(result, corpus, {"test": probes}, config.gallery)
     asked = (corpus, probes, model, result.bfloat16, config.gallery)
     metrics, arrays = routing_report(*asked)
-    alone = branches_alone(*asked)
     return replace(
         outcome,
         metrics={
             **outcome.metrics,
             "routing": metrics,
-            "branches_alone": alone,
+            "branches_alone": branches_alone(*asked),
         },
         arrays={**outcome.arrays, **arrays},
     )
@@ -148,21 +147,29 @@ def branches_alone(
     asked = extract(model, corpus.images, probes, **options)["branches"].float()  # (P, B, K)
     kept = extract(model, corpus.images, gallery, **options)["branches"].float()  # (G, B, K)
     own = kept[torch.arange(len(gallery)), group_of_pose[enrolled["pos"]]]  # (G, K)
-    size = gallery_size or len(gallery)
-    place = np.searchsorted(enrolled["id"], labels["id"])
-    elsewhere = torch.from_numpy(
-        place[:, None] // size != np.arange(len(gallery))[None] // size
-    )  # (P, G)
+    own_gallery = in_own_gallery(labels["id"], enrolled["id"], gallery_size)  # (P, G)
     names = group_names(corpus)
     found: dict[str, dict[str, float]] = {name: {} for name in names}
     for branch, asked_for in enumerate(names):
         likeness = F.normalize(asked[:, branch], dim=1) @ F.normalize(own, dim=1).T  # (P, G)
-        nearest = likeness.masked_fill(elsewhere, -torch.inf).argmax(dim=1).numpy()
+        nearest = likeness.masked_fill(~own_gallery, -torch.inf).argmax(dim=1).numpy()
         hits = enrolled["id"][nearest] == labels["id"]
         for group, name in enumerate(names):
             if (groups == group).any():
                 found[name][asked_for] = float(hits[groups == group].mean())
     return found
+
+
+def in_own_gallery(
+    probed: NDArray[np.int64], enrolled: NDArray[np.int64], size: int | None
+) -> Tensor:
+    """Return which of the people enrolled (G,), in order, stand in a probe's gallery: (P, G).
+
+    Galleries are of ``size`` people each; without a size there is one.
+    """
+    size = size or len(enrolled)
+    place = np.searchsorted(enrolled, probed)
+    return torch.from_numpy(place[:, None] // size == np.arange(len(enrolled))[None] // size)
 
 
 def group_names(corpus: PieCorpus) -> list[str]:
@@ -194,11 +201,7 @@ def routing_report(
     identity = corpus.labels(gallery)["id"]  # (G,)
     labels = corpus.labels(probes)
     truth = model.group_of_pose.cpu()[labels["pos"]]  # (P,)
-    size = gallery_size or len(gallery)
-    own_gallery = torch.from_numpy(
-        np.searchsorted(identity, labels["id"])[:, None] // size
-        == np.arange(len(gallery))[None] // size
-    )  # (P, G)
+    own_gallery = in_own_gallery(labels["id"], identity, gallery_size)  # (P, G)
     gallery_chances = group_probabilities(enrolled["pos"], groups)
     names = group_names(corpus)
 
