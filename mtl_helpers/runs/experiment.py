@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +87,21 @@ class Experiment:
         if self.on is None:
             raise rendered_only(self)
         return self.on(data)
+
+    def asked_of(
+        self,
+        data: RealSpec,
+        configs: Callable[..., Sequence[Any]],
+        prepare: Callable[..., object],
+    ) -> Experiment:
+        """Return this question on a real set, which both functions take as ``data``."""
+        return replace(
+            self,
+            configs=partial(configs, data=data),
+            prepare=partial(prepare, data=data),
+            on=None,
+            data=data,
+        )
 
 
 def rendered_only(experiment: Experiment) -> ValueError:

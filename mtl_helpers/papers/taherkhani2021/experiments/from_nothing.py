@@ -9,7 +9,6 @@ It can be asked of CelebA and LFWA too, on their official splits (:func:`on`).
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -116,15 +115,7 @@ def run_on(corpus: AnyAttributes, config: WholeConfig) -> Outcome:
 
 def on(data: RealSpec) -> Experiment:
     """Return the experiment on a real set with attributes."""
-    spec = attribute_spec(data, EXPERIMENT.name)
-    return Experiment(
-        paper=EXPERIMENT.paper,
-        name=EXPERIMENT.name,
-        configs=functools.partial(configs, data=spec),
-        run=run,
-        prepare=functools.partial(prepare, data=spec),
-        data=spec,
-    )
+    return EXPERIMENT.asked_of(attribute_spec(data, EXPERIMENT.name), configs, prepare)
 
 
 EXPERIMENT = Experiment(

@@ -10,7 +10,6 @@ compared and graphs are kept, and no truth is known to compare these with.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -327,15 +326,7 @@ def map_report(
 
 def on(data: RealSpec) -> Experiment:
     """Return the experiment on a real set with attributes."""
-    spec = attribute_spec(data, EXPERIMENT.name)
-    return Experiment(
-        paper=EXPERIMENT.paper,
-        name=EXPERIMENT.name,
-        configs=functools.partial(real_configs, data=spec),
-        run=run,
-        prepare=functools.partial(prepare_real, data=spec),
-        data=spec,
-    )
+    return EXPERIMENT.asked_of(attribute_spec(data, EXPERIMENT.name), real_configs, prepare_real)
 
 
 EXPERIMENT = Experiment(

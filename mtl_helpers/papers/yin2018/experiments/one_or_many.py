@@ -224,14 +224,7 @@ def on(data: RealSpec) -> Experiment:
             f"The experiment 'one_or_many' needs a set with labels of {', '.join(SIDE_TASKS)}, but "
             f"{data.name} has only: {', '.join(data.tasks)}; choose multipie."
         )
-    return Experiment(
-        paper=EXPERIMENT.paper,
-        name=EXPERIMENT.name,
-        configs=functools.partial(configs, data=data),
-        run=run,
-        prepare=functools.partial(prepare, data=data),
-        data=data,
-    )
+    return EXPERIMENT.asked_of(data, configs, prepare)
 
 
 EXPERIMENT = Experiment(
