@@ -19,6 +19,8 @@ RULES = {
     "fixed": PLAIN,
     "naive": PLAIN | {"kind": "naive"},
     "as printed": PLAIN | {"kind": "dynamic"},
+    "slow": PLAIN | {"kind": "dynamic", "rate": 1 / 400},
+    "slow naive": PLAIN | {"kind": "naive", "rate": 1 / 400},
     "as released": {"kind": "dynamic", "scale": 2.0, "offset": 0.01, "rate": 10.0, "leak": True},
 }
 OURS = {"as printed": "decides", "as released": "beside"}
@@ -114,9 +116,15 @@ def m1(runs: Runs) -> tuple[list[dict], list[str]]:
         toy = network(runs, rule, TOY, first=99 if role == "decides" else FEW)
         for where, arm in (("in the toy", toy), ("of three tasks", network(runs, rule))):
             rows.append(part(f"{rule} {where}", each_run(arm, lead_of_the_hardest), role, "L4"))
-    for where, tasks in (("in the toy", TOY), ("of three tasks", TASKS)):
-        effect = each_run(network(runs, "naive", tasks), lead_of_the_hardest)
-        rows.append(part(where, effect, statement="the naive rule", falls=True))
+    arenas = (("in the toy", TOY), ("of three tasks", TASKS))
+    for where, tasks in arenas:
+        effect = each_run(network(runs, "slow", tasks, first=FEW), lead_of_the_hardest)
+        rows.append(part(f"slow {where}", effect, "beside", "L4"))
+    for rule, words, role in (("naive", "", "decides"), ("slow naive", "slow ", "beside")):
+        for where, tasks in arenas:
+            arm = network(runs, rule, tasks, first=99 if role == "decides" else FEW)
+            effect = each_run(arm, lead_of_the_hardest)
+            rows.append(part(words + where, effect, role, "the naive rule", falls=True))
     return rows, []
 
 

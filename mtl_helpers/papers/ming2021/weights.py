@@ -16,6 +16,7 @@ from mtl_helpers.streams import seeded
 __all__ = [
     "RELEASED",
     "RULES",
+    "SLOW",
     "WeightRule",
     "WeightsModule",
     "printed_gradient",
@@ -76,6 +77,12 @@ class WeightRule:
 
 PRINTED = WeightRule()
 RELEASED = WeightRule(scale=2.0, offset=0.01, rate=10.0, leak=True)
+SLOW = 1 / 400
+"""A rate of the module at which a step moves the logits by about the gradient on them.
+
+The squared length of Z, whose multiple they move by, is about 400 at the ``laptop`` preset: at the
+network's own rate the softmax is at a corner within ten steps, where it has no gradient left.
+"""
 RULES: dict[str, WeightRule] = {
     "fixed": WeightRule("fixed"),
     "naive": WeightRule("naive"),
@@ -85,6 +92,8 @@ RULES: dict[str, WeightRule] = {
         f"only {name}": replace(PRINTED, **{name: getattr(RELEASED, name)})
         for name in ("scale", "offset", "rate", "leak")
     },
+    "slow": replace(PRINTED, rate=SLOW),
+    "slow naive": WeightRule("naive", rate=SLOW),
 }
 """The rules that are compared: "only NAME" is the printed one with one setting of the released."""
 

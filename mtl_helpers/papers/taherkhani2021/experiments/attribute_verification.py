@@ -1,9 +1,9 @@
 """Do attributes help to tell people apart, and better attributes more? (Sec. 5.6, Figs. 11 and 12)
 
-A run is one seed. A trunk learns to name the training people, as the paper's FaceNet did, and every
-arm goes on from it as a Siamese network: without attributes, or with those of the person, a share
-of whose labels is wrong. The paper's attributes are the predictions of two networks, of which one
-is better; here how good they are is set.
+A run is one seed. A trunk learns to name the training people for the whole of a preset's steps, as
+the paper's FaceNet did, and every arm goes on from it as a Siamese network: without attributes, or
+with those of the person, a share of whose labels is wrong. The paper's attributes are the
+predictions of two networks, of which one is better; here how good they are is set.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ import torch
 from numpy.typing import NDArray
 
 from mtl_helpers.evaluation.extract import extract
-from mtl_helpers.evaluation.verification import roc, roc_auc, tar_at_far, ten_fold_accuracy
+from mtl_helpers.evaluation.verification import (
+    cosine_scores,
+    roc,
+    roc_auc,
+    tar_at_far,
+    ten_fold_accuracy,
+)
 from mtl_helpers.faces.corpora.attributes import (
     ATTRIBUTES,
     AttributesCorpus,
@@ -47,6 +53,7 @@ from mtl_helpers.streams import seeded, stream_seed
 from mtl_helpers.training.batches import Batches, BatchOrder, labelled_batches
 from mtl_helpers.training.joint import JointTraining
 from mtl_helpers.training.loop import Trained, train
+from mtl_helpers.training.plan import Plan
 from mtl_helpers.training.weighting import FixedWeights
 from mtl_helpers.trunks import CASIANet
 
@@ -77,6 +84,9 @@ the pairs."""
 
 MARGIN = 1.0
 
+SIAMESE_STEPS = 0.2
+"""Share of a preset's steps that each arm goes on for."""
+
 FAR = 0.01
 """False accept rate at which the share of accepted pairs of one person is read off."""
 
@@ -103,8 +113,11 @@ class VerificationConfig:
 
 def configs(preset: Preset) -> list[VerificationConfig]:
     """Return a run per seed."""
+    usual = recipe_of(preset)
+    steps = max(2, round(SIAMESE_STEPS * preset.steps))
+    recipe = replace(usual, shared=Plan.from_preset(preset), own=replace(usual.own, steps=steps))
     return [
-        VerificationConfig("attributes", seed, corpus_of(preset, 1.0, "all"), recipe_of(preset))
+        VerificationConfig("attributes", seed, corpus_of(preset, 1.0, "all"), recipe)
         for seed in preset.seeds
     ]
 
@@ -141,8 +154,13 @@ def run_on(corpus: AttributesCorpus, config: VerificationConfig) -> Outcome:
     columns = [ATTRIBUTES.index(name) for name in names]
     test, pairs = corpus.split("test"), corpus.pairs("test")
     first, second = (np.searchsorted(test, side) for side in (pairs.first, pairs.second))
+    among_test = replace(pairs, first=first, second=second)
     labels = corpus.attributes(test)[:, columns]
     metrics: dict[str, Any] = {"pairs": len(pairs), "verification": {}}
+    before = extract(shared.final, corpus.images, test, device=pick_device(), amp=shared.bfloat16)[
+        "x"
+    ].numpy()
+    metrics["trunk"] = {"auc": roc_auc(cosine_scores(before, among_test), pairs.same)}
     arrays: dict[str, NDArray[Any]] = {}
     for name, share in config.shares:
         result = siamese_arm(corpus, config, shared.final, names, share)
@@ -160,6 +178,7 @@ def run_on(corpus: AttributesCorpus, config: VerificationConfig) -> Outcome:
             "tar": tar_at_far(similarity, pairs.same, FAR),
             "accuracy": ten_fold_accuracy(similarity, pairs).mean,
             "attributes": means["all"],
+            "training": result.summary(),
         }
         far, tar, _ = roc(similarity, pairs.same)
         arrays[f"roc/{name}"] = np.interp(RATES, far, tar).astype(np.float32)
