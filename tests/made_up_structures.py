@@ -76,7 +76,8 @@ class World:
                 "clusters": self.near(0.4),
             }
         if self.config.mapped:
-            shares = {"inside": 0.4 + 0.2 * self.sign, "area": 0.4, "others": 0.4}
+            levels = {"inside": 0.4 + 0.2 * self.sign, "area": 0.4, "others": 0.4}
+            shares = levels | {f"{key}_of_best": level for key, level in levels.items()}
             metrics["maps"] = {
                 key: self.shares(f"people/maps/{key}", level) for key, level in shares.items()
             }

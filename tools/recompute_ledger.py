@@ -902,12 +902,21 @@ def t6(runs: Runs) -> tuple[list[dict], list[str]]:
 def t7(runs: Runs) -> tuple[list[dict], list[str]]:
     """Activation maps lie on the attribute's region."""
     every = condition(runs)
-    inside, area, others = (
-        [(1, f"people/maps/{key}", f"maps.{key}")] for key in ("inside", "area", "others")
-    )
+
+    def beyond(null: str, of: str) -> dict:
+        inside, other = (
+            [(1, f"people/maps/{key}{of}", f"maps.{key}{of}")] for key in ("inside", null)
+        )
+        return difference(every, every, inside, other)
+
+    nulls = {"area": "minus the region's area", "others": "minus maps of other attributes"}
     rows = [
-        part("minus the region's area", difference(every, every, inside, area), "trivial"),
-        part("minus maps of other attributes", difference(every, every, inside, others)),
+        part(words, beyond(null, "_of_best"), "trivial" if null == "area" else "decides")
+        for null, words in nulls.items()
+    ]
+    rows += [
+        part(f"{words}, of the whole map", beyond(null, ""), "beside")
+        for null, words in nulls.items()
     ]
     return [row | {"smallest": 5.0} for row in rows], []
 

@@ -225,10 +225,15 @@ def penalties_lie_inside(records: Runs) -> str:
 # --- effects of maps and of verification --------------------------------------------------------
 
 
-def maps_inside(records: Runs, null: str) -> Effect:
-    """Share of the maps inside the attribute's region minus what a null would have, in points."""
+def maps_inside(records: Runs, null: str, of: str = "_of_best") -> Effect:
+    """Share of the maps inside the attribute's region minus what a null would have, in points.
+
+    As shares of what the best map of their size would have; with ``of`` empty, of the whole map.
+    """
     runs = condition(records)
-    inside, other = (Measure(f"maps.{key}", f"people/maps/{key}") for key in ("inside", null))
+    inside, other = (
+        Measure(f"maps.{key}{of}", f"people/maps/{key}{of}") for key in ("inside", null)
+    )
     return compare(runs, runs, inside, other)
 
 
@@ -497,10 +502,20 @@ _T7 = _claim(
     parts=(
         Part("minus the region's area", partial(maps_inside, null="area"), role="trivial"),
         Part("minus maps of other attributes", partial(maps_inside, null="others")),
+        *(
+            Part(
+                f"{words}, of the whole map", partial(maps_inside, null=null, of=""), role="beside"
+            )
+            for null, words in (
+                ("area", "minus the region's area"),
+                ("others", "minus maps of other attributes"),
+            )
+        ),
     ),
     comparison="share of the map's positive values in the true region, minus the region's share of "
-    "the picture, and minus what the maps of attributes of other regions have there; mean over the "
-    "attributes that have a region, test pictures in which they hold, independent arm",
+    "the picture, and minus what the maps of attributes of other regions have there; all of them "
+    "as shares of what the best map of so few places would have there. Mean over the attributes "
+    "that have a region, test pictures in which they hold, independent arm",
 )
 
 _T8 = _claim(

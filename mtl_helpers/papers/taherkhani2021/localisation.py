@@ -6,22 +6,26 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 
 from mtl_helpers.faces.corpora.attribute_regions import REGIONS, attribute_regions
 from mtl_helpers.faces.corpora.attributes import AttributesCorpus
-from mtl_helpers.papers.taherkhani2021.cam import activation_maps, share_inside, upsampled
+from mtl_helpers.papers.taherkhani2021.cam import activation_maps, share_inside
 from mtl_helpers.papers.taherkhani2021.model import MTFAP
 from mtl_helpers.training.batches import to_input
 
 __all__ = [
+    "SHARES",
     "chosen_pictures",
     "coarse_maps",
     "localisation",
-    "maps_of",
     "true_regions",
     "typical_pictures",
 ]
+
+SHARES = ("inside", "area", "others")
+"""What is compared: a map's own share in its region, and what nulls have there."""
 
 _BATCH = 128
 
@@ -45,17 +49,12 @@ def true_regions(corpus: AttributesCorpus, index: ArrayLike) -> dict[str, NDArra
     return {name: np.concatenate(masks) for name, masks in parts.items()}
 
 
-def maps_of(network: MTFAP, images: NDArray[np.uint8], index: ArrayLike) -> torch.Tensor:
-    """Return the activation maps of every attribute in pictures (N,), at their size: (N, T, S, S).
-
-    The network is one in evaluation mode.
-    """
-    return upsampled(coarse_maps(network, images, index), *images.shape[1:3])
-
-
 @torch.inference_mode()
 def coarse_maps(network: MTFAP, images: NDArray[np.uint8], index: ArrayLike) -> torch.Tensor:
-    """Return the maps of :func:`maps_of` at the size of the trunk's last maps: (N, T, h, w)."""
+    """Return the activation maps of every attribute in pictures (N,): (N, T, h, w).
+
+    They have the size of the trunk's last maps. The network is one in evaluation mode.
+    """
     numbers = np.asarray(index, dtype=np.int64)
     device = next(network.parameters()).device
     parts = []
@@ -85,6 +84,7 @@ def localisation(
     names: tuple[str, ...],
     regions: Mapping[str, NDArray[np.bool_]],
     labels: NDArray[np.int8],
+    places: tuple[int, int],
 ) -> dict[str, NDArray[np.float64]]:
     """Return how much of each attribute's map lies in its region, and what nulls would have.
 
@@ -96,6 +96,8 @@ def localisation(
         (N, S, S) by name.
     labels
         (N, T); a picture counts where the attribute holds and its region is seen.
+    places
+        (h, w), how many places the maps had before they were brought to the pictures' size.
 
     Returns
     -------
@@ -104,14 +106,17 @@ def localisation(
         ``"inside"``: share of the map's positive values in the region. ``"area"``: share of the
         picture, which a map that knows nothing would have. ``"others"``: the mean over the maps of
         the attributes of other regions, which is what a map would have that knows where faces are,
-        but not which attribute it is for.
+        but not which attribute it is for. ``"best"``: what a map would have that is positive at one
+        place only, that of which the region covers most. No map of this size can have more, and
+        that is little where regions are small, so the first three are there as shares of it too:
+        ``"inside_of_best"`` and so on.
     """
     place = {name: number for number, name in enumerate(names)}
     masks = np.stack([regions[name] for name in regions], axis=1)  # (N, T', S, S)
     known = torch.stack([maps[:, place[name]] for name in regions], dim=1)  # (N, T', S, S)
     holds = np.stack([labels[:, place[name]] == 1 for name in regions], axis=1)
     counts = holds & masks.any(axis=(2, 3))  # (N, T')
-    found = {key: np.full(counts.shape, np.nan) for key in ("inside", "area", "others")}
+    found = {key: np.full(counts.shape, np.nan) for key in (*SHARES, "best")}
     words = [REGIONS[name].words for name in regions]
     for column in range(masks.shape[1]):
         rows = np.flatnonzero(counts[:, column])
@@ -122,6 +127,8 @@ def localisation(
         foreign = [k for k, word in enumerate(words) if word != words[column]]
         found["inside"][rows, column] = shares[:, column]
         found["area"][rows, column] = mask.double().mean(dim=(1, 2)).numpy()
+        covered = F.adaptive_avg_pool2d(mask.double()[:, None], places)  # (n, 1, h, w)
+        found["best"][rows, column] = covered.amax(dim=(1, 2, 3)).numpy()
         seen = ~np.isnan(shares[:, foreign])
         total = np.where(seen, shares[:, foreign], 0.0).sum(axis=1)
         found["others"][rows, column] = total / np.maximum(seen.sum(axis=1), 1)
@@ -129,4 +136,4 @@ def localisation(
     silent = np.isnan(found["inside"])
     for values in found.values():
         values[silent] = np.nan
-    return found
+    return found | {f"{key}_of_best": found[key] / found["best"] for key in SHARES}

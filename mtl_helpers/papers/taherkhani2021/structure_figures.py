@@ -20,6 +20,7 @@ from mtl_helpers.papers.taherkhani2021.experiments import attribute_verification
 from mtl_helpers.papers.taherkhani2021.experiments.attribute_verification import RATES
 from mtl_helpers.papers.taherkhani2021.experiments.choices import GRID, Budget, Penalties
 from mtl_helpers.papers.taherkhani2021.experiments.networks import STARVED
+from mtl_helpers.papers.taherkhani2021.localisation import SHARES
 from mtl_helpers.papers.taherkhani2021.words import (
     PENALTY_WORDS,
     STRUCTURE_WORDS,
@@ -45,11 +46,13 @@ __all__ = [
     "zeros_by_penalty",
 ]
 
-_CONDITIONS: Mapping[str, tuple[float, Budget, str]] = {
-    "all labels": (1.0, "all", "all"),
-    "few labels": (1.0, "few", "starved"),
-    "strength 0": (0.0, "all", "all"),
+_CONDITIONS: Mapping[str, tuple[float, Budget, str, str]] = {
+    "all labels": (1.0, "all", "all", "accuracy"),
+    "all labels, strength 0": (0.0, "all", "all", "accuracy"),
+    "few labels": (1.0, "few", "starved", "accuracy"),
+    "few labels, balanced accuracy": (1.0, "few", "starved", "balanced_accuracy"),
 }
+"""Panels by strength, budget, attributes and measure: with few labels those that have few."""
 
 
 # -- the method and toys -------------------------------------------------------------------------
@@ -148,26 +151,30 @@ def head_table(W: ArrayLike, names: Sequence[str], limit: float) -> Figure:
 
 
 def structure_gains(
-    records: Runs, structures: Sequence[str], strength: float, budget: Budget, subset: str
+    records: Runs,
+    structures: Sequence[str],
+    strength: float,
+    budget: Budget,
+    subset: str,
+    measure: str = "accuracy",
 ) -> dict[str, NDArray[np.float64]]:
     """Return what structures have more than independent heads of the same trunk, in points, (S,).
 
-    In accuracy, by what the runs' metrics say.
+    In a measure of a subset of the attributes, as in the runs' metrics.
     """
     runs = condition(records, strength, budget)
-    base = values(runs, right("alone", subset=subset).metric)
+    base = values(runs, right("alone", measure, subset).metric)
     return {
-        name: 100 * (values(runs, right(name, subset=subset).metric) - base) for name in structures
+        name: 100 * (values(runs, right(name, measure, subset).metric) - base)
+        for name in structures
     }
 
 
 def gains_by_condition(records: Runs, structures: Sequence[str]) -> Figure:
     """Gains over independent heads, a panel per condition: a dot per seed, mean and interval."""
-    figure, axes = plt.subplots(
-        1, len(_CONDITIONS), figsize=(7.6, 1.5 + 0.5 * len(structures)), layout="constrained",
-        sharey=True,
-    )  # fmt: skip
-    for axis, (title, where) in zip(axes, _CONDITIONS.items(), strict=True):
+    height = 2 * (1.2 + 0.34 * len(structures))
+    figure, axes = plt.subplots(2, 2, figsize=(7.2, height), layout="constrained", sharey=True)
+    for axis, (title, where) in zip(axes.flat, _CONDITIONS.items(), strict=True):
         gains = structure_gains(records, structures, *where)
         interval_dots(gains, names=STRUCTURE_WORDS, axis=axis, xlabel="points", meaningful=1.0)
         axis.set_title(title)
@@ -249,11 +256,14 @@ def zeros_by_penalty(records: Runs) -> Figure:
 
 
 def inside_by_attribute(records: Runs) -> Figure:
-    """Share of each attribute's map in its region, and two nulls; means over seeds."""
+    """Share of each attribute's map in its region, and two nulls, of what the best map would have.
+
+    Means over seeds.
+    """
     runs = condition(records)
     shares = {
-        key: np.stack([run.arrays()[f"maps/{key}"] for run in runs]).astype(float)
-        for key in ("inside", "area", "others")
+        key: np.stack([run.arrays()[f"maps/{key}_of_best"] for run in runs]).astype(float)
+        for key in SHARES
     }  # (S, T') each
     known = [t for t in range(len(REGIONS)) if not np.isnan(shares["inside"][:, t]).all()]
     means = {key: 100 * np.nanmean(table[:, known], axis=0) for key, table in shares.items()}
@@ -271,7 +281,7 @@ def inside_by_attribute(records: Runs) -> Figure:
         axis.plot(means[key][order], rows, marker, color=colour, label=words, ms=8)
     axis.set_yticks(rows, [attribute(name) for name in names], fontsize=9)
     axis.set_ylim(-0.7, len(rows) - 0.3)
-    axis.set_xlabel("in the attribute's region (%)")
+    axis.set_xlabel("in the attribute's region (% of the best map)")
     axis.grid(False, axis="y")
     legend_below(axis)
     return figure

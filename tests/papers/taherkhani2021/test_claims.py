@@ -195,7 +195,7 @@ def test_t7_needs_more_than_maps_that_know_where_faces_are():
     records = []
     for run in world("T7"):
         if "maps" in run.metrics:
-            made = run.made | {"people/maps/others": run.made["people/maps/inside"]}
+            made = run.made | {"people/maps/others_of_best": run.made["people/maps/inside_of_best"]}
             run = dataclasses.replace(run, made=made)
         records.append(run)
     judgement = judge(CLAIMS["T7"], effects_of("T7", records))

@@ -69,7 +69,12 @@ def test_gains_are_over_independent_heads_of_the_same_seeds(records):
     assert {name: len(each) for name, each in gains.items()} == {"groups": 5, "log degree": 5}
     assert gains["groups"].mean() == pytest.approx(15, abs=0.5)  # 6 points, 2.5 times
     figure = figures.gains_by_condition(records, ("groups", "log degree"))
-    assert [axis.get_title() for axis in figure.axes][0] == "all labels"
+    assert [axis.get_title() for axis in figure.axes] == [
+        "all labels",
+        "all labels, strength 0",
+        "few labels",
+        "few labels, balanced accuracy",
+    ]
     assert labels_of(figure.axes[0]) == ["known groups", "learned graph"]
 
 

@@ -25,6 +25,7 @@ from mtl_helpers.faces.corpora.attributes import (
     AttributesSpec,
 )
 from mtl_helpers.faces.corpora.task_graphs import face_graph
+from mtl_helpers.papers.taherkhani2021.cam import upsampled
 from mtl_helpers.papers.taherkhani2021.experiments.choices import (
     Budget,
     Penalties,
@@ -61,7 +62,6 @@ from mtl_helpers.papers.taherkhani2021.localisation import (
     chosen_pictures,
     coarse_maps,
     localisation,
-    maps_of,
     true_regions,
     typical_pictures,
 )
@@ -297,14 +297,18 @@ def map_report(
     """Return how far maps lie in the attributes' true regions, for test pictures.
 
     Metrics are means over the attributes, those by attribute and by person are arrays:
-    ``"people/maps/inside"`` (P,), ``"maps/inside"`` (T',), and so for ``"area"`` and ``"others"``.
+    ``"people/maps/inside"`` (P,), ``"maps/inside"`` (T',), and so for all that
+    :func:`~mtl_helpers.papers.taherkhani2021.localisation.localisation` returns.
     ``"shown/maps"`` (T', h, w) has a map for each attribute, that of the picture ``"shown/index"``
     (T',) whose share inside is the median; -1 where no picture counts.
     """
     index = chosen_pictures(corpus, "test", each)
     labels, people = corpus.attributes(index), corpus.spec.identity(index)
     regions = true_regions(corpus, index)
-    found = localisation(maps_of(network, corpus.images, index), ATTRIBUTES, regions, labels)
+    coarse = coarse_maps(network, corpus.images, index)  # (N, T, h, w)
+    places = (coarse.shape[2], coarse.shape[3])
+    fine = upsampled(coarse, *corpus.images.shape[1:3])  # (N, T, S, S)
+    found = localisation(fine, ATTRIBUTES, regions, labels, places)
     counted = ~np.isnan(found["inside"])
     weights = counted / np.maximum(counted.sum(axis=0), 1)  # an attribute's pictures weigh 1
     metrics: dict[str, Any] = {"attributes": int(counted.any(axis=0).sum()), "of": len(REGIONS)}
@@ -318,9 +322,8 @@ def map_report(
         )
     rows = typical_pictures(found["inside"])
     columns = [ATTRIBUTES.index(name) for name in REGIONS]
-    shown = coarse_maps(network, corpus.images, index[rows]).numpy()  # (T', T, h, w)
     arrays["shown/index"] = np.where(rows < 0, -1, index[rows])
-    arrays["shown/maps"] = shown[np.arange(len(rows)), columns].astype(np.float16)
+    arrays["shown/maps"] = coarse.numpy()[rows, columns].astype(np.float16)  # (T', h, w)
     return metrics, arrays
 
 

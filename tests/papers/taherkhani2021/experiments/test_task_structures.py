@@ -19,6 +19,7 @@ from mtl_helpers.papers.taherkhani2021.experiments.task_structures import (
     configs,
     run_on,
 )
+from mtl_helpers.papers.taherkhani2021.localisation import SHARES
 from mtl_helpers.presets import get_preset
 from mtl_helpers.runs.config import config_hash
 
@@ -115,10 +116,11 @@ def test_pairs_of_two_with_few_labels_hardly_have_a_correlation(outcome):
 def test_maps_are_compared_with_two_nulls(outcome, corpus):
     maps = outcome.metrics["maps"]
     assert 0 < maps["attributes"] <= maps["of"]
-    for key in ("inside", "area", "others"):
+    for key in (*SHARES, "best", *(f"{share}_of_best" for share in SHARES)):
         part = outcome.arrays[f"people/maps/{key}"]
         assert part.mean() == pytest.approx(maps[key], abs=1e-5)
         assert 0 <= maps[key] <= 1
+    assert maps["inside"] < maps["best"]
 
 
 def test_the_run_says_what_its_training_was(outcome, config, corpus):
