@@ -113,10 +113,11 @@ class World:
             self.arrays[f"roc/{arm}"] = (np.array(RATES) ** 0.5).astype(np.float32)
         gains = {"none": 0, "right": 6, "a tenth wrong": 5, "a third wrong": 2, "half wrong": 0}
         return {
+            "trunk": {"tar": self.near(0.9)},
             "verification": {
                 name: {key: self.near(0.8 + self.sign * gain / 100) for key in ("auc", "tar")}
                 for name, gain in gains.items()
-            }
+            },
         }
 
 

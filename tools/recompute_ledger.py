@@ -925,7 +925,7 @@ def t8(runs: Runs) -> tuple[list[dict], list[str]]:
     """Attributes help verification, right ones more than wrong ones."""
     verified = seeds_of(runs, "attribute_verification", "any arm", lambda config: True)
 
-    def more(arm: str, over: str, what: str = "auc") -> dict:
+    def more(arm: str, over: str, what: str = "tar") -> dict:
         one, two = ([(1, "", f"verification.{name}.{what}")] for name in (arm, over))
         return difference(verified, verified, one, two)
 
@@ -935,8 +935,11 @@ def t8(runs: Runs) -> tuple[list[dict], list[str]]:
     ]
     for arm in ("a tenth wrong", "a third wrong", "half wrong"):
         rows.append(part(f"{arm} minus none", more(arm, "none"), "beside"))
-    words = "attributes minus none, pairs accepted at 1 % false accepts"
-    return [*rows, part(words, more("right", "none", "tar"), "beside")], []
+    siamese, trunk = ([(1, "", name)] for name in ("verification.none.tar", "trunk.tar"))
+    before = difference(verified, verified, siamese, trunk)
+    rows.append(part("none minus the trunk before", before, "beside"))
+    words = "attributes minus none, area under the ROC curve"
+    return [*rows, part(words, more("right", "none", "auc"), "beside")], []
 
 
 CLAIMS = {

@@ -8,7 +8,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
 from numpy.typing import ArrayLike, NDArray
 
@@ -17,7 +16,7 @@ from mtl_helpers.faces.corpora.attributes import ATTRIBUTES
 from mtl_helpers.ledger.claim import Runs
 from mtl_helpers.papers.taherkhani2021.claims import condition, right
 from mtl_helpers.papers.taherkhani2021.experiments import attribute_verification, penalty_curves
-from mtl_helpers.papers.taherkhani2021.experiments.attribute_verification import RATES
+from mtl_helpers.papers.taherkhani2021.experiments.attribute_verification import FAR, RATES
 from mtl_helpers.papers.taherkhani2021.experiments.choices import GRID, Budget, Penalties
 from mtl_helpers.papers.taherkhani2021.experiments.networks import STARVED
 from mtl_helpers.papers.taherkhani2021.localisation import SHARES
@@ -319,16 +318,16 @@ def roc_curves(records: Runs) -> Figure:
     lines = ("-", (0, (4, 2)), (0, (1, 1)), (0, (6, 2, 1, 2)), (0, (3, 4)))
     for k, (arm, words) in enumerate(VERIFICATION_WORDS.items()):
         tar = np.stack([run.arrays()[f"roc/{arm}"] for run in runs]).mean(axis=0)
-        auc = values(runs, f"verification.{arm}.auc").mean()
-        label = f"{words}: {100 * auc:.1f}"
+        accepted = values(runs, f"verification.{arm}.tar").mean()
+        label = f"{words}: {100 * accepted:.1f}"
         axis.plot(RATES, tar, label=label, color=COLOURS[k], linestyle=lines[k], linewidth=2)
-    axis.plot(RATES, RATES, color=INK, linewidth=0.8, linestyle=(0, (1, 3)))
+    axis.axvline(FAR, color=INK, linewidth=0.8, linestyle=(0, (1, 3)))
     axis.set_xscale("log")
-    axis.set(xlabel="false accepts", ylabel="true accepts", ylim=(0, 1.02))
+    axis.set(xlabel="false accepts", ylabel="true accepts")
+    axis.set_ylim(top=1.02)
     handles, labels = axis.get_legend_handles_labels()
-    handles.append(Line2D([], [], color=INK, linewidth=0.8, linestyle=(0, (1, 3))))
     figure.legend(
-        handles, [*labels, "guessing: 50"], title="AUC (%)", loc="outside lower center", ncols=2,
-        fontsize=10, frameon=False,
+        handles, labels, title=f"accepted (%) at {100 * FAR:g} % false accepts",
+        loc="outside lower center", ncols=2, fontsize=10, frameon=False,
     )  # fmt: skip
     return figure

@@ -207,7 +207,7 @@ def test_t8_compares_arms_of_one_run():
     records = world("T8")
     found = effects_of("T8", records)["right ones minus a third wrong"]
     reports = [run.metrics["verification"] for run in runs_of(records, "attributes")]
-    close(found, [100 * (r["right"]["auc"] - r["a third wrong"]["auc"]) for r in reports])
+    close(found, [100 * (r["right"]["tar"] - r["a third wrong"]["tar"]) for r in reports])
 
 
 def test_a_condition_is_found_by_strength_and_budget():

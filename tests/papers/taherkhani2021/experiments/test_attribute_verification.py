@@ -59,8 +59,9 @@ def test_every_arm_is_verified(outcome, tiny_attributes):
     found = outcome.metrics["verification"]
     assert list(found) == list(ARMS)
     assert outcome.metrics["pairs"] == len(tiny_attributes.pairs("test"))
+    assert outcome.metrics["trunk"]["auc"] > 0.5  # a little training tells some people apart
     for name, report in found.items():
-        assert 0.5 < report["auc"] <= 1  # even a little training tells some people apart
+        assert 0 < report["auc"] <= 1 and 0 <= report["tar"] <= 1
         curve = outcome.arrays[f"roc/{name}"]
         assert curve.shape == (len(RATES),)
         assert (np.diff(curve) >= 0).all() and curve[-1] == 1
