@@ -98,9 +98,14 @@ class World:
                 level = 0.8 - cost * abs(place - best)
                 accuracy = self.shares(f"people/{name} {place}/accuracy/all", level)
                 zeros = 0.3 + 0.2 * self.sign * (1 if name == "sparsity" else -1)
+                gain = 0.02 * self.sign * (name != "length")
+                starved = self.shares(f"people/{name} {place}/accuracy/starved", level + gain)
                 metrics[name][str(place)] = {
-                    "test": {"all": {"accuracy": accuracy}},
-                    "validation": {"all": {"accuracy": level}},
+                    "test": {"all": {"accuracy": accuracy}, "starved": {"accuracy": starved}},
+                    "validation": {
+                        "all": {"accuracy": level},
+                        "starved": {"average_precision": level},
+                    },
                     "zeros": self.near(zeros),
                 }
         return metrics

@@ -721,11 +721,14 @@ def whole(runs: Runs, structure: str) -> list[dict]:
     )
 
 
-def curves_of(runs: Runs) -> list[dict]:
-    """Return the runs that vary the penalties' weights, all labels."""
-    return seeds_of(
-        runs, "penalty_curves", "all labels", lambda config: not config["corpus"]["starved"]
-    )
+def curves_of(runs: Runs, few: bool = False) -> list[dict]:
+    """Return the runs that vary the penalties' weights, with all labels or with few."""
+    words = f"{'few' if few else 'all'} labels"
+
+    def wanted(config: dict) -> bool:
+        return bool(config["corpus"]["starved"]) == few
+
+    return seeds_of(runs, "penalty_curves", words, wanted, fewer=few)
 
 
 def told(structure: str, name: str = "accuracy", subset: str = "all", sign: int = 1) -> list:
@@ -783,6 +786,14 @@ def t3(runs: Runs) -> tuple[list[dict], list[str]]:
     for statement, one in (("known groups", "groups"), ("learned graph", LEARNED)):
         gain = ahead(few, one, subset="starved")
         rows.append(part("gain with few labels", gain, "decides", statement))
+        gain = ahead(few, one, name="balanced_accuracy", subset="starved")
+        rows.append(part("gain with few labels, balanced accuracy", gain, "beside", statement))
+        alone = at("length", best_on_validation(runs, "length", few=True), "starved")
+        curve = "sparsity" if one == "groups" else "xi"
+        fitted = at(curve, best_on_validation(runs, curve, few=True), "starved")
+        effect = difference(curves_of(runs, few=True), curves_of(runs, few=True), fitted, alone)
+        words = "gain with few labels, predictors on frozen features"
+        rows.append(part(words, effect, "beside", statement))
         for name, words in MEASURED.items():
             gains = told(one, name, "starved") + told("alone", name, "starved", -1)
             role = "decides" if name == "accuracy" else "beside"
@@ -791,7 +802,9 @@ def t3(runs: Runs) -> tuple[list[dict], list[str]]:
         others = ahead(few, one, subset="others")
         words = "gain of attributes with all labels, beside starved ones"
         rows.append(part(words, others, "beside", statement))
-    return rows, []
+    shuffled = ahead(few, "shuffled groups", subset="starved")
+    words = "gain of shuffled groups with few labels"
+    return [*rows, part(words, shuffled, "beside", "known groups")], []
 
 
 def recovered(run: dict, graph: str, what: str = "all.auc") -> float:
@@ -845,14 +858,18 @@ def t4(runs: Runs) -> tuple[list[dict], list[str]]:
     return [row | {"smallest": 5.0} for row in rows], []
 
 
-def best_on_validation(runs: Runs, name: str) -> int:
-    """Return the place of the largest weight within a standard error of the best accuracy."""
+def best_on_validation(runs: Runs, name: str, few: bool = False) -> int:
+    """Return the place of the largest weight within a standard error of the best.
+
+    Of all labels the best accuracy, of few the best average precision of the starved attributes.
+    """
     if runs.preset != "laptop":
         return GRID.index(MIDDLE)
-    curves = curves_of(runs)
+    curves = curves_of(runs, few)
+    what = "starved.average_precision" if few else "all.accuracy"
     scores = np.array(
         [
-            [metric(run, f"{name}.{place}.validation.all.accuracy") for place in range(len(GRID))]
+            [metric(run, f"{name}.{place}.validation.{what}") for place in range(len(GRID))]
             for run in curves
         ]
     )  # (S, G)
@@ -862,9 +879,10 @@ def best_on_validation(runs: Runs, name: str) -> int:
     return int(np.flatnonzero(means >= means[best] - error)[-1])
 
 
-def at(curve: str, place: int) -> list:
+def at(curve: str, place: int, subset: str = "all") -> list:
     """Return the measure of predictors with one penalty's weight at a place of the grid."""
-    return [(1, f"people/{curve} {place}/accuracy/all", f"{curve}.{place}.test.all.accuracy")]
+    people = f"people/{curve} {place}/accuracy/{subset}"
+    return [(1, people, f"{curve}.{place}.test.{subset}.accuracy")]
 
 
 def t5(runs: Runs) -> tuple[list[dict], list[str]]:
@@ -960,7 +978,7 @@ CLAIMS = {
     "Y15": (None, []),
     "T1": (t1, [ONE_TRUNK, FROM_NOTHING]),
     "T2": (None, []),
-    "T3": (t3, [ONE_TRUNK]),
+    "T3": (t3, [ONE_TRUNK, "penalty_curves"]),
     "T4": (t4, [ONE_TRUNK]),
     "T5": (t5, ["penalty_curves"]),
     "T6": (t6, ["penalty_curves"]),
