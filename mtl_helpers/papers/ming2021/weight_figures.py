@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -133,18 +133,21 @@ def simplex_panel(
 def slide_panel(
     path: Path,
     names: Sequence[str],
+    kind: Literal["weights", "losses"] = "weights",
     *,
     bounds: tuple[float, float] | None = None,
     size: tuple[float, float] = PANEL,
 ) -> Figure:
-    """Weights over the steps of one way, a line per task, between their bounds (dotted) if any."""
+    """Weights or losses over the steps of one way, a line per task, with bounds (dotted) if any."""
     figure, axis = figure_and_axis(None, size)
     dashes = ("-", (0, (4, 2)), (0, (5, 2, 1, 2)))
+    table = getattr(path, kind)  # (S + 1, T)
     for k, name in enumerate(names):
-        axis.plot(path.weights[:, k], label=name, color=COLOURS[k], linestyle=dashes[k], lw=2)
+        axis.plot(table[:, k], label=name, color=COLOURS[k], linestyle=dashes[k], lw=2)
     for bound in bounds or ():
         axis.axhline(bound, color=INK, linewidth=1, linestyle=(0, (1, 2)))
-    axis.set(xlabel="Step", ylabel="Weight", ylim=(-0.03, 1.03))
+    top = 1.0 if kind == "weights" else float(table.max())
+    axis.set(xlabel="Step", ylabel=kind.capitalize(), ylim=(-0.03 * top, 1.03 * top))
     axis.locator_params(axis="x", nbins=4)
     legend_below(axis)
     return figure
