@@ -102,8 +102,8 @@ def simplex_panel(
 ) -> Figure:
     """Ways of the weights of three tasks on their triangle, a colour per objective.
 
-    A ring is where a way begins and a dot where it ends. With a ``scale`` the weights that logits
-    of this length can make are shaded.
+    A ring is where a way begins and a dot where it ends; an objective without a name has no
+    legend. With a ``scale`` the weights that logits of this length can make are shaded.
     """
     figure, axis = figure_and_axis(None, size)
     edge = np.vstack([_CORNERS, _CORNERS[:1]])
@@ -126,7 +126,8 @@ def simplex_panel(
         )  # fmt: skip
     axis.set(xlim=(-0.22, 1.22), ylim=(-0.22, 1.02), aspect="equal")
     axis.axis("off")
-    figure.legend(loc="outside lower center", frameon=False, ncols=len(paths))
+    if any(paths):
+        figure.legend(loc="outside lower center", frameon=False, ncols=len(paths))
     return figure
 
 
