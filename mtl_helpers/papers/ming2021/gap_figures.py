@@ -23,7 +23,7 @@ from mtl_helpers.papers.ming2021.experiments.networks import EXAGGERATIONS, SHOW
 from mtl_helpers.papers.ming2021.words import ARM_WORDS, TASK_COLOURS, TASK_WORDS, TRANSFER_WORDS
 from mtl_helpers.runs.query import select, values
 from mtl_helpers.show.plots import banded
-from mtl_helpers.show.style import arm_styles, figure_and_axis, thin_ticks
+from mtl_helpers.show.style import arm_styles, figure_and_axis
 
 __all__ = [
     "arm_of",
@@ -88,7 +88,7 @@ def modality_map(
     spokes = np.stack([places, middles[number]], axis=1)  # (n, 2, 2)
     axis.add_collection(LineCollection(list(spokes), colors="#aaaaaa", linewidths=0.7, zorder=1))
     for kind, (marker, colour, words) in _LOOKS.items():
-        look: dict[str, Any] = {"color": colour, "ms": 5, "mec": "white", "mew": 0.4, "zorder": 2}
+        look: dict[str, Any] = {"color": colour, "ms": 6, "mec": "white", "mew": 0.4, "zorder": 2}
         axis.plot(*places[kinds == kind].T, marker, label=words, **look)
     axis.set(xticks=[], yticks=[], aspect="equal")
     axis.autoscale_view()
@@ -176,7 +176,7 @@ def exaggeration_curves(records: Runs, rules: Sequence[str]) -> Figure:
             bins = [(each["from"] + each["to"]) / 2 for each in rows[0]]
             tables[rule] = np.array([[each["rate"] for each in row] for row in rows])  # (S, b)
         banded(axis, bins, tables, names=ARM_WORDS)
-        thin_ticks(axis, EXAGGERATIONS)
+        axis.set_xticks(EXAGGERATIONS, [f"{edge:g}" for edge in EXAGGERATIONS])
         axis.set(title=title, xlabel="exaggeration $a$")
     low, high = axes[0].get_ylim()
     # intervals of few seeds may leave what a rate can be

@@ -25,13 +25,13 @@ _RULE_WORDS: Mapping[str, str] = {
     "naive": "naive",
     "printed": "as printed",
     "released": "as released",
-    "slow": "printed, slow",
-    "slow-naive": "naive, slow",
+    "slow": "slow printed",
+    "slow-naive": "slow naive",
     "only-scale": "only its scale",
     "only-offset": "only its offset",
     "only-rate": "only its rate",
     "only-leak": "only its leak",
-    "rectified": "released, ReLU",
+    "rectified": "released with ReLU",
 }
 
 ARM_WORDS: Mapping[str, str] = {
