@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from mtl_helpers.faces.draw.styles import STYLES
 from mtl_helpers.papers.ming2021.evaluation import TRANSFERS
+from mtl_helpers.papers.ming2021.experiments.networks import EXAGGERATIONS
 
 PEOPLE = 20
 
@@ -30,10 +32,24 @@ def metrics_and_arrays(config, rng):
         for name, (branch, _) in TRANSFERS.items():
             if branch in config.tasks:
                 measured(f"identification/{name}", "identification", name, "rank1")
+                if name.endswith("C"):
+                    of_drawings(metrics, name, rng)
     elif config.protocol == "verification":
         metrics["verification"] = {
             "VAL@FAR=1e-3": rng.random(), "VAL@FAR=1e-2": rng.random(), "impostors": 1000,
         }  # fmt: skip
     else:
-        metrics["search"] = {name: {"rank1": rng.random()} for name in ("C2P", "P2C")}
+        ranks = ("rank1", "rank10", "released_rank10")
+        metrics["search"] = {
+            name: {rank: rng.random() for rank in ranks} for name in ("C2P", "P2C")
+        }
     return metrics, arrays
+
+
+def of_drawings(metrics, name, rng):
+    """Rates by exaggeration and by style; nobody has drawn in the last style."""
+    metrics.setdefault("by_exaggeration", {})[name] = [
+        {"from": low, "to": high, "pictures": 9, "rate": rng.random()}
+        for low, high in zip(EXAGGERATIONS, EXAGGERATIONS[1:], strict=False)
+    ]
+    metrics.setdefault("by_style", {})[name] = {style: rng.random() for style in STYLES[:-1]}

@@ -78,10 +78,12 @@ class WeightRule:
 PRINTED = WeightRule()
 RELEASED = WeightRule(scale=2.0, offset=0.01, rate=10.0, leak=True)
 SLOW = 1 / 400
-"""A rate of the module at which a step moves the logits by about the gradient on them.
+"""A rate of the module at which a step moves the logits by about the network's learning rate times
+the gradient on them, and with momentum by some times that.
 
-The squared length of Z, whose multiple they move by, is about 400 at the ``laptop`` preset: at the
-network's own rate the softmax is at a corner within ten steps, where it has no gradient left.
+They move by that gradient times the squared length of Z, which is about 400 at the ``laptop``
+preset: at the network's own rate the softmax is at a corner within ten steps, where it has no
+gradient left.
 """
 RULES: dict[str, WeightRule] = {
     "fixed": WeightRule("fixed"),
