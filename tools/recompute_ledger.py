@@ -842,9 +842,14 @@ def t4(runs: Runs) -> tuple[list[dict], list[str]]:
     versus = "learned graph minus correlations of labels"
     beside |= {versus: above_labels(every), f"{versus}, few labels": above_labels(few)}
     beside[f"{versus}, pairs of two with few labels"] = above_labels(few, "both")
-    beside["learned graph minus guessing, few labels"] = guessing(few)
-    beside["learned graph minus guessing, strength 0.5"] = guessing(condition(runs, 0.5))
-    beside["learned graph minus guessing, strength 0"] = guessing(strangers)
+    others = {
+        ", few labels": few,
+        ", strength 0.5": condition(runs, 0.5),
+        ", strength 0": strangers,
+    }
+    for suffix, some in others.items():
+        words = f"links against strangers minus guessing{suffix}"
+        beside[words] = each_run(some, lambda run: recovered(run, LEARNED, "all.links_auc") - 50)
     joined, unrelated = (
         [recovered(run, LEARNED, f"claimed.{kind}") for run in strangers]
         for kind in ("links", "strangers")

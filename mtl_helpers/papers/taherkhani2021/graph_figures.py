@@ -152,9 +152,9 @@ def auc_by_condition(
     *,
     strengths: Sequence[float] = (0.0, 0.5, 1.0),
     panels: Mapping[str, tuple[Budget, str]] | None = None,
-    metric: str = "auc",
+    metric: str = "links_auc",
 ) -> Figure:
-    """How well graphs find the true edges, by strength; a panel for each budget and kind of pair.
+    """How well graphs tell links from strangers, by strength; a panel per budget and kind of pair.
 
     ``graphs`` are names in the runs of ``task_structures``, with the words of the legend. A line is
     the mean over seeds, in the band of its 95 % interval, of the seeds that all strengths have.
@@ -191,7 +191,7 @@ def auc_by_condition(
             legend.remove()
     # an interval of few seeds can reach further than an area can
     low, high = axes[0, 0].get_ylim()
-    axes[0, 0].set(ylim=(max(low, 0.0), min(high, 1.02)), ylabel="AUC of finding edges")
+    axes[0, 0].set(ylim=(max(low, 0.0), min(high, 1.02)), ylabel="AUC of finding links")
     lines, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(lines, labels, loc="outside lower center", ncols=3, frameon=False)
     return figure

@@ -83,7 +83,9 @@ def made_up(auc):
                 "graphs": {
                     "cosine": {
                         kind: {
-                            "auc": auc(config.corpus.strength, bool(config.corpus.starved), kind)
+                            "links_auc": auc(
+                                config.corpus.strength, bool(config.corpus.starved), kind
+                            )
                             + config.seed / 1000
                         }
                         for kind in ("all", "both")
