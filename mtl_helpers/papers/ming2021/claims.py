@@ -32,7 +32,7 @@ from mtl_helpers.runs.record import Record
 
 __all__ = ["CLAIMS", "arm", "hardest_leads"]
 
-CHAPTER = "../notebooks/08_one_face_two_modalities.ipynb"
+CHAPTER = "../notebooks/07_one_face_two_modalities.ipynb"
 
 ACCURACY = Measure("verification.accuracy", "people/verification/accuracy")
 OURS: dict[str, tuple[str, Role]] = {
