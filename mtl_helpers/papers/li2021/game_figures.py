@@ -36,8 +36,8 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
 """How landmarks are drawn: true ones as rings, read ones as dots, the mean face's as crosses."""
 
 PLAYERS: Mapping[str, str] = {
-    "true landmarks": "D's answer to the truth",
-    "mean face": "D's answer to the mean face",
+    "true landmarks": "D to the truth",
+    "mean face": "D to the mean face",
 }
 """Curves of a game by what they are distances between."""
 
@@ -50,8 +50,8 @@ def method_diagram(face: ArrayLike, landmarks: ArrayLike, mean: ArrayLike) -> Fi
 
     Landmarks and the mean face are (M, 2), in pixels of the frame.
     """
-    sheet = Sheet(6.3, 3.15)
-    top, low, side = 2.35, 0.86, 0.9
+    sheet = Sheet(6.3, 3.4)
+    top, low, side = 2.6, 0.92, 0.9
     sheet.picture(0.06 + side / 2, top, np.asarray(face), side)
     left = 1.3
     sheet.arrow((0.06 + side + 0.03, top), (left - 0.03, top), INK)
@@ -75,19 +75,18 @@ def method_diagram(face: ArrayLike, landmarks: ArrayLike, mean: ArrayLike) -> Fi
     bottom = top - 0.65 * (BLOCKS[-1][0] / BLOCKS[0][0]) ** 0.5
     sheet.line([(last, bottom), (last, low + BOX / 2 + 0.12)], INK, "--")
     sheet.arrow((last, low + BOX / 2 + 0.14), (last, low + BOX / 2), INK)
-    sheet.words(last + 0.1, (bottom + low + BOX / 2) / 2, r"maps $R'(x)$", "left")
+    sheet.words(last + 0.1, bottom - 0.5, r"maps $R'(x)$", "left")
     sheet.box(D, low, "$D$", INK)
     targets = (
-        (low + 0.4, landmarks, COLOURS[2], "true landmarks:\n$D$ is to say them"),
-        (low - 0.4, mean, COLOURS[3], "the mean face: $R'$ is\nto make $D$ say it"),
+        (low + 0.45, landmarks, COLOURS[2], "true landmarks:\n$D$ is to say them"),
+        (low - 0.45, mean, COLOURS[3], "the mean face: $R'$ is\nto make $D$ say it"),
     )
-    x = D.right + 0.55
+    x = D.right + 0.75
     for y, points, colour, words in targets:
         sheet.arrow((D.right, low), (x, y), colour)
         _small_face(sheet, (x + 0.42, y), np.asarray(points, dtype=float), colour)
         sheet.words(x + 0.92, y, words, "left")
-    sheet.line([(0.06, top - 0.78), (left - 0.75, top - 0.78)], "#999999", ":")
-    sheet.words(0.06, low, "in training only", "left")
+    sheet.words(0.06, low, "only in training", "left")
     return sheet.figure
 
 
@@ -219,7 +218,7 @@ def landmark_heads(
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(
             handles, labels, loc="outside lower center", ncols=len(labels), frameon=False,
-            markerscale=1.6,
+            markerscale=1.5, columnspacing=1.0, handletextpad=0.1,
         )  # fmt: skip
     return figure
 

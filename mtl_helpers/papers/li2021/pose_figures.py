@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import patheffects
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
@@ -23,7 +24,7 @@ from mtl_helpers.show.style import (
     COLOURS,
     INK,
     MARKERS,
-    arm_styles,
+    PAPER,
     figure_and_axis,
     legend_below,
     readable,
@@ -41,7 +42,7 @@ __all__ = [
     "view_map",
 ]
 
-PERCENT = "Error (% of the inter-ocular distance)"
+PERCENT = "Error (% of the eyes' distance)"
 
 Tables = Mapping[str, NDArray[np.float64]]
 
@@ -193,17 +194,18 @@ def view_map(
     *,
     size: tuple[float, float] = (3.3, 3.5),
 ) -> Figure:
-    """Draw pictures as places (n, 2): a colour and mark per person, profiles as rings."""
+    """Draw pictures as places (n, 2): a colour and number per person, profiles as rings."""
     points, who = np.asarray(places, dtype=float), np.asarray(people)
     turned = np.asarray(profile, dtype=bool)
     figure, axis = figure_and_axis(None, size)
-    names = [str(person) for person in np.unique(who)]
-    for name, style in arm_styles(names).items():
-        look: dict[str, Any] = {"marker": style["marker"], "linestyle": "none", "ms": 5}
-        colour = style["color"]
-        mine = who.astype(str) == name
-        axis.plot(*points[mine & ~turned].T, color=colour, mec="white", mew=0.3, **look)
-        axis.plot(*points[mine & turned].T, mfc="none", mec=colour, mew=1.2, **look)
+    for number, person in enumerate(np.unique(who)):
+        mine, colour = who == person, COLOURS[number % len(COLOURS)]
+        look: dict[str, Any] = {"marker": "o", "linestyle": "none", "ms": 5, "mec": colour}
+        axis.plot(*points[mine & ~turned].T, mfc=colour, **look)
+        axis.plot(*points[mine & turned].T, mfc="none", mew=1.2, **look)
+        middle = np.median(points[mine], axis=0)
+        halo = [patheffects.withStroke(linewidth=3, foreground=PAPER)]
+        axis.text(*middle, str(number + 1), color=INK, weight="bold", path_effects=halo, zorder=5)
     axis.set(xticks=[], yticks=[])
     axis.grid(False)
     for filled, words in ((INK, "frontal"), ("none", "profile")):
