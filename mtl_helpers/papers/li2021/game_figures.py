@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 LOOKS: Mapping[str, Mapping[str, Any]] = {
-    "true": {"marker": "o", "mfc": "none", "mec": COLOURS[2], "mew": 1.3, "ms": 4.5},
+    "true": {"marker": "o", "mfc": "none", "mec": COLOURS[2], "mew": 1.6, "ms": 4.5},
     "read": {"marker": "o", "mfc": COLOURS[3], "mec": "white", "mew": 0.4, "ms": 4.5},
     "mean face": {"marker": "+", "mec": COLOURS[8], "mew": 1.4, "ms": 5},
 }

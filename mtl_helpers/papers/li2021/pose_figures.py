@@ -166,7 +166,7 @@ def level_panels(
     figure, axes = plt.subplots(
         1,
         len(panels),
-        figsize=(2.2 + 2.4 * len(panels), 1.0 + 0.38 * len(arms)),
+        figsize=(max(6.0, 2.2 + 2.4 * len(panels)), 1.0 + 0.38 * len(arms)),
         sharey=True,
         squeeze=False,
         layout="constrained",
