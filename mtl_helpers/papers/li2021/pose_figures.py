@@ -203,9 +203,9 @@ def view_map(
         look: dict[str, Any] = {"marker": "o", "linestyle": "none", "ms": 5, "mec": colour}
         axis.plot(*points[mine & ~turned].T, mfc=colour, **look)
         axis.plot(*points[mine & turned].T, mfc="none", mew=1.2, **look)
-        middle = np.median(points[mine], axis=0)
+        x, y = np.median(points[mine], axis=0)
         halo = [patheffects.withStroke(linewidth=3, foreground=PAPER)]
-        axis.text(*middle, str(number + 1), color=INK, weight="bold", path_effects=halo, zorder=5)
+        axis.text(x, y, str(number + 1), color=INK, weight="bold", path_effects=halo, zorder=5)
     axis.set(xticks=[], yticks=[])
     axis.grid(False)
     for filled, words in ((INK, "frontal"), ("none", "profile")):
