@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from mtl_helpers.papers.li2021.experiments import in_the_wild
+from made_up_runs import record
+
+from mtl_helpers.papers.li2021.experiments import forgetting_pose, in_the_wild
 from mtl_helpers.papers.li2021.experiments.games import BASELINE, STRONG
 from mtl_helpers.papers.li2021.regressor import STAGES
+from mtl_helpers.presets import get_preset
 
 PEOPLE = 12
+YAWS = tuple(range(-90, 91, 15))
+TERMS = {
+    "none": (),
+    "adversarial": ("true landmarks", "mean face"),
+    "reversal": ("true landmarks",),
+    "L1": ("landmarks",),
+    "L2": ("mean face",),
+}
+
+
+def made_up_records(experiment, rng, preset_name="laptop"):
+    """A record for every configuration of one of the two experiments."""
+    made = []
+    for config in experiment.configs(get_preset(preset_name)):
+        metrics, arrays = metrics_and_arrays(experiment.name, config, rng)
+        curves = {game.name: curves_of(game, rng) for game in config.games}
+        made.append(record(experiment.name, preset_name, config, metrics, curves, arrays))
+    return made
 
 
 def metrics_and_arrays(experiment, config, rng):
@@ -21,7 +42,7 @@ def on_pie(rng, arrays, arm):
     for name in ("x", "x/frontal", "x/profile"):
         arrays[f"people/{arm}/{name}"] = rng.random(PEOPLE)
     errors = {name: {"interocular": rng.random()} for name in ("guess", *STAGES, STRONG)}
-    return {
+    found = {
         "test": {
             "rank1": {
                 "x": {
@@ -36,6 +57,23 @@ def on_pie(rng, arrays, arm):
         "probes": errors,
         "noise": {"mean": 10 * rng.random()},
     }
+    # what figures alone ask for leaves the draws of the others as they are
+    (more,) = rng.spawn(1)
+    for each in errors.values():
+        each |= {"pixels": 30 * more.random(), "by_yaw": at_every_yaw(more)}
+    found["test"]["rank1"]["x"]["by_yaw"] = at_every_yaw(more)
+    found["training"] = {"losses": {"true landmarks": 30 * more.random()}}
+    return found
+
+
+def at_every_yaw(rng):
+    return {str(yaw): rng.random() for yaw in YAWS}
+
+
+def curves_of(game, rng, steps=30):
+    """Curves of a game: when, and how far D's answers are from its targets."""
+    found = {f"loss/{name}": (30 * rng.random(steps)).tolist() for name in TERMS[game.kind]}
+    return {"step": [5.0 * (k + 1) for k in range(steps)], **found}
 
 
 def in_wild(rng):
@@ -44,3 +82,11 @@ def in_wild(rng):
         "IJB-A": {name: rng.random() for name in in_the_wild.FARS},
         "MegaFace": {"rank1": rng.random()},
     }
+
+
+def pie_records(rng):
+    return made_up_records(forgetting_pose.EXPERIMENT, rng)
+
+
+def wild_records(rng):
+    return made_up_records(in_the_wild.EXPERIMENT, rng)

@@ -27,6 +27,8 @@ from mtl_helpers.runs.record import Record
 
 __all__ = ["CLAIMS"]
 
+CHAPTER = "../notebooks/08_teaching_a_network_not_to_know.ipynb"
+
 View = Literal["frontal", "profile"]
 
 ANGLES = (0, 30, 60, 75, 90)
@@ -129,7 +131,7 @@ def worse_deeper(records: Runs, stage: str, before: str) -> Effect:
 
 # --- the claims ---------------------------------------------------------------------------------
 
-_claim = partial(Claim, paper="{cite:t}`li2021`")
+_claim = partial(Claim, paper="{cite:t}`li2021`", chapter=CHAPTER)
 _on_pie = partial(_claim, experiments=(forgetting_pose.EXPERIMENT,))
 _HUNDREDTHS = "hundredths of the inter-ocular distance"
 _AGAINST = "APRN minus the arm that was continued for as long without an adversary"
