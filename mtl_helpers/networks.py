@@ -132,5 +132,5 @@ def seeded_network(
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Return the number of trainable parameters."""
-    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+    """Return the number of parameters, those included that training leaves or has left alone."""
+    return sum(p.numel() for p in network.parameters())

@@ -79,7 +79,8 @@ def test_every_arm_is_measured_alike(outcome):
 
 
 def test_an_arm_has_the_parameters_of_the_baseline(outcome):
-    assert len({m["parameters"] for m in outcome.metrics["arms"].values()}) == 1
+    (count,) = {m["parameters"] for m in outcome.metrics["arms"].values()}
+    assert count > 1000
 
 
 def test_rates_by_person_are_those_of_the_report(outcome):
