@@ -73,7 +73,7 @@ class World:
                 "all": pairs,
                 "both": pairs,
                 "claimed": {"links": self.near(0.2), "strangers": self.near(0.2)},
-                "clusters": self.near(0.4),
+                "clusters": self.near(0.4 if self.sign > 0 else 0.0),
             }
         if self.config.mapped:
             levels = {"inside": 0.4 + 0.2 * self.sign, "area": 0.4, "others": 0.4}

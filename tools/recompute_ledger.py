@@ -830,8 +830,8 @@ def t4(runs: Runs) -> tuple[list[dict], list[str]]:
     chance = [recovered(run, LEARNED, "all.links_auc") for run in strangers]
     links = {"values": np.subtract(linked, chance)}
     rows = [
-        part("learned graph minus guessing", guessing(every)),
-        part("links minus the same pairs at strength 0", links),
+        part("learned graph minus guessing", guessing(every), statement="edges"),
+        part("links minus the same pairs at strength 0", links, statement="edges"),
     ]
     graphs = {"printed": "graph as printed", "distance": "distance of heads"}
     graphs |= {"cosine": "cosine of heads"} | {rule: f"graph by {rule}" for rule in REPAIRS}
@@ -856,10 +856,13 @@ def t4(runs: Runs) -> tuple[list[dict], list[str]]:
     )
     words = "pairs joined at strength 0, links minus strangers"
     beside[words] = {"values": np.subtract(joined, unrelated)}
-    beside["agreement with the true clusters"] = each_run(
-        every, lambda run: recovered(run, LEARNED, "clusters")
-    )
-    rows += [part(words, effect, "beside") for words, effect in beside.items()]
+    rows += [part(words, effect, "beside", "edges") for words, effect in beside.items()]
+    for words, graph, role in (
+        ("agreement with the true clusters", LEARNED, "decides"),
+        ("agreement by correlations of labels", "label correlations", "beside"),
+    ):
+        agreement = [recovered(run, graph, "clusters") for run in every]
+        rows.append(part(words, {"values": np.array(agreement)}, role, "clusters"))
     return [row | {"smallest": 5.0} for row in rows], []
 
 

@@ -204,7 +204,8 @@ def attribute_gains(records: Runs, structure: str, budget: Budget = "few") -> Fi
     axis.set_ylim(-0.7, len(order) - 0.3)
     axis.set_xlabel("gain in accuracy over independent heads (points)")
     axis.grid(False, axis="y")
-    legend_below(axis)
+    if few.any():
+        legend_below(axis)
     return figure
 
 
