@@ -136,7 +136,7 @@ def test_t3_takes_the_gain_with_all_labels_from_that_with_few():
 
 def test_t4_compares_links_with_strength_0_seed_by_seed():
     records = world("T4")
-    found = effects_of("T4", records)["links minus the same pairs at strength 0"]
+    found = effects_of("T4", records)["edges: links minus the same pairs at strength 0"]
     linked, strange = (runs_of(records, f"strength{s}-all") for s in (1, 0))
 
     def auc(run):
@@ -156,7 +156,7 @@ def test_t4_is_refuted_where_only_look_alikes_are_found():
         records.append(dataclasses.replace(run, metrics=run.metrics | {"graphs": graphs}))
     judgement = judge(CLAIMS["T4"], effects_of("T4", records))
     assert judgement.verdict == "does not hold here"
-    assert judgement.outcomes["learned graph minus guessing"] == "holds"
+    assert judgement.outcomes["edges: learned graph minus guessing"] == "holds"
 
 
 def test_t5_is_what_is_left_of_a_point():
