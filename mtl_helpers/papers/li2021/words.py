@@ -29,7 +29,7 @@ STAGE_ARMS: tuple[str, ...] = tuple(stage_arm(number) for number in range(len(ST
 ARM_WORDS: Mapping[str, str] = {
     BASELINE: "not continued",
     LONGER: "no adversary",
-    **{alpha_arm(alpha): rf"$\alpha$ = {alpha:g}" for alpha in ALPHAS},
+    **{alpha_arm(alpha): f"α = {alpha:g}" for alpha in ALPHAS},
     **{arm: f"D on {stage_words(number)}" for number, arm in enumerate(STAGE_ARMS)},
     MAIN: "APRN",
     in_the_wild.APRN: "APRN",
