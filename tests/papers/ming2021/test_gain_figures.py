@@ -38,7 +38,7 @@ def made(experiment, wanted):
 def records():
     return made(
         caricature_weights.EXPERIMENT,
-        lambda arm: arm.startswith("single") or arm in ("fixed", "slow"),
+        lambda arm: arm.startswith("single") or arm in ("fixed", "only-rate"),
     )
 
 
@@ -56,7 +56,7 @@ def test_gains_are_over_the_task_alone_of_the_same_seeds(records):
 
 
 def test_an_arm_with_fewer_seeds_is_paired_where_it_can_be(records):
-    gains = figures.task_gains(records, ("slow",))["photo"]["slow"]
+    gains = figures.task_gains(records, ("only-rate",))["photo"]["only-rate"]
     assert len(gains) == caricature_weights.SEEDS
 
 

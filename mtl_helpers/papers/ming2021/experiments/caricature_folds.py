@@ -23,7 +23,7 @@ __all__ = ["ARMS", "EXPERIMENT", "configs"]
 
 ARMS: dict[str, dict[str, Any]] = {
     "single": {"tasks": ("verification",)},
-    **{name: {"rule": RULES[name]} for name in ("naive", "printed", "released")},
+    **{name: {"rule": RULES[name]} for name in ("naive", "printed", "slow", "released")},
 }
 _PROTOCOLS: tuple[Protocol, ...] = ("verification", "identification")
 _FOLDS, _SMOKE_FOLDS = 10, 2

@@ -32,18 +32,17 @@ MAIN_ARMS: dict[str, dict[str, Any]] = {
     **{f"single-{task}": {"tasks": (task,)} for task in TASKS},
     **{name: {"rule": RULES[name]} for name in ("fixed", "naive", "printed", "released")},
     **{f"toy-{name}": {"rule": RULES[name], "tasks": TOY} for name in ("naive", "printed")},
+    **{name.replace(" ", "-"): {"rule": RULES[name]} for name in SLOW_RULES},
+    **{f"toy-{name.replace(' ', '-')}": {"rule": RULES[name], "tasks": TOY} for name in SLOW_RULES},
 }
-"""What differs, by arm."""
+"""What differs, by arm: rules at the network's rate, and with a slow weights module."""
 
 SIDE_ARMS: dict[str, dict[str, Any]] = {
     **{name.replace(" ", "-"): {"rule": rule} for name, rule in RULES.items() if "only" in name},
     "toy-released": {"rule": RULES["released"], "tasks": TOY},
-    **{name.replace(" ", "-"): {"rule": RULES[name]} for name in SLOW_RULES},
-    **{f"toy-{name.replace(' ', '-')}": {"rule": RULES[name], "tasks": TOY} for name in SLOW_RULES},
     "rectified": {"rule": RULES["released"], "rectified": True, "centers_everywhere": True},
 }
-"""The released settings one by one; a slow weights module under either rule; and the released code
-with its ReLU and its shared centres."""
+"""The released settings one by one; and the released code with its ReLU and its shared centres."""
 
 
 def configs(preset: Preset) -> list[BranchedConfig]:
