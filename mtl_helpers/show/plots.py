@@ -39,6 +39,7 @@ __all__ = [
     "contact_sheet",
     "figure_png",
     "interval_dots",
+    "interval_panels",
     "learning_curves",
     "matrices",
     "paired_dots",
@@ -220,6 +221,28 @@ def interval_dots(
     axis.set_ylim(len(values) - 0.5, -0.5)
     axis.set_xlabel(xlabel)
     axis.grid(False, axis="y")
+    return figure
+
+
+def interval_panels(
+    panels: Mapping[str, Mapping[str, ArrayLike]],
+    *,
+    columns: int,
+    titles: Names = None,
+    names: Names = None,
+    xlabel: str = "gain (points)",
+    meaningful: float | None = None,
+) -> Figure:
+    """Draw :func:`interval_dots` in panels, a multiple of ``columns``, whose rows are the same."""
+    rows = -(-len(panels) // columns)
+    tall = 1.1 + 0.42 * max(map(len, panels.values()))
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(7.0, rows * tall), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, (key, values) in zip(axes.flat, panels.items(), strict=True):
+        interval_dots(values, names=names, axis=axis, xlabel=xlabel, meaningful=meaningful)
+        axis.set_title(readable(titles, key))
+        axis.locator_params(axis="x", nbins=4)
     return figure
 
 

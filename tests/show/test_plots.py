@@ -95,6 +95,18 @@ def test_drawing_on_a_given_axis_adds_no_figure() -> None:
     assert plt.get_fignums() == [figure.number]
 
 
+def test_interval_panels_are_interval_dots_under_their_titles() -> None:
+    values = {"a": [1.0, 2.0, 4.0], "b": [0.0, 1.0, 0.5]}
+    panels = dict.fromkeys(("first", "second", "third", "fourth"), values)
+    figure = plots.interval_panels(panels, columns=2, titles={"first": "One"}, names={"a": "arm"})
+    assert [axis.get_title() for axis in figure.axes][0] == "One"
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()][0] == "arm"
+    alone = plots.interval_dots(values, xlabel="gain (points)").axes[0]
+    for axis in figure.axes:
+        for mine, theirs in zip(axis.lines, alone.lines, strict=True):
+            np.testing.assert_allclose(mine.get_xydata(), theirs.get_xydata())
+
+
 def test_interval_dots_show_each_seed_the_mean_and_the_interval() -> None:
     values = {"Eq. 8": np.array([1.0, 2.5, 3.0]), "released": np.array([-1.0, 0.5])}
     figure = plots.interval_dots(values, xlabel="Points of rank-1", meaningful=1.0)

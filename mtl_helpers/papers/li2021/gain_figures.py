@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +19,7 @@ from mtl_helpers.papers.li2021.experiments.forgetting_pose import LONGER
 from mtl_helpers.papers.li2021.experiments.games import BASELINE
 from mtl_helpers.papers.li2021.words import ARM_WORDS
 from mtl_helpers.runs.query import paired_values, select
-from mtl_helpers.show.plots import banded, interval_dots
+from mtl_helpers.show.plots import banded, interval_panels
 from mtl_helpers.show.style import INK, figure_and_axis
 
 __all__ = [
@@ -120,12 +119,6 @@ def gain_panels(
     meaningful: float = 1.0,
 ) -> Figure:
     """Draw gains, a panel per view or trunk: a dot per seed, the mean and its interval."""
-    tall = 1.2 + 0.4 * max(map(len, gains.values()))
-    figure, axes = plt.subplots(
-        1, len(gains), figsize=(7.0, tall), sharey=True, squeeze=False, layout="constrained"
+    return interval_panels(
+        gains, columns=len(gains), titles=titles, names=names, meaningful=meaningful
     )
-    for axis, (key, by_arm) in zip(axes[0], gains.items(), strict=True):
-        interval_dots(by_arm, names=names, axis=axis, xlabel="gain (points)", meaningful=meaningful)
-        axis.set_title(titles.get(key, key))
-        axis.locator_params(axis="x", nbins=5)
-    return figure

@@ -13,7 +13,7 @@ from mtl_helpers.corpus import PairList
 from mtl_helpers.ledger.claim import Runs
 from mtl_helpers.papers.ming2021.words import ARM_WORDS, TASK_WORDS
 from mtl_helpers.runs.query import paired_values, select, values
-from mtl_helpers.show.plots import interval_dots
+from mtl_helpers.show.plots import interval_panels
 from mtl_helpers.show.sheet import Sheet, widest
 from mtl_helpers.show.style import COLOURS
 
@@ -71,18 +71,9 @@ def gain_panels(
     gains: Mapping[str, Mapping[str, ArrayLike]], *, columns: int, meaningful: float = 1.0
 ) -> Figure:
     """Draw gains, a panel per task or measure: a dot per replicate, the mean and its interval."""
-    rows = -(-len(gains) // columns)
-    tall = 1.1 + 0.42 * max(map(len, gains.values()))
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(7.0, rows * tall), sharey=True, squeeze=False, layout="constrained"
+    return interval_panels(
+        gains, columns=columns, titles=TASK_WORDS, names=ARM_WORDS, meaningful=meaningful
     )
-    for axis, (title, by_rule) in zip(axes.flat, gains.items(), strict=True):
-        interval_dots(
-            by_rule, names=ARM_WORDS, axis=axis, xlabel="gain (points)", meaningful=meaningful
-        )
-        axis.set_title(TASK_WORDS.get(title, title))
-        axis.locator_params(axis="x", nbins=4)
-    return figure
 
 
 def rank10_beside_released(folds: Runs, rules: Sequence[str]) -> Figure:
