@@ -5,6 +5,7 @@ from __future__ import annotations
 from made_up_runs import record
 
 from mtl_helpers.papers.li2021.experiments import forgetting_pose, in_the_wild
+from mtl_helpers.papers.li2021.experiments.forgetting_pose import PLAYER
 from mtl_helpers.papers.li2021.experiments.games import BASELINE, STRONG
 from mtl_helpers.papers.li2021.regressor import STAGES
 from mtl_helpers.presets import get_preset
@@ -14,7 +15,7 @@ YAWS = tuple(range(-90, 91, 15))
 TERMS = {
     "none": (),
     "adversarial": ("true landmarks", "mean face"),
-    "reversal": ("true landmarks",),
+    "reversal": ("true landmarks", "mean face"),
     "L1": ("landmarks",),
     "L2": ("mean face",),
 }
@@ -59,6 +60,7 @@ def on_pie(rng, arrays, arm):
     }
     # what figures alone ask for leaves the draws of the others as they are
     (more,) = rng.spawn(1)
+    errors |= {name: {"interocular": more.random()} for name in ("constant", PLAYER)}
     for each in errors.values():
         each |= {"pixels": 30 * more.random(), "by_yaw": at_every_yaw(more)}
     found["test"]["rank1"]["x"]["by_yaw"] = at_every_yaw(more)

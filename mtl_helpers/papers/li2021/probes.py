@@ -63,6 +63,13 @@ class StageProbes(nn.Module):
         self.model.eval()
         return self
 
+    def beside(self, name: str, regressor: LandmarkRegressor, stage: int) -> StageProbes:
+        """Return these with one regressor more; regressors are shared, not copied."""
+        others: dict[str, LandmarkRegressor] = dict(self.regressors.items())  # type: ignore[arg-type]
+        if name in others:
+            raise ValueError(f"There is a probe of the name {name!r} already.")
+        return StageProbes(self.model, others | {name: regressor}, self.stages | {name: stage})
+
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return the landmarks (B, M, 2) that each regressor reads."""
         with torch.no_grad():

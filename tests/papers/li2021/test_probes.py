@@ -98,3 +98,16 @@ def test_probes_of_stages_that_do_not_exist_are_refused():
     probes = make_probes()
     with pytest.raises(ValueError, match="Expected a stage for each regressor"):
         StageProbes(probes.model, dict(probes.regressors), {"late": -1})
+
+
+def test_one_regressor_more_reads_what_it_reads_alone():
+    probes, other = make_probes(), make_probes({"another": 1}, seed=3)
+    images = torch.rand(2, 3, SIDE, SIDE)
+    both = probes.beside("D", other.regressors["another"], 1).eval()
+    alone = StageProbes(probes.model, {"D": other.regressors["another"]}, {"D": 1}).eval()
+    expected = probes.eval()(images) | alone(images)
+    assert list(both.stages) == [*BOTH, "D"]
+    for name, points in both(images).items():
+        assert torch.equal(points, expected[name])
+    with pytest.raises(ValueError, match="already"):
+        probes.beside("late", other.regressors["another"], 1)

@@ -4,7 +4,7 @@ s-CNN on ``pie`` is trained, then continued by APRN (Li, Wang & Zhang 2021) at s
 each half of its loss, at each stage, with the released leak, with D's running statistics, by a
 gradient reversal layer, and for as long without an adversary. Of every arm is measured whom it
 recognises at which yaw, what a linear machine reads of pose in x, how tight identities are, and
-what new probes, one of them stronger than D was, read of landmarks in its maps.
+what D and new probes, one of them stronger than D was, read of landmarks in its maps.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ __all__ = [
     "LONGER",
     "MAIN",
     "OTHERS",
+    "PLAYER",
     "alpha_arm",
     "configs",
     "stage_arm",
@@ -73,8 +74,14 @@ ALPHAS = (0.03, 0.1, 0.2, 0.3, 0.4)
 LONGER = "longer"
 """The arm that is continued without an adversary: alpha = 0."""
 
+PLAYER = "D"
+"""Among the probes of an arm: D as the game has left it."""
+
 PROBES_PER_PERSON = 20
 """About how many pictures of each person are asked about."""
+
+MEDIAN_OF = 5000
+"""About how many training pictures the best constant answer is taken from."""
 
 MAPPED_PEOPLE = 8
 """Test people whose features are kept, for t-SNE."""
@@ -158,6 +165,9 @@ class _Look:
         self.metrics: dict[str, dict[str, Any]] = {}
         self.arrays: dict[str, NDArray[Any]] = {}
         self.results: dict[str, Trained] = {}
+        train = corpus.split("train")
+        some = train[:: max(1, len(train) // MEDIAN_OF)]
+        self.median = np.median(landmarks_in_frame(corpus, some), axis=0)
         spec = corpus.spec
         levels = (len(spec.cameras), len(spec.shots), len(spec.expressions))
         own = math.prod(levels) - 1
@@ -194,6 +204,8 @@ class _Look:
             self.arrays[name.replace("people/test/", f"people/{arm}/")] = values
         x = found.outputs["x"].numpy()
         probes = probed(self.config, self.corpus, network, stages, self.face)
+        if isinstance(result.method, LandmarkGame):
+            probes = probes.beside(PLAYER, result.method.discriminator, result.method.stage)
         self.metrics[arm] = {
             "test": found.report(self.factors),
             "pose": self._pose(network, x, options),
@@ -233,11 +245,19 @@ class _Look:
         }
 
     def _errors(self, probes: StageProbes) -> dict[str, Any]:
-        """Errors on the test pictures, by yaw: of each probe, and ``"guess"``, the mean face's."""
+        """Errors on the test pictures, by yaw: of each probe, and of two who look at nothing.
+
+        ``"guess"`` says the mean face; ``"constant"`` the best answer for all, the median landmarks
+        of the training pictures: the mean face is frontal, and half of the heads are turned.
+        """
         truth = landmarks_in_frame(self.corpus, self.test)
         pos = self.corpus.labels(self.test)["pos"]
         read = extract(probes, self.corpus.images, self.test, device=self.device)
-        named: dict[str, ArrayLike] = {"guess": np.broadcast_to(self.face, truth.shape), **read}
+        named: dict[str, ArrayLike] = {
+            "guess": np.broadcast_to(self.face, truth.shape),
+            "constant": np.broadcast_to(self.median, truth.shape),
+            **read,
+        }
         errors = {}
         for name, points in named.items():
             pixels, eyes = landmark_errors(points, truth, interocular(self.face))

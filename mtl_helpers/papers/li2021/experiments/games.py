@@ -240,6 +240,7 @@ def _game_of(
     face: NDArray[np.float32],
 ) -> LandmarkGame:
     D = copy.deepcopy(probes.regressors[STAGES[game.stage % len(STAGES)]]).requires_grad_(True)
+    assert isinstance(D, LandmarkRegressor)
     options: dict[str, Any] = {
         "discriminator_optimizer": config.discriminator,
         "discriminator_rate": PROBE_RATE / config.tuning.learning_rate,
@@ -250,7 +251,7 @@ def _game_of(
     if game.kind == "adversarial":
         return AdversarialTraining(*given, leak=game.leak, statistics=game.statistics, **options)
     if game.kind == "reversal":
-        return ReversalTraining(*given, ramp=config.tuning.steps, **options)
+        return ReversalTraining(*given, **options)
     target: Target = "landmarks" if game.kind == "L1" else "mean face"
     return CooperativeTraining(*given, target=target, **options)
 

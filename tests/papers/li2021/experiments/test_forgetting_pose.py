@@ -16,6 +16,7 @@ from mtl_helpers.papers.li2021.experiments.forgetting_pose import (
     LONGER,
     MAIN,
     OTHERS,
+    PLAYER,
     alpha_arm,
     configs,
     stage_arm,
@@ -72,8 +73,10 @@ def test_every_arm_is_measured_alike(outcome):
         assert set(metrics["test"]["rank1"]["x"]) == {"overall", "by_yaw", "by_angle", "by_view"}
         assert set(metrics["pose"]) == {"profile", "yaw"}
         stages = STAGES if arm != MOST else STAGES[-1:]
-        assert set(metrics["probes"]) == {"guess", *stages, STRONG}
-        assert ("noise" in metrics) == (arm in (MAIN, MOST))
+        played = {PLAYER} if arm in (MAIN, MOST) else set()
+        assert set(metrics["probes"]) == {"guess", "constant", *stages, STRONG, *played}
+        assert ("noise" in metrics) == bool(played)
+    assert arms[MAIN]["probes"]["constant"]["pixels"] < arms[MAIN]["probes"]["guess"]["pixels"]
     assert arms[BASELINE]["probes"]["guess"] == arms[MAIN]["probes"]["guess"]
     assert set(outcome.curves) == set(arms)
 
