@@ -21,6 +21,7 @@ RULES = {
     "as printed": PLAIN | {"kind": "dynamic"},
     "slow": PLAIN | {"kind": "dynamic", "rate": 1 / 400},
     "slow naive": PLAIN | {"kind": "naive", "rate": 1 / 400},
+    "naive of length ½": PLAIN | {"kind": "naive", "scale": 0.5},
     "as released": {"kind": "dynamic", "scale": 2.0, "offset": 0.01, "rate": 10.0, "leak": True},
 }
 OURS = {"as printed": "decides", "slow": "beside", "as released": "beside"}
@@ -117,9 +118,16 @@ def m1(runs: Runs) -> tuple[list[dict], list[str]]:
         for where, arm in (("in the toy", toy), ("of three tasks", network(runs, rule))):
             rows.append(part(f"{rule} {where}", each_run(arm, lead_of_the_hardest), role, "L4"))
     arenas = (("in the toy", TOY), ("of three tasks", TASKS))
-    for rule, words, role in (("naive", "", "decides"), ("slow naive", "slow ", "beside")):
+    naive = (
+        ("naive", "", "decides"),
+        ("slow naive", "slow ", "beside"),
+        ("naive of length ½", "of length ½ ", "beside"),
+    )
+    for rule, words, role in naive:
         for where, tasks in arenas:
-            effect = each_run(network(runs, rule, tasks), lead_of_the_hardest)
+            few = rule == "naive of length ½" and tasks == TOY
+            arm = network(runs, rule, tasks, first=FEW if few else 99)
+            effect = each_run(arm, lead_of_the_hardest)
             rows.append(part(words + where, effect, role, "the naive rule", falls=True))
     return rows, []
 
@@ -127,12 +135,15 @@ def m1(runs: Runs) -> tuple[list[dict], list[str]]:
 def m2(runs: Runs) -> tuple[list[dict], list[str]]:
     """The naive rule hurts the hard task."""
     single, c2c = alone(runs, "caricature"), known("C2C")
-    naive, slow, equal = (network(runs, rule) for rule in ("naive", "slow naive", "fixed"))
-    return [
-        part("naive minus alone", difference(naive, single, c2c), falls=True),
-        part("slow naive minus alone", difference(slow, single, c2c), "beside", falls=True),
-        part("equal weights minus alone", difference(equal, single, c2c), "beside"),
-    ], []
+    rows = [
+        part(f"{rule} minus alone",
+             difference(network(runs, rule), single, c2c), role, falls=True)
+        for rule, role in (
+            ("naive", "decides"), ("slow naive", "beside"), ("naive of length ½", "beside"),
+        )
+    ]  # fmt: skip
+    equal = difference(network(runs, "fixed"), single, c2c)
+    return [*rows, part("equal weights minus alone", equal, "beside")], []
 
 
 def m3(runs: Runs) -> tuple[list[dict], list[str]]:

@@ -192,6 +192,7 @@ _ARENAS = (("in the toy", "toy-"), ("of three tasks", ""))
 _NAIVE: tuple[tuple[str, str, Role], ...] = (
     ("naive", "", "decides"),
     ("slow-naive", "slow ", "beside"),
+    ("released-naive", "of length ½ ", "beside"),
 )
 
 _M1 = _claim(
@@ -239,13 +240,17 @@ _M2 = _claim(
             partial(lead, name="naive", other="single-caricature", measure=known_people("C2C")),
             direction="less",
         ),
-        Part(
-            "slow naive minus alone",
-            partial(
-                lead, name="slow-naive", other="single-caricature", measure=known_people("C2C")
-            ),
-            role="beside",
-            direction="less",
+        *(
+            Part(
+                f"{words} minus alone",
+                partial(lead, name=rule, other="single-caricature", measure=known_people("C2C")),
+                role="beside",
+                direction="less",
+            )
+            for rule, words in (
+                ("slow-naive", "slow naive"),
+                ("released-naive", "naive of length ½"),
+            )
         ),
         Part(
             "equal weights minus alone",

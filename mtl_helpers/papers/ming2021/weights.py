@@ -96,6 +96,8 @@ RULES: dict[str, WeightRule] = {
     },
     "slow": replace(PRINTED, rate=SLOW),
     "slow naive": WeightRule("naive", rate=SLOW),
+    # the paper's text has no length, and its figures of the naive rule are of scripts that have one
+    "released naive": WeightRule("naive", scale=0.5),
 }
 """The rules that are compared: "only NAME" is the printed one with one setting of the released."""
 
@@ -199,18 +201,27 @@ def printed_gradient(weights: ArrayLike, losses: ArrayLike) -> NDArray[np.float6
 def weight_bounds(tasks: int, scale: float) -> tuple[float, float]:
     """Return the least and the largest weight that logits of length ``scale`` allow.
 
-    A logit vector of length s puts one logit at most s sqrt(T / (T - 1)) above the others, if those
-    are equal: w = 1 / (1 + (T - 1) exp(-s sqrt(T / (T - 1)))), and with the other sign the least.
+    A weight is largest where all other logits are equal: they lie s sqrt(T / (T - 1)) below, and
+    w = 1 / (1 + (T - 1) exp(-s sqrt(T / (T - 1)))). At short lengths the least has the other sign.
+    At longer ones it is less, with one or some of the others above the rest, and is searched for:
+    given its own logit, the others' exponentials have the largest sum where they take two values.
 
     Examples
     --------
-    >>> [round(bound, 3) for bound in weight_bounds(3, 2.0)]
-    [0.041, 0.853]
+    >>> [[round(bound, 4) for bound in weight_bounds(3, scale)] for scale in (2.0, 4.0)]
+    [[0.0413, 0.8528], [0.0033, 0.9853]]
     """
     if tasks < 2:
         raise ValueError(f"Weights are shared by at least two tasks, found {tasks}.")
     gap = scale * math.sqrt(tasks / (tasks - 1))
     low, high = (1 / (1 + (tasks - 1) * math.exp(sign * gap)) for sign in (1, -1))
+    angle = np.linspace(0, np.pi, 3601)[:, None]
+    for above in range(1, tasks - 1):
+        alone, apart = np.eye(tasks)[0] - 1 / tasks, np.zeros(tasks)
+        apart[1 : above + 1], apart[above + 1 :] = 1 / above, -1 / (tasks - 1 - above)
+        f = np.sin(angle) * apart / np.linalg.norm(apart)
+        f = scale * (f - np.cos(angle) * alone / np.linalg.norm(alone))  # (angles, T)
+        low = min(low, float((1 / np.exp(f - f[:, :1]).sum(axis=1)).min()))
     return low, high
 
 

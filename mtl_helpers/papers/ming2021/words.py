@@ -27,6 +27,7 @@ _RULE_WORDS: Mapping[str, str] = {
     "released": "as released",
     "slow": "slow printed",
     "slow-naive": "slow naive",
+    "released-naive": "naive, length ½",
     "only-scale": "only its scale",
     "only-offset": "only its offset",
     "only-rate": "only its rate",

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import optimize
 
 from mtl_helpers.papers.ming2021.weights import (
     PRINTED,
@@ -205,6 +206,21 @@ def test_no_logits_of_that_length_go_beyond_the_bounds(tasks, scale):
     w = np.exp(u) / np.exp(u).sum(axis=1, keepdims=True)
     low, high = weight_bounds(tasks, scale)
     assert w.min() == pytest.approx(low, abs=1e-9) and w.max() == pytest.approx(high, abs=1e-9)
+
+
+@pytest.mark.parametrize(("tasks", "scale"), [(3, 3.0), (3, 5.0), (4, 5.0), (5, 5.0)])
+def test_the_least_weight_of_long_logits_has_unequal_others(tasks, scale):
+    """Against descent on the first weight's logarithm over the sphere, from many starts."""
+
+    def log_weight(f):
+        u = scale * f / np.linalg.norm(f)
+        return u[0] - np.log(np.exp(u).sum())
+
+    starts = np.random.default_rng(0).normal(size=(30, tasks))
+    least = np.exp(min(optimize.minimize(log_weight, f).fun for f in starts))
+    assert weight_bounds(tasks, scale)[0] == pytest.approx(least, rel=1e-4)
+    equal = 1 / (1 + (tasks - 1) * np.exp(scale * np.sqrt(tasks / (tasks - 1))))
+    assert least < 0.99 * equal
 
 
 @pytest.mark.parametrize("scale", [None, 2.0])

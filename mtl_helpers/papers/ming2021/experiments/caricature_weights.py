@@ -27,12 +27,13 @@ SEEDS = 3
 """How many of a preset's seeds the arms have that decide nothing."""
 
 SLOW_RULES = ("slow", "slow naive")
+"""Rules whose module is slow enough to follow what happens."""
 
 MAIN_ARMS: dict[str, dict[str, Any]] = {
     **{f"single-{task}": {"tasks": (task,)} for task in TASKS},
     **{name: {"rule": RULES[name]} for name in ("fixed", "naive", "printed", "released")},
     **{f"toy-{name}": {"rule": RULES[name], "tasks": TOY} for name in ("naive", "printed")},
-    **{name.replace(" ", "-"): {"rule": RULES[name]} for name in SLOW_RULES},
+    **{name.replace(" ", "-"): {"rule": RULES[name]} for name in (*SLOW_RULES, "released naive")},
     **{f"toy-{name.replace(' ', '-')}": {"rule": RULES[name], "tasks": TOY} for name in SLOW_RULES},
 }
 """What differs, by arm: rules at the network's rate, and with a slow weights module."""
@@ -40,6 +41,7 @@ MAIN_ARMS: dict[str, dict[str, Any]] = {
 SIDE_ARMS: dict[str, dict[str, Any]] = {
     **{name.replace(" ", "-"): {"rule": rule} for name, rule in RULES.items() if "only" in name},
     "toy-released": {"rule": RULES["released"], "tasks": TOY},
+    "toy-released-naive": {"rule": RULES["released naive"], "tasks": TOY},
     "rectified": {"rule": RULES["released"], "rectified": True, "centers_everywhere": True},
 }
 """The released settings one by one; and the released code with its ReLU and its shared centres."""
