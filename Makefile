@@ -72,6 +72,7 @@ unit: env ## unit and property tests, with coverage of mtl_helpers
 results: env ## check every stored run, and by two programs that the ledger follows from them
 	@$(STAGE) "stored runs and ledger" $(PY) -m mtl_helpers check
 	@$(STAGE) "the ledger, recomputed" $(PY) tools/recompute_ledger.py --compare book/claims.md
+	@$(STAGE) "paper 2's ledger, recomputed" $(PY) tools/ledger_ming2021.py --compare book/claims.md
 
 nbval: env ## re-execute the notebooks and compare with the committed outputs, strictly
 	@$(STAGE) "notebooks against their committed outputs" tools/nbval.sh $(BIN)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from mtl_helpers.laboratory import factor_probes
 from mtl_helpers.ledger.claim import Claim
+from mtl_helpers.papers.ming2021 import claims as ming2021_claims
+from mtl_helpers.papers.ming2021.experiments import caricature_folds, caricature_weights
 from mtl_helpers.papers.taherkhani2021 import claims as taherkhani2021_claims
 from mtl_helpers.papers.taherkhani2021.experiments import (
     attribute_verification,
@@ -44,6 +46,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         task_structures.EXPERIMENT,
         from_nothing.EXPERIMENT,
         attribute_verification.EXPERIMENT,
+        caricature_weights.EXPERIMENT,
+        caricature_folds.EXPERIMENT,
     )
 }
-CLAIMS: dict[str, Claim] = {**yin2018_claims.CLAIMS, **taherkhani2021_claims.CLAIMS}
+CLAIMS: dict[str, Claim] = {
+    **yin2018_claims.CLAIMS,
+    **ming2021_claims.CLAIMS,
+    **taherkhani2021_claims.CLAIMS,
+}

@@ -25,7 +25,7 @@ from mtl_helpers.papers.taherkhani2021.experiments.choices import GRID
 from mtl_helpers.papers.yin2018.claims import CLAIMS as YIN_CLAIMS
 from mtl_helpers.papers.yin2018.experiments.choices import CHOSEN, PHI_GRID, Choice
 from mtl_helpers.presets import get_preset
-from mtl_helpers.registry import CLAIMS, EXPERIMENTS
+from mtl_helpers.registry import EXPERIMENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 LAPTOP = get_preset("laptop")
@@ -35,6 +35,9 @@ CHOICE = CHOSEN["laptop"]
 def names_of_experiments(claims):
     return sorted({each.name for claim in claims.values() for each in claim.experiments})
 
+
+CLAIMS = {**YIN_CLAIMS, **STRUCTURE_CLAIMS}
+"""What the script recomputes; paper 2 has a script of its own."""
 
 USED = names_of_experiments(YIN_CLAIMS)
 PEOPLE, DIMENSIONS = 40, 20

@@ -14,7 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 from mtl_helpers.ledger.claim import Runs
 from mtl_helpers.ledger.statistics import mean_interval
 from mtl_helpers.papers.li2021.claims import runs_with
-from mtl_helpers.papers.li2021.experiments.forgetting_pose import ALPHAS, LONGER, alpha_arm
+from mtl_helpers.papers.li2021.experiments.forgetting_pose import (
+    ALPHAS,
+    LONGER,
+    PLAYER,
+    alpha_arm,
+)
 from mtl_helpers.papers.li2021.experiments.games import STRONG
 from mtl_helpers.papers.li2021.regressor import STAGES
 from mtl_helpers.papers.li2021.words import ARM_WORDS, PROBE_WORDS
@@ -37,7 +42,6 @@ __all__ = [
     "fooled_or_gone",
     "level_panels",
     "of_arms",
-    "own_errors",
     "probe_errors",
     "view_map",
 ]
@@ -109,31 +113,28 @@ def errors_by_yaw(records: Runs, lines: Mapping[str, tuple[str, str]]) -> Figure
     return figure
 
 
-def own_errors(records: Runs, arm: str) -> NDArray[np.float64]:
-    """Return how far D's own answers were from the truth at the end of a game, in pixels, (S,).
-
-    The mean over the last tenth of its steps, on training people.
-    """
-    return of_arms(records, [arm], "training.losses.true landmarks", 1.0)[arm]
-
-
 def fooled_or_gone(records: Runs) -> Figure:
-    """Draw by alpha what D says at the end of its game, and what new probes read afterwards.
+    """Draw by alpha by how much D errs as its game has left it, and by how much new probes do.
 
-    Means of the absolute differences in pixels, with their intervals over seeds.
+    Means of the absolute differences in pixels, on test people, with their intervals over seeds.
+    Dotted is the mean face, dashed the best constant answer.
     """
     figure, axis = figure_and_axis(None, (6.4, 4.3))
     places = np.arange(len(ALPHAS) + 1)
     arms = [LONGER, *map(alpha_arm, ALPHAS)]
     rows: dict[str, list[NDArray[np.float64] | None]] = {
-        "D itself, when the game ends": [None, *(own_errors(records, arm) for arm in arms[1:])],
-        **{
-            PROBE_WORDS[probe]: [probe_errors(records, arm, probe, "pixels") for arm in arms]
-            for probe in (STAGES[-1], STRONG)
-        },
+        PROBE_WORDS[probe]: [
+            # where nobody plays there is no D
+            None
+            if (arm, probe) == (LONGER, PLAYER)
+            else probe_errors(records, arm, probe, "pixels")
+            for arm in arms
+        ]
+        for probe in (PLAYER, STAGES[-1], STRONG)
     }
-    guess = probe_errors(records, LONGER, "guess", "pixels").mean()
-    axis.axhline(guess, color=INK, lw=1.2, ls=":", label="mean face")
+    for probe, dash in (("guess", ":"), ("constant", (0, (6, 3)))):
+        level = probe_errors(records, LONGER, probe, "pixels").mean()
+        axis.axhline(level, color=INK, lw=1.2, ls=dash, label=PROBE_WORDS[probe])
     for k, (words, row) in enumerate(rows.items()):
         look: dict[str, Any] = {"color": COLOURS[(3, 0, 2)[k]], "marker": MARKERS[k]}
         where = places + 0.09 * (k - 1)

@@ -9,6 +9,7 @@ from mtl_helpers.papers.li2021.experiments.forgetting_pose import (
     ALPHAS,
     LONGER,
     MAIN,
+    PLAYER,
     alpha_arm,
     stage_arm,
 )
@@ -43,6 +44,8 @@ ARM_WORDS: Mapping[str, str] = {
 
 PROBE_WORDS: Mapping[str, str] = {
     "guess": "mean face",
+    "constant": "best constant",
+    PLAYER: "D itself",
     STAGES[-1]: "new probe like D",
     STRONG: "stronger new probe",
 }

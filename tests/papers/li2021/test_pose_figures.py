@@ -9,7 +9,13 @@ from made_up_games import YAWS, pie_records
 from made_up_runs import values
 
 from mtl_helpers.papers.li2021 import pose_figures as figures
-from mtl_helpers.papers.li2021.experiments.forgetting_pose import ALPHAS, LONGER, MAIN, alpha_arm
+from mtl_helpers.papers.li2021.experiments.forgetting_pose import (
+    ALPHAS,
+    LONGER,
+    MAIN,
+    PLAYER,
+    alpha_arm,
+)
 from mtl_helpers.papers.li2021.experiments.games import BASELINE, STRONG
 from mtl_helpers.papers.li2021.regressor import STAGES
 from mtl_helpers.papers.li2021.words import ARM_WORDS, PROBE_WORDS
@@ -61,14 +67,17 @@ def test_errors_by_yaw_are_of_one_probe_per_line(records):
 
 def test_what_d_says_stands_beside_what_new_probes_read(records):
     axis = figures.fooled_or_gone(records).axes[0]
-    own = line(axis, "D itself, when the game ends")
+    own = line(axis, PROBE_WORDS[PLAYER])
     arms = list(map(alpha_arm, ALPHAS))
-    expected = [of(records, a, "training", "losses", "true landmarks").mean() for a in arms]
+    expected = [of(records, a, "probes", PLAYER, "pixels").mean() for a in arms]
     np.testing.assert_allclose(own.get_ydata(), expected)
     for probe in (STAGES[-1], STRONG):
         read = [of(records, a, "probes", probe, "pixels").mean() for a in (LONGER, *arms)]
         np.testing.assert_allclose(line(axis, PROBE_WORDS[probe]).get_ydata(), read)
-    assert len(legend_words(axis)) == 4
+    for probe in ("guess", "constant"):
+        level = of(records, LONGER, "probes", probe, "pixels").mean()
+        np.testing.assert_allclose(line(axis, PROBE_WORDS[probe]).get_ydata(), level)
+    assert len(legend_words(axis)) == 5
 
 
 def test_levels_have_seeds_means_and_intervals():
