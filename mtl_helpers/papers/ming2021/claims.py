@@ -226,7 +226,8 @@ _M1 = _claim(
     remark=bounds_words,
     comparison="weight of the task with the largest loss minus that of the task with the smallest, "
     f"mean over all steps. {_DECIDES}; so does a module whose rate is divided by about the squared "
-    "length of what it sees, for at the network's rate it is at a corner within ten steps",
+    "length of what it sees, for at the network's rate it is at a corner within some ten steps. What "
+    "has all the weight is soon the easiest task, so a rule that is locked in any corner is below 0",
 )
 
 _M2 = _claim(
