@@ -226,8 +226,9 @@ _M1 = _claim(
     remark=bounds_words,
     comparison="weight of the task with the largest loss minus that of the task with the smallest, "
     f"mean over all steps. {_DECIDES}; so does a module whose rate is divided by about the squared "
-    "length of what it sees, for at the network's rate it is at a corner within some ten steps. What "
-    "has all the weight is soon the easiest task, so a rule that is locked in any corner is below 0",
+    "length of what it sees, for at the network's rate it is at a corner within some ten steps. "
+    "What has all the weight is soon the easiest task, so a rule that is locked is below 0 in any "
+    "corner",
 )
 
 _M2 = _claim(
