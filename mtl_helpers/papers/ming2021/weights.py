@@ -209,7 +209,7 @@ def weight_bounds(tasks: int, scale: float) -> tuple[float, float]:
     Examples
     --------
     >>> [[round(bound, 4) for bound in weight_bounds(3, scale)] for scale in (2.0, 4.0)]
-    [[0.0413, 0.8528], [0.0033, 0.9853]]
+    [[0.0414, 0.8528], [0.0033, 0.9853]]
     """
     if tasks < 2:
         raise ValueError(f"Weights are shared by at least two tasks, found {tasks}.")
