@@ -63,6 +63,8 @@ def use_course_style() -> None:
             "figure.dpi": 100,
             "savefig.dpi": 100,
             "figure.constrained_layout.use": True,
+            # all frames of a slider are drawn before the first is written and closed
+            "figure.max_open_warning": 60,
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.titlesize": 12,
