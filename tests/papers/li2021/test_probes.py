@@ -102,7 +102,7 @@ def test_probes_of_stages_that_do_not_exist_are_refused():
 
 def test_one_regressor_more_reads_what_it_reads_alone():
     probes, other = make_probes(), make_probes({"another": 1}, seed=3)
-    images = torch.rand(2, 3, SIDE, SIDE)
+    images = torch.rand(2, 1, SIDE, SIDE)
     both = probes.beside("D", other.regressors["another"], 1).eval()
     alone = StageProbes(probes.model, {"D": other.regressors["another"]}, {"D": 1}).eval()
     expected = probes.eval()(images) | alone(images)
