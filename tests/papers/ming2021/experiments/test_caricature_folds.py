@@ -27,7 +27,7 @@ def test_at_smoke_two_folds_will_do():
     assert {run.seed for run in configs(get_preset("smoke"))} == {0, 1}
 
 
-def test_folds_see_their_pictures_about_as_often_as_a_training_under_cavi_s_protocol():
+def test_folds_make_about_as_many_passes_as_cavi_s_protocol():
     preset = get_preset("laptop")
 
     def passes(config):
