@@ -96,7 +96,7 @@ RULES: dict[str, WeightRule] = {
     },
     "slow": replace(PRINTED, rate=SLOW),
     "slow naive": WeightRule("naive", rate=SLOW),
-    # the paper's text has no length, and its figures of the naive rule are of scripts that have one
+    # the paper's text names no length; the released scripts of the naive rule have this one
     "released naive": WeightRule("naive", scale=0.5),
 }
 """The rules that are compared: "only NAME" is the printed one with one setting of the released."""
@@ -216,8 +216,9 @@ def weight_bounds(tasks: int, scale: float) -> tuple[float, float]:
     gap = scale * math.sqrt(tasks / (tasks - 1))
     low, high = (1 / (1 + (tasks - 1) * math.exp(sign * gap)) for sign in (1, -1))
     angle = np.linspace(0, np.pi, 3601)[:, None]
+    alone = np.eye(tasks)[0] - 1 / tasks
     for above in range(1, tasks - 1):
-        alone, apart = np.eye(tasks)[0] - 1 / tasks, np.zeros(tasks)
+        apart = np.zeros(tasks)
         apart[1 : above + 1], apart[above + 1 :] = 1 / above, -1 / (tasks - 1 - above)
         f = np.sin(angle) * apart / np.linalg.norm(apart)
         f = scale * (f - np.cos(angle) * alone / np.linalg.norm(alone))  # (angles, T)

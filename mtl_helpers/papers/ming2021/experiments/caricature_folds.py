@@ -26,7 +26,6 @@ ARMS: dict[str, dict[str, Any]] = {
     "single": {"tasks": ("verification",)},
     **{name: {"rule": RULES[name]} for name in ("naive", "printed", "slow", "released")},
 }
-_PROTOCOLS: tuple[Protocol, ...] = ("verification", "identification")
 _FOLDS, _SMOKE_FOLDS = 10, 2
 _LENGTH: Mapping[Protocol, float] = {"verification": 2.0, "identification": 1.4}
 """Steps as multiples of those under CaVI's protocol, where each picture is seen five times.
@@ -40,9 +39,9 @@ def configs(preset: Preset) -> list[BranchedConfig]:
     folds = _SMOKE_FOLDS if preset.name == "smoke" else _FOLDS
     return [
         branched_config(
-            preset, f"{protocol}-{arm}", fold, steps=_LENGTH[protocol], protocol=protocol, **changes
+            preset, f"{protocol}-{arm}", fold, steps=length, protocol=protocol, **changes
         )
-        for protocol in _PROTOCOLS
+        for protocol, length in _LENGTH.items()
         for arm, changes in ARMS.items()
         for fold in range(folds)
     ]
