@@ -53,6 +53,7 @@ def on_pie(rng, arrays, arm):
                 }
             }
         },
+        "validation": {"rank1": {"x": {"by_view": {"profile": rng.random()}}}},
         "pose": {"profile": {"test": rng.random()}, "yaw": {"error": 20 * rng.random()}},
         "identities": {"own": rng.random(), "ratio": rng.random()},
         "probes": errors,

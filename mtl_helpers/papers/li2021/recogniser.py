@@ -7,7 +7,6 @@ for as long as the others, without an adversary.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,18 +14,16 @@ from torch import Tensor, nn
 
 from mtl_helpers.losses import UNLABELLED, task_losses
 from mtl_helpers.networks import MultiTaskNetwork
-from mtl_helpers.presets import Preset
 from mtl_helpers.training.batches import Batch
 from mtl_helpers.training.method import Method, Terms
 from mtl_helpers.training.optimizers import OptimizerConfig, SGDConfig, optimizers
-from mtl_helpers.trunks import MapTrunk, Trunk
+from mtl_helpers.trunks import Trunk
 
 __all__ = [
     "ArcFaceRecogniser",
     "Recogniser",
     "RecogniserTraining",
     "additive_angular_margin",
-    "residual_trunk",
 ]
 
 
@@ -35,8 +32,8 @@ class Recogniser(MultiTaskNetwork):
 
     Note
     ----
-    The paper's ResNets have a linear layer of 256 or 512 between their last maps and the head; its
-    CASIA-Net has none. Here x is the mean of the last maps in all of them.
+    x is what the trunk makes of its last maps: CASIA-Net their mean, the paper's ResNets an
+    embedding of it (:class:`~mtl_helpers.papers.li2021.residual.ResidualTrunk`).
     """
 
     def __init__(self, trunk: Trunk, people: int) -> None:
@@ -118,30 +115,6 @@ class ArcFaceRecogniser(Recogniser):
     def extra_repr(self) -> str:
         """Show what a resumed run must have in common with its beginning."""
         return f"scale={self.scale}, margin={self.margin}"
-
-
-RESIDUAL: dict[str, tuple[str, dict[str, Any]]] = {
-    "smoke": ("resnet10t", {"stem_width": 8, "channels": (8, 16, 24, 32)}),
-    "laptop": ("resnet10t", {"stem_width": 16, "channels": (16, 32, 64, 80)}),
-    "gpu": ("resnet101", {}),
-}
-"""timm's network and its options, by preset; the paper's second one is ResNet-152."""
-
-
-def residual_trunk(preset: Preset, name: str | None = None) -> MapTrunk:
-    """Return the residual trunk of a preset, or at its number of channels another of timm's.
-
-    ResNet-101 at ``gpu``; elsewhere one block per stage, as narrow as the preset's CASIA-Net. The
-    paper's blocks normalise before they convolve (He et al. 2016, "Identity mappings"), timm's
-    after.
-    """
-    # timm takes longer to import than all else, and CASIA-Net does without
-    from mtl_helpers.trunks.timm_trunk import TimmTrunk
-
-    standard, options = RESIDUAL[preset.name]
-    if name is not None:
-        return TimmTrunk(name, preset.channels)
-    return TimmTrunk(standard, preset.channels, **options)
 
 
 class RecogniserTraining(Method):

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from mtl_helpers.papers.li2021.experiments import in_the_wild
 from mtl_helpers.papers.li2021.experiments.forgetting_pose import (
     ALPHAS,
+    LONG_ALPHAS,
     LONGER,
     MAIN,
     PLAYER,
+    TIMES,
     alpha_arm,
+    long_arm,
     stage_arm,
 )
 from mtl_helpers.papers.li2021.experiments.games import BASELINE, STRONG
@@ -34,6 +37,9 @@ ARM_WORDS: Mapping[str, str] = {
     **{arm: f"D on {stage_words(number)}" for number, arm in enumerate(STAGE_ARMS)},
     MAIN: "APRN",
     in_the_wild.APRN: "APRN",
+    in_the_wild.MILD: f"α = {in_the_wild.MILD_ALPHA:g}",
+    **{long_arm(alpha): f"α = {alpha:g}, {TIMES} times as long" for alpha in LONG_ALPHAS},
+    long_arm(0): f"no adversary, {TIMES} times as long",
     "L1": "true landmarks for both",
     "L2": "mean face for both",
     "leak": "with the leak",

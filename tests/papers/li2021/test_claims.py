@@ -62,7 +62,7 @@ def test_every_part_can_be_measured_and_judged(name, records):
 def test_what_is_read_is_set_against_the_mean_face(records):
     effects = effects_of(records, "A1")
     errors = {
-        name: metric(records, "alphas", f"arms.baseline.probes.{name}.interocular")
+        name: metric(records, "games", f"arms.baseline.probes.{name}.interocular")
         for name in ("guess", *STAGES)
     }
     for stage in STAGES:
@@ -71,8 +71,8 @@ def test_what_is_read_is_set_against_the_mean_face(records):
 
 
 def test_gains_are_over_the_arm_that_trained_as_long(records):
-    profile = {a: people(records, "alphas", f"people/{a}/x/profile") for a in (MAIN, LONGER)}
-    frontal = {a: people(records, "alphas", f"people/{a}/x/frontal") for a in (MAIN, LONGER)}
+    profile = {a: people(records, "games", f"people/{a}/x/profile") for a in (MAIN, LONGER)}
+    frontal = {a: people(records, "games", f"people/{a}/x/frontal") for a in (MAIN, LONGER)}
     gain = 100 * (profile[MAIN] - profile[LONGER])
     lead = gain - 100 * (frontal[MAIN] - frontal[LONGER])
     assert effects_of(records, "A2")["profiles of pie"].over_seeds.mean == pytest.approx(
@@ -82,7 +82,7 @@ def test_gains_are_over_the_arm_that_trained_as_long(records):
     assert effects["profiles"].over_people.people == PEOPLE
     assert effects["profiles minus frontal"].over_seeds.mean == pytest.approx(lead.mean())
     by_angle = [
-        metric(records, "alphas", f"arms.{a}.test.rank1.x.by_angle.90") for a in (MAIN, LONGER)
+        metric(records, "games", f"arms.{a}.test.rank1.x.by_angle.90") for a in (MAIN, LONGER)
     ]
     close(effects["90°"], 100 * (by_angle[0] - by_angle[1]))
 
@@ -102,16 +102,16 @@ def test_protocols_in_the_wild_are_those_of_the_trunk_meant(records):
 
 def test_arms_of_both_runs_of_a_seed_are_paired(records):
     effects = effects_of(records, "A8")
-    mine = people(records, "alphas", f"people/{MAIN}/x/profile")
-    theirs = people(records, "others", "people/L1/x/profile")
+    mine = people(records, "games", f"people/{MAIN}/x/profile")
+    theirs = people(records, "games", "people/L1/x/profile")
     assert effects_of(records, "A8")["the released leak minus none"].over_seeds.n == BESIDE_SEEDS
     expected = 100 * (mine - theirs).mean()
     assert effects["APRN minus L1_Reg"].over_seeds.mean == pytest.approx(expected)
     noise = effects_of(records, "A9")["APRN minus L2_Reg"]
     close(
         noise,
-        metric(records, "alphas", f"arms.{MAIN}.noise.mean")
-        - metric(records, "others", "arms.L2.noise.mean"),
+        metric(records, "games", f"arms.{MAIN}.noise.mean")
+        - metric(records, "games", "arms.L2.noise.mean"),
     )
 
 

@@ -27,7 +27,7 @@ def wild():
     return wild_records(np.random.default_rng(3))
 
 
-def rank1(records, arm, view, group="alphas"):
+def rank1(records, arm, view, group="games"):
     return values(records, group, "arms", arm, "test", "rank1", "x", "by_view", view)
 
 
@@ -35,13 +35,13 @@ def test_rates_stand_in_the_order_of_yaw(records):
     assert figures.yaws_of(records) == list(YAWS)
     found = figures.rank1_over_yaw(records, MAIN)
     path = ("arms", MAIN, "test", "rank1", "x", "by_yaw", "-75")
-    np.testing.assert_allclose(found[:, 1], 100 * values(records, "alphas", *path))
+    np.testing.assert_allclose(found[:, 1], 100 * values(records, "games", *path))
 
 
 def test_gains_are_paired_by_seed(records):
     gains = figures.view_gains(records, (BASELINE, "L1", "leak"))
     longer = rank1(records, LONGER, "profile")
-    alone = rank1(records, "L1", "profile", "others")
+    alone = rank1(records, "L1", "profile", "games")
     np.testing.assert_allclose(gains["profile"]["L1"], 100 * (alone - longer))
     start = rank1(records, BASELINE, "frontal") - rank1(records, LONGER, "frontal")
     np.testing.assert_allclose(gains["frontal"][BASELINE], 100 * start)

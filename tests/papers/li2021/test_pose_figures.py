@@ -28,7 +28,7 @@ def records():
     return pie_records(np.random.default_rng(1))
 
 
-def of(records, arm, *path, group="alphas"):
+def of(records, arm, *path, group="games"):
     return values(records, group, "arms", arm, *path)
 
 
@@ -38,7 +38,7 @@ def line(axis, label):
 
 def test_a_metric_of_an_arm_comes_from_the_runs_that_have_it(records):
     found = figures.of_arms(records, ("L2", MAIN), "noise.mean", 1.0)
-    np.testing.assert_allclose(found["L2"], of(records, "L2", "noise", "mean", group="others"))
+    np.testing.assert_allclose(found["L2"], of(records, "L2", "noise", "mean"))
     np.testing.assert_allclose(found[MAIN], of(records, MAIN, "noise", "mean"))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from synthetic_corpus import SyntheticCorpus
-from tiny_faces import PEOPLE, first_batch, make_batches, make_plan, make_recogniser, set_rate
+from tiny_faces import first_batch, make_batches, make_plan, make_recogniser, set_rate
 from training_assertions import assert_resumes
 
 from mtl_helpers.evaluation.attributes import training_accuracy
@@ -16,9 +16,7 @@ from mtl_helpers.papers.li2021.recogniser import (
     Recogniser,
     RecogniserTraining,
     additive_angular_margin,
-    residual_trunk,
 )
-from mtl_helpers.presets import get_preset
 from mtl_helpers.training.batches import labelled_batches
 from mtl_helpers.training.joint import JointTraining
 from mtl_helpers.training.loop import train
@@ -154,12 +152,3 @@ def test_one_step_is_gradient_descent_on_l_c():
 def test_label_smoothing_beyond_one_is_refused():
     with pytest.raises(ValueError, match=r"label_smoothing must lie in \[0, 1\)"):
         RecogniserTraining(make_recogniser(), label_smoothing=1.0)
-
-
-def test_the_residual_trunk_has_five_stages_and_gradients():
-    trunk = residual_trunk(get_preset("smoke"))
-    assert [stage["num_chs"] for stage in trunk.feature_info] == [16, 8, 16, 24, 32]
-    model = ArcFaceRecogniser(trunk, PEOPLE)
-    loss = model.identity_loss(model.shared(torch.randn(4, 1, 32, 32))[1], torch.arange(4))
-    loss.backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())

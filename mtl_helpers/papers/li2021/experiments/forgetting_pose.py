@@ -4,7 +4,8 @@ s-CNN on ``pie`` is trained, then continued by APRN (Li, Wang & Zhang 2021) at s
 each half of its loss, at each stage, with the released leak, with D's running statistics, by a
 gradient reversal layer, and for as long without an adversary. Of every arm is measured whom it
 recognises at which yaw, what a linear machine reads of pose in x, how tight identities are, and
-what D and new probes, one of them stronger than D was, read of landmarks in its maps.
+what D and new probes, one of them stronger than D was, read of landmarks in its maps. Rank-1 of the
+validation people is kept too, so that an alpha can be chosen by it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from mtl_helpers.papers.li2021.experiments.games import (
     games_config,
     played,
     probed,
+    slopes,
 )
 from mtl_helpers.papers.li2021.landmark_game import LandmarkGame
 from mtl_helpers.papers.li2021.landmarks import (
@@ -48,7 +50,6 @@ from mtl_helpers.papers.li2021.pose_in_features import (
 )
 from mtl_helpers.papers.li2021.probes import StageProbes
 from mtl_helpers.papers.li2021.protocols import angle_factor
-from mtl_helpers.papers.li2021.recogniser import Recogniser
 from mtl_helpers.papers.li2021.regressor import STAGES
 from mtl_helpers.presets import Preset, get_preset
 from mtl_helpers.runs.experiment import Experiment, Outcome
@@ -60,19 +61,25 @@ __all__ = [
     "BESIDE_SEEDS",
     "EXPERIMENT",
     "LONGER",
+    "LONG_ALPHAS",
     "MAIN",
     "OTHERS",
     "PLAYER",
+    "TIMES",
     "alpha_arm",
     "configs",
+    "long_arm",
     "stage_arm",
 ]
 
-ALPHAS = (0.03, 0.1, 0.2, 0.3, 0.4)
-"""The paper's, and a smaller one: what an alpha does depends on how the L1 norm is averaged."""
+ALPHAS = (0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4)
+"""The paper's, and smaller ones: what an alpha does depends on how the L1 norm is averaged."""
 
 LONGER = "longer"
 """The arm that is continued without an adversary: alpha = 0."""
+
+TIMES, LONG_ALPHAS = 4, (0.01, 0.2)
+"""How much longer long games are, and their alphas; without an adversary there is one as well."""
 
 PLAYER = "D"
 """Among the probes of an arm: D as the game has left it."""
@@ -88,12 +95,17 @@ MAPPED_PEOPLE = 8
 
 
 def alpha_arm(alpha: float) -> str:
-    """Return the arm of APRN on the last stage at an alpha, in hundredths.
+    """Return the arm of APRN on the last stage at an alpha, in thousandths.
 
     >>> alpha_arm(0.2), alpha_arm(0.03), alpha_arm(0)
-    ('alpha20', 'alpha3', 'longer')
+    ('alpha200', 'alpha30', 'longer')
     """
-    return f"alpha{round(100 * alpha)}" if alpha else LONGER
+    return f"alpha{round(1000 * alpha)}" if alpha else LONGER
+
+
+def long_arm(alpha: float) -> str:
+    """Return the arm that plays :data:`TIMES` as long at an alpha."""
+    return f"{alpha_arm(alpha)}-long"
 
 
 def stage_arm(stage: int) -> str:
@@ -104,10 +116,13 @@ def stage_arm(stage: int) -> str:
 MAIN = alpha_arm(0.2)
 """The paper's APRN."""
 
-_PROBED = (LONGER, MAIN)
+_EVERY = tuple(range(len(STAGES)))
 _ALPHA_GAMES = (
-    Game(LONGER, "none", alpha=0.0, probed=True),
-    *(Game(alpha_arm(a), "adversarial", alpha=a, probed=alpha_arm(a) in _PROBED) for a in ALPHAS),
+    Game(LONGER, "none", alpha=0.0, probed=_EVERY),
+    *(
+        Game(alpha_arm(a), "adversarial", alpha=a, probed=_EVERY if a == 0.2 else (-1,))
+        for a in ALPHAS
+    ),
 )
 OTHERS = (
     Game("L1", "L1"),
@@ -121,23 +136,24 @@ BESIDE = (
     Game("leak", "adversarial", leak=True),
     Game("running", "adversarial", statistics="running"),
     Game("reversal", "reversal"),
+    Game(long_arm(0), "none", alpha=0.0, times=TIMES, probed=(-1,)),
+    *(Game(long_arm(a), "adversarial", alpha=a, times=TIMES, probed=(-1,)) for a in LONG_ALPHAS),
 )
-"""Arms at alpha 0.2 that stand beside: later stages, the leak, D's running statistics, reversal."""
+"""Arms that stand beside: later stages, the leak, D's running statistics, reversal, long games."""
 
 BESIDE_SEEDS = 3
 """How many of a preset's seeds those have."""
 
 
 def configs(preset: Preset) -> list[GamesConfig]:
-    """Return two runs per seed: one for the alphas, one for the other games."""
+    """Return a run per seed, of which the first few have every game."""
     corpus = PieSpec.from_preset(preset)
+    games = _ALPHA_GAMES + OTHERS
     return [
-        games_config(preset, arm, seed, corpus, games)
-        for number, seed in enumerate(preset.seeds)
-        for arm, games in (
-            ("alphas", _ALPHA_GAMES),
-            ("others", OTHERS + BESIDE if number < BESIDE_SEEDS else OTHERS),
+        games_config(
+            preset, "games", seed, corpus, games + BESIDE if number < BESIDE_SEEDS else games
         )
+        for number, seed in enumerate(preset.seeds)
     ]
 
 
@@ -148,11 +164,16 @@ def run(config: GamesConfig) -> Outcome:
     face = mean_face(landmarks_in_frame(corpus, corpus.gallery("train")))
     look = _Look(config, corpus, face)
     baseline = baseline_of(config, corpus)
-    probes = look.at(BASELINE, baseline, range(len(STAGES)))
+    probes = look.at(BASELINE, baseline, _EVERY)
+    assert probes is not None
     for game in config.games:
-        result = played(config, corpus, baseline.final, game, probes, face)
-        look.at(game.name, result, range(len(STAGES)) if game.probed else (game.stage,))
-    metrics = {"arms": look.metrics, "training": baseline.summary()}
+        look.at(game.name, played(config, corpus, baseline.final, game, probes, face), game.probed)
+    main = next(game for game in config.games if game.name == MAIN)
+    metrics = {
+        "arms": look.metrics,
+        "slopes": slopes(config, corpus, baseline.final, main, probes, face),
+        "training": baseline.summary(),
+    }
     return Outcome(metrics=metrics, curves=curves_of(look.results), arrays=look.arrays)
 
 
@@ -186,29 +207,31 @@ class _Look:
             ),
         }
 
-    def at(self, arm: str, result: Trained, stages: range | tuple[int, ...]) -> StageProbes:
-        """Measure an arm; return the probes that were trained on it."""
+    def at(self, arm: str, result: Trained, stages: tuple[int, ...]) -> StageProbes | None:
+        """Measure an arm; return what reads landmarks from it: new probes of some stages, and D."""
         network, amp = result.final, result.bfloat16
         self.results[arm] = result
         options: dict[str, Any] = {"device": self.device, "amp": amp}
-        found = identify(
-            self.corpus,
-            "test",
-            network,
-            probes=self.test,
-            features={"x": "x"},
-            gallery_size=get_preset(self.config.preset).gallery,
-            **options,
+        found, chosen_by = (
+            identify(
+                self.corpus,
+                split,
+                network,
+                probes=probes,
+                features={"x": "x"},
+                gallery_size=get_preset(self.config.preset).gallery,
+                **options,
+            )
+            for split, probes in (("test", self.test), ("validation", self.validation))
         )
         for name, values in found.by_person({"by_view": self.factors["by_view"]}).items():
             self.arrays[name.replace("people/test/", f"people/{arm}/")] = values
         x = found.outputs["x"].numpy()
-        probes = probed(self.config, self.corpus, network, stages, self.face)
-        if isinstance(result.method, LandmarkGame):
-            probes = probes.beside(PLAYER, result.method.discriminator, result.method.stage)
+        probes = self._probes(result, stages)
         self.metrics[arm] = {
             "test": found.report(self.factors),
-            "pose": self._pose(network, x, options),
+            "validation": chosen_by.report({"by_view": self.factors["by_view"]}),
+            "pose": self._pose(chosen_by.outputs["x"].numpy(), x),
             "identities": centroid_similarity(x, found.labels["id"]),
             "probes": self._errors(probes),
             "parameters": count_parameters(network),
@@ -221,14 +244,21 @@ class _Look:
             mapped = np.isin(found.labels["id"], np.unique(found.labels["id"])[:MAPPED_PEOPLE])
             self.arrays[f"x/{arm}"] = x[mapped].astype(np.float16)
             self.arrays[f"places/{arm}"] = self.test[mapped]
-        self._turn(arm, probes)
+        if probes is not None:
+            self._turn(arm, probes)
         return probes
 
-    def _pose(
-        self, network: Recogniser, x: NDArray[np.float32], options: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def _probes(self, result: Trained, stages: tuple[int, ...]) -> StageProbes | None:
+        new = probed(self.config, self.corpus, result.final, stages, self.face) if stages else None
+        if not isinstance(result.method, LandmarkGame):
+            return new
+        D, stage = result.method.discriminator, result.method.stage
+        if new is None:
+            return StageProbes(result.final, {PLAYER: D}, {PLAYER: stage})
+        return new.beside(PLAYER, D, stage)
+
+    def _pose(self, others: NDArray[np.float32], x: NDArray[np.float32]) -> dict[str, Any]:
         """What linear machines that know the validation people read of the test people's pose."""
-        others = extract(network, self.corpus.images, self.validation, **options)["x"].numpy()
         yaw = np.asarray(self.corpus.yaw_degrees)
         here, there = (
             yaw[self.corpus.labels(numbers)["pos"]] for numbers in (self.validation, self.test)
@@ -244,7 +274,7 @@ class _Look:
             "yaw": linear_yaw_error(others, here, x, there),
         }
 
-    def _errors(self, probes: StageProbes) -> dict[str, Any]:
+    def _errors(self, probes: StageProbes | None) -> dict[str, Any]:
         """Errors on the test pictures, by yaw: of each probe, and of two who look at nothing.
 
         ``"guess"`` says the mean face; ``"constant"`` the best answer for all, the median landmarks
@@ -252,7 +282,11 @@ class _Look:
         """
         truth = landmarks_in_frame(self.corpus, self.test)
         pos = self.corpus.labels(self.test)["pos"]
-        read = extract(probes, self.corpus.images, self.test, device=self.device)
+        read: Mapping[str, ArrayLike] = (
+            {}
+            if probes is None
+            else extract(probes, self.corpus.images, self.test, device=self.device)
+        )
         named: dict[str, ArrayLike] = {
             "guess": np.broadcast_to(self.face, truth.shape),
             "constant": np.broadcast_to(self.median, truth.shape),

@@ -23,13 +23,12 @@ from mtl_helpers.networks import seeded_network
 from mtl_helpers.papers.li2021.aprn import AdversarialTraining, Statistics
 from mtl_helpers.papers.li2021.cooperative import CooperativeTraining, Target
 from mtl_helpers.papers.li2021.landmark_game import LandmarkGame
-from mtl_helpers.papers.li2021.landmarks import landmark_batches
+from mtl_helpers.papers.li2021.landmarks import landmark_batches, landmark_loss
 from mtl_helpers.papers.li2021.probes import ProbeTraining, StageProbes
 from mtl_helpers.papers.li2021.recogniser import (
     ArcFaceRecogniser,
     Recogniser,
     RecogniserTraining,
-    residual_trunk,
 )
 from mtl_helpers.papers.li2021.regressor import (
     STAGES,
@@ -56,6 +55,7 @@ __all__ = [
     "played",
     "probed",
     "regressor_of",
+    "slopes",
 ]
 
 BASELINE = "baseline"
@@ -67,11 +67,11 @@ STRONG = "strong"
 RATE_SHARE = 0.1
 """Rate of the games as a share of the baseline's, as published."""
 
-TUNING, PROBING = {"smoke": 6, "laptop": 150}, {"smoke": 30, "laptop": 150}
+TUNING, PROBING = {"smoke": 6, "laptop": 150}, {"smoke": 30, "laptop": 450}
 """Steps of each game and of each training of probes, by preset; elsewhere a quarter of all."""
 
-PROBE_RATE = 3e-3
-"""Adam's rate, of probes and of D."""
+PROBE_RATE, PLAYER_RATE = 1e-3, 3e-3
+"""Adam's rates, of probes and of D: probes learn to the end, D has to follow."""
 
 UNIT = 25.0
 """Pixels per unit of a regressor's last layer: about what the mean face errs by.
@@ -89,8 +89,9 @@ Kind = Literal["none", "adversarial", "L1", "L2", "reversal"]
 class Game:
     """One arm: what continues the baseline. Its name has no dot, for metrics are asked for by name.
 
-    ``"none"`` is L_c alone, as long as the others. ``probed`` adds probes at all five stages. The
-    rest is as for the classes of the paper.
+    ``"none"`` is L_c alone, as long as the others. ``times`` as many steps as usual are played.
+    At the stages in ``probed`` new probes are trained afterwards. The rest is as for the classes of
+    the paper.
     """
 
     name: str
@@ -99,7 +100,8 @@ class Game:
     stage: int = -1
     leak: bool = False
     statistics: Statistics = "batch"
-    probed: bool = False
+    times: int = 1
+    probed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -154,13 +156,21 @@ def baseline_of(config: GamesConfig, corpus: LandmarkCorpus) -> Trained:
     preset = get_preset(config.preset)
     people = corpus.class_counts["id"]
 
-    def trunk() -> MapTrunk:
-        if config.trunk == "casia":
-            return CASIANet(preset.width, preset.channels, preset.dropout)
-        return residual_trunk(preset)
+    if config.trunk == "casia":
+        model = seeded_network(
+            lambda: CASIANet(preset.width, preset.channels, preset.dropout),
+            lambda trunk: Recogniser(trunk, people),
+            config.seed,
+        )
+    else:
+        # timm takes longer to import than all else, and CASIA-Net does without
+        from mtl_helpers.papers.li2021.residual import ARCFACE, residual_trunk
 
-    kind = Recogniser if config.trunk == "casia" else ArcFaceRecogniser
-    model = seeded_network(trunk, lambda shared: kind(shared, people), config.seed)
+        model = seeded_network(
+            lambda: residual_trunk(preset),
+            lambda trunk: ArcFaceRecogniser(trunk, people, **ARCFACE[preset.name]),
+            config.seed,
+        )
     plan = replace(config.plan, seed=config.seed)
     method = RecogniserTraining(model, config.optimizer)
     return train(method, landmark_batches(corpus, plan), plan, device=pick_device(), progress=False)
@@ -188,16 +198,20 @@ def probed(
     model: Recogniser,
     stages: Sequence[int],
     face: NDArray[np.float32],
+    *,
+    strong: bool = True,
 ) -> StageProbes:
-    """Train probes of some stages, by their names in :data:`STAGES`, and :data:`STRONG` one."""
+    """Train probes of some stages, by their names in :data:`STAGES`, and a :data:`STRONG` one."""
     side = corpus.images.shape[1]
     numbers = {STAGES[stage % len(STAGES)]: stage for stage in stages}
     with seeded(config.seed, "probes"):
         regressors = {
             name: regressor_of(model, stage, side, face) for name, stage in numbers.items()
         }
-        regressors[STRONG] = regressor_of(model, -1, side, face, width=2.0)
-    probes = StageProbes(model, regressors, {**numbers, STRONG: -1})
+        if strong:
+            regressors[STRONG] = regressor_of(model, -1, side, face, width=2.0)
+            numbers[STRONG] = -1
+    probes = StageProbes(model, regressors, numbers)
     plan = replace(config.probing, seed=config.seed + _PROBE_SEED)
     batches = landmark_batches(corpus, plan)
     return train(ProbeTraining(probes), batches, plan, device=pick_device(), progress=False).final
@@ -222,7 +236,7 @@ def played(
     what a landmark is.
     """
     model = copy.deepcopy(baseline).requires_grad_(True)
-    plan = replace(config.tuning, seed=config.seed + _GAME_SEED)
+    plan = _plan_of(config, game)
     method: RecogniserTraining
     if game.kind == "none":
         method = RecogniserTraining(model, config.optimizer)
@@ -230,6 +244,42 @@ def played(
         method = _game_of(config, model, game, probes, face)
     batches = landmark_batches(corpus, plan)
     return train(method, batches, plan, device=pick_device(), progress=False)
+
+
+def slopes(
+    config: GamesConfig,
+    corpus: LandmarkCorpus,
+    baseline: Recogniser,
+    game: Game,
+    probes: StageProbes,
+    face: NDArray[np.float32],
+) -> dict[str, float]:
+    """Return how steep both losses of R' are in a game's first step, as norms of gradients.
+
+    ``"id"`` is that of L_c, ``"mean face"`` that of R's part of Eq. 2, before alpha.
+    """
+    device = pick_device()
+    model = copy.deepcopy(baseline).requires_grad_(True)
+    method = _game_of(config, model, game, probes, face).to(device).train()
+    batches = landmark_batches(corpus, _plan_of(config, game))
+    (batch,) = batches.between(0, 1, device)
+    L_c, maps = method.see(batch)
+    fooled = landmark_loss(method.discriminator(maps), method.mean_face)
+    losses = {"id": L_c, "mean face": fooled}
+    trunk = tuple(method.model.trunk.parameters())
+    found: dict[str, float] = {}
+    for name, loss in losses.items():
+        # a stage that is not the last leaves the later ones without a gradient
+        gradients = torch.autograd.grad(loss, trunk, retain_graph=True, allow_unused=True)
+        parts = [gradient.norm() for gradient in gradients if gradient is not None]
+        found[name] = float(torch.stack(parts).norm())
+    return found
+
+
+def _plan_of(config: GamesConfig, game: Game) -> Plan:
+    return replace(
+        config.tuning, steps=game.times * config.tuning.steps, seed=config.seed + _GAME_SEED
+    )
 
 
 def _game_of(
@@ -243,7 +293,7 @@ def _game_of(
     assert isinstance(D, LandmarkRegressor)
     options: dict[str, Any] = {
         "discriminator_optimizer": config.discriminator,
-        "discriminator_rate": PROBE_RATE / config.tuning.learning_rate,
+        "discriminator_rate": PLAYER_RATE / config.tuning.learning_rate,
         # a short game has no step to spare
         "every": 1,
     }

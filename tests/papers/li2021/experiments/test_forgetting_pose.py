@@ -32,12 +32,13 @@ MOST = alpha_arm(0.4)
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
 def test_every_arm_of_the_paper_is_there_for_each_seed(preset):
     runs = configs(preset)
-    assert len({config_hash(run) for run in runs}) == len(runs) == 2 * len(preset.seeds)
+    assert len({config_hash(run) for run in runs}) == len(runs) == len(preset.seeds)
     for number, seed in enumerate(preset.seeds):
         games = {game.name: game for run in runs if run.seed == seed for game in run.games}
         others = {game.name for game in (OTHERS + BESIDE if number < BESIDE_SEEDS else OTHERS)}
         assert set(games) == {LONGER, *map(alpha_arm, ALPHAS), *others}
         assert {games[alpha_arm(a)].alpha for a in ALPHAS} == set(ALPHAS)
+        assert all(games[alpha_arm(a)].probed for a in ALPHAS)
         assert [games[stage_arm(stage)].stage % 5 for stage in (0, 1, 4)] == [0, 1, 4]
         assert all("." not in name for name in games)
 
@@ -48,9 +49,9 @@ def test_the_paper_s_alphas_are_among_ours():
 
 @pytest.fixture(scope="module")
 def outcome(tiny_pie):
-    """A run of three games on a few pictures, the last of them not probed at every stage."""
-    (config,) = [run for run in configs(get_preset("smoke"))[:1] if run.arm == "alphas"]
-    games = tuple(game for game in config.games if game.name in (LONGER, MAIN, MOST))
+    """A run of four games on a few pictures: two of them probed at every stage, one at none."""
+    config, *_ = configs(get_preset("smoke"))
+    games = tuple(game for game in config.games if game.name in (LONGER, MAIN, MOST, "L2"))
     short = {"steps": 2, "batch": 8, "warmup_steps": 0, "statistics_batches": 1}
     config = dataclasses.replace(
         config,
@@ -68,13 +69,13 @@ def outcome(tiny_pie):
 
 def test_every_arm_is_measured_alike(outcome):
     arms = outcome.metrics["arms"]
-    assert list(arms) == [BASELINE, LONGER, MAIN, MOST]
+    assert list(arms) == [BASELINE, LONGER, MAIN, MOST, "L2"]
     for arm, metrics in arms.items():
         assert set(metrics["test"]["rank1"]["x"]) == {"overall", "by_yaw", "by_angle", "by_view"}
         assert set(metrics["pose"]) == {"profile", "yaw"}
-        stages = STAGES if arm != MOST else STAGES[-1:]
-        played = {PLAYER} if arm in (MAIN, MOST) else set()
-        assert set(metrics["probes"]) == {"guess", "constant", *stages, STRONG, *played}
+        stages = {MOST: (STAGES[-1], STRONG), "L2": ()}.get(arm, (*STAGES, STRONG))
+        played = {PLAYER} if arm in (MAIN, MOST, "L2") else set()
+        assert set(metrics["probes"]) == {"guess", "constant", *stages, *played}
         assert ("noise" in metrics) == bool(played)
     assert arms[MAIN]["probes"]["constant"]["pixels"] < arms[MAIN]["probes"]["guess"]["pixels"]
     assert arms[BASELINE]["probes"]["guess"] == arms[MAIN]["probes"]["guess"]
@@ -101,5 +102,6 @@ def test_figures_find_features_and_a_person_who_turns(outcome, tiny_pie):
     assert len(set(factors.identity.tolist())) == 1
     for arm in (BASELINE, LONGER, MAIN, MOST):
         assert outcome.arrays[f"landmarks/{arm}/stage4"].shape == (len(turning), 51, 2)
+    assert "landmarks/L2/stage4" not in outcome.arrays
     for arm in (BASELINE, LONGER, MAIN):
         assert len(outcome.arrays[f"x/{arm}"]) == len(outcome.arrays[f"places/{arm}"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -21,10 +22,12 @@ from mtl_helpers.papers.li2021.experiments.games import (
     played,
     probed,
     regressor_of,
+    slopes,
 )
-from mtl_helpers.papers.li2021.landmarks import landmarks_in_frame, mean_face
-from mtl_helpers.papers.li2021.recogniser import Recogniser, RecogniserTraining, residual_trunk
-from mtl_helpers.papers.li2021.regressor import STAGES
+from mtl_helpers.papers.li2021.landmarks import landmark_batches, landmarks_in_frame, mean_face
+from mtl_helpers.papers.li2021.recogniser import Recogniser, RecogniserTraining
+from mtl_helpers.papers.li2021.regressor import STAGES, maps_and_head
+from mtl_helpers.papers.li2021.residual import residual_trunk
 from mtl_helpers.papers.li2021.reversal import ReversalTraining
 from mtl_helpers.presets import PRESETS, get_preset
 from mtl_helpers.trunks import CASIANet
@@ -96,6 +99,38 @@ def test_each_game_is_what_it_says(game, kind, begun, tiny_pie):
         assert method.target == {"L1": "landmarks", "L2": "mean face"}[game.kind]
     for name, value in baseline.state_dict().items():
         assert torch.equal(value, before[name]), name
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_longer_game_is_played_to_its_own_end(times, begun, tiny_pie):
+    config, face, baseline, probes = begun
+    result = played(config, tiny_pie, baseline, Game("a", "none", times=times), probes, face)
+    assert result.curves["step"][-1] == times * config.tuning.steps
+
+
+def test_slopes_are_those_of_the_first_step(begun, tiny_pie):
+    config, face, baseline, probes = begun
+    game = Game("a", "adversarial", stage=1)
+    found = slopes(config, tiny_pie, baseline, game, probes, face)
+    model, D = copy.deepcopy(baseline).train().requires_grad_(True), probes.regressors[STAGES[1]]
+    batches = landmark_batches(
+        tiny_pie, dataclasses.replace(config.tuning, seed=config.seed + 1000)
+    )
+    (batch,) = batches.between(0, 1, torch.device("cpu"))
+    maps, x = maps_and_head(model, batch.images, 1)
+    (copy.deepcopy(D).train()(maps) - torch.from_numpy(face)).abs().mean().backward(
+        retain_graph=True
+    )
+    assert found["mean face"] == pytest.approx(norm_of(model.trunk), rel=1e-3)
+    model.zero_grad()
+    model.identity_loss(x, batch.targets["id"], 0.0).backward()
+    assert found["id"] == pytest.approx(norm_of(model.trunk), rel=1e-3)
+
+
+def norm_of(module):
+    """Length of all gradients together."""
+    slopes = [p.grad.flatten() for p in module.parameters() if p.grad is not None]
+    return float(torch.cat(slopes).norm())
 
 
 def test_all_games_see_the_same_new_pictures(begun, tiny_pie, monkeypatch):

@@ -16,6 +16,7 @@ from mtl_helpers.papers.li2021.experiments.in_the_wild import (
     EXPERIMENT,
     FARS,
     LONGER,
+    MILD,
     RESIDUAL,
     RESIDUAL_SEEDS,
     configs,
@@ -35,7 +36,7 @@ def test_both_trunks_are_continued_with_and_without_d(preset):
     ]
     assert len({config_hash(run) for run in runs}) == len(runs)
     assert {run.trunk for run in runs if run.arm == RESIDUAL} == {"residual"}
-    assert all([game.name for game in run.games] == [LONGER, APRN] for run in runs)
+    assert all([game.name for game in run.games] == [LONGER, APRN, MILD] for run in runs)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def outcome(tmp_path_factory):
 
 def test_every_protocol_is_put_to_every_arm(outcome):
     arms = outcome.metrics["arms"]
-    assert list(arms) == [BASELINE, LONGER, APRN]
+    assert list(arms) == [BASELINE, LONGER, APRN, MILD]
     for metrics in arms.values():
         for protocol in ("LFW", "CFP-FF", "CFP-FP"):
             assert 0 <= metrics[protocol]["accuracy"] <= 1
