@@ -120,5 +120,5 @@ def gain_panels(
 ) -> Figure:
     """Draw gains, a panel per view or trunk: a dot per seed, the mean and its interval."""
     return interval_panels(
-        gains, columns=len(gains), titles=titles, names=names, meaningful=meaningful
+        gains, columns=min(2, len(gains)), titles=titles, names=names, meaningful=meaningful
     )

@@ -8,9 +8,17 @@ from made_up_games import PEOPLE, metrics_and_arrays
 from made_up_runs import close, record
 
 from mtl_helpers.ledger.verdict import evaluate, judge
-from mtl_helpers.papers.li2021.claims import CLAIMS
+from mtl_helpers.papers.li2021.claims import CLAIMS, chosen_alpha
 from mtl_helpers.papers.li2021.experiments import forgetting_pose, in_the_wild
-from mtl_helpers.papers.li2021.experiments.forgetting_pose import BESIDE_SEEDS, LONGER, MAIN
+from mtl_helpers.papers.li2021.experiments.forgetting_pose import (
+    ALPHAS,
+    BESIDE_SEEDS,
+    LONGER,
+    MAIN,
+    TIMES,
+    alpha_arm,
+    long_arm,
+)
 from mtl_helpers.papers.li2021.regressor import STAGES
 from mtl_helpers.presets import get_preset
 
@@ -89,13 +97,14 @@ def test_gains_are_over_the_arm_that_trained_as_long(records):
 
 def test_protocols_in_the_wild_are_those_of_the_trunk_meant(records):
     effects = effects_of(records, "A2")
-    for label, trunk, other in (
-        ("CFP-FP", in_the_wild.CASIA, "longer"),
-        ("CFP-FP, against the baseline", in_the_wild.CASIA, "baseline"),
-        ("CFP-FP, residual trunk with ArcFace", in_the_wild.RESIDUAL, "longer"),
+    for label, trunk, arm, other in (
+        ("CFP-FP", in_the_wild.CASIA, "aprn", "longer"),
+        ("CFP-FP, alpha 0.01", in_the_wild.CASIA, "mild", "longer"),
+        ("CFP-FP, against the baseline", in_the_wild.CASIA, "aprn", "baseline"),
+        ("CFP-FP, residual trunk with ArcFace", in_the_wild.RESIDUAL, "aprn", "longer"),
     ):
         mine, theirs = (
-            metric(records, trunk, f"arms.{arm}.CFP-FP.accuracy") for arm in ("aprn", other)
+            metric(records, trunk, f"arms.{name}.CFP-FP.accuracy") for name in (arm, other)
         )
         close(effects[label], 100 * (mine - theirs))
 
@@ -113,6 +122,32 @@ def test_arms_of_both_runs_of_a_seed_are_paired(records):
         metric(records, "games", f"arms.{MAIN}.noise.mean")
         - metric(records, "games", "arms.L2.noise.mean"),
     )
+
+
+def test_alpha_is_chosen_on_validation_people_and_judged_on_test(records):
+    runs = of(records, "A6")
+    rates = {
+        alpha: metric(runs, "games", f"arms.{alpha_arm(alpha)}.validation.rank1.x.by_view.profile")
+        for alpha in ALPHAS
+    }
+    best = max(rates, key=lambda alpha: rates[alpha].mean())
+    assert chosen_alpha(runs) == best
+    mine, theirs = (
+        people(runs, "games", f"people/{arm}/x/profile") for arm in (alpha_arm(best), LONGER)
+    )
+    expected = pytest.approx(100 * (mine - theirs).mean())
+    for claim, label in (("A2", "profiles of pie, chosen alpha"), ("A6", "chosen alpha minus 0")):
+        assert effects_of(records, claim)[label].over_seeds.mean == expected
+
+
+def test_a_long_game_is_set_against_a_long_training_without_one(records):
+    found = effects_of(records, "A6")[f"0.2 minus 0, {TIMES} times as long"]
+    few = [run for run in records if run.arm == "games" and run.seed < BESIDE_SEEDS]
+    mine, theirs = (
+        people(few, "games", f"people/{long_arm(alpha)}/x/profile") for alpha in (0.2, 0)
+    )
+    assert found.over_seeds.n == BESIDE_SEEDS
+    assert found.over_seeds.mean == pytest.approx(100 * (mine - theirs).mean())
 
 
 def test_tighter_means_a_smaller_ratio_and_not_only_more_alike():

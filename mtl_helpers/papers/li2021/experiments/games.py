@@ -42,7 +42,7 @@ from mtl_helpers.streams import seeded
 from mtl_helpers.training.loop import Trained, train
 from mtl_helpers.training.optimizers import AdamWConfig, OptimizerConfig, optimizer_of
 from mtl_helpers.training.plan import Plan
-from mtl_helpers.trunks import CASIANet, MapTrunk
+from mtl_helpers.trunks import CASIANet
 
 __all__ = [
     "BASELINE",
