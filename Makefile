@@ -69,10 +69,11 @@ unit: env ## unit and property tests, with coverage of mtl_helpers
 	  --dist loadfile --ignore tests/browser --cov=mtl_helpers --cov-report=term \
 	  --cov-fail-under=90
 
-results: env ## check every stored run, and by three programs that the ledger follows from them
+results: env ## check every stored run, and by four programs that the ledger follows from them
 	@$(STAGE) "stored runs and ledger" $(PY) -m mtl_helpers check
 	@$(STAGE) "the ledger, recomputed" $(PY) tools/recompute_ledger.py --compare book/claims.md
 	@$(STAGE) "paper 2's ledger, recomputed" $(PY) tools/ledger_ming2021.py --compare book/claims.md
+	@$(STAGE) "paper 3's ledger, recomputed" $(PY) tools/ledger_li2021.py --compare book/claims.md
 
 nbval: env ## re-execute the notebooks and compare with the committed outputs, strictly
 	@$(STAGE) "notebooks against their committed outputs" tools/nbval.sh $(BIN)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from mtl_helpers.laboratory import factor_probes
 from mtl_helpers.ledger.claim import Claim
+from mtl_helpers.papers.li2021 import claims as li2021_claims
+from mtl_helpers.papers.li2021.experiments import forgetting_pose, in_the_wild
 from mtl_helpers.papers.ming2021 import claims as ming2021_claims
 from mtl_helpers.papers.ming2021.experiments import caricature_folds, caricature_weights
 from mtl_helpers.papers.taherkhani2021 import claims as taherkhani2021_claims
@@ -48,10 +50,13 @@ EXPERIMENTS: dict[str, Experiment] = {
         attribute_verification.EXPERIMENT,
         caricature_weights.EXPERIMENT,
         caricature_folds.EXPERIMENT,
+        forgetting_pose.EXPERIMENT,
+        in_the_wild.EXPERIMENT,
     )
 }
 CLAIMS: dict[str, Claim] = {
     **yin2018_claims.CLAIMS,
     **ming2021_claims.CLAIMS,
+    **li2021_claims.CLAIMS,
     **taherkhani2021_claims.CLAIMS,
 }

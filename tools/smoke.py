@@ -17,7 +17,11 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LEDGER_PROGRAMS = ("tools/recompute_ledger.py", "tools/ledger_ming2021.py")
+LEDGER_PROGRAMS = (
+    "tools/recompute_ledger.py",
+    "tools/ledger_ming2021.py",
+    "tools/ledger_li2021.py",
+)
 """Programs without the package that recompute the ledger, each some papers' claims."""
 
 

@@ -24,6 +24,7 @@ SUBJECTS = {
     "faces/draw/test_detector": "whether rendered faces look like faces to a detector",
     "ledger/test_crossed_interval": "how often an interval covers the true mean",
     "ledger/test_evaluation": "claims on stored runs, from records to outcomes",
+    "papers/li2021/test_on_real_sets": "a game and its protocols on sets that adapters read",
     "papers/yin2018/test_phi_explorer": "the explorer of phi_s, in the browser",
 }
 

@@ -49,7 +49,7 @@ def test_dropout_is_behind_the_embedding():
     assert 0.4 < (trunk.forward_head(maps) == 0).float().mean() < 0.6
 
 
-def test_a_recogniser_with_it_gives_the_maps_before_the_embedding():
+def test_a_recogniser_gives_the_maps_before_the_embedding():
     model = ArcFaceRecogniser(residual_trunk(SMOKE), 5).eval()
     maps, x = maps_and_head(model, torch.zeros(2, 1, 32, 32), -1)
     assert maps.shape[1] == model.trunk.feature_info[-1]["num_chs"]
