@@ -83,9 +83,7 @@ def card(chapter: dict[str, str], cells: dict[str, Any], href: str, folder: str)
 
 
 class ChapterCards(SphinxDirective):
-    """Every chapter's card, or those of the chapters that are named."""
-
-    optional_arguments = 20
+    """Every chapter's card."""
 
     def run(self) -> list[nodes.Node]:
         """Return the cards as HTML."""
@@ -94,8 +92,6 @@ class ChapterCards(SphinxDirective):
         here, cards = self.env.docname, []
         depth = "../" * here.count("/")
         for chapter in chapters(source):
-            if self.arguments and Path(chapter["file"]).name not in self.arguments:
-                continue
             self.env.note_dependency(str(source / f"{chapter['file']}.ipynb"))
             href = builder.get_relative_uri(here, chapter["file"])
             cards.append(card(chapter, notebook(source, chapter), href, f"{depth}_static/{FOLDER}"))
