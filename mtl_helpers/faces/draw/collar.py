@@ -22,7 +22,7 @@ __all__ = ["ClosedHead"]
 
 # Scale in x and y about the neck's axis, depth below the rim's mean, share of the rim's own height
 # that remains: the lowest ring spreads to shoulders that reach beyond every picture.
-_RINGS = (
+RINGS = (
     (1.0, 1.0, -0.35, 0.4),
     (1.04, 1.04, -0.9, 0.0),
     (2.4, 1.4, -1.25, 0.0),
@@ -57,7 +57,7 @@ class ClosedHead:
         self._rim = torch.from_numpy(rim)
         self.rings = [
             rim,
-            *(len(vertices) + len(rim) * k + np.arange(len(rim)) for k in range(len(_RINGS))),
+            *(len(vertices) + len(rim) * k + np.arange(len(rim)) for k in range(len(RINGS))),
         ]
         collar, collar_materials = _collar(rim_edges, self.rings)
         self.faces = np.concatenate([own_faces, collar])
@@ -83,7 +83,7 @@ class ClosedHead:
         rim = vertices[self._rim.to(vertices.device)]  # (R, 3)
         centre = rim.mean(0)
         parts = [vertices]
-        for x, y, down, keep in _RINGS:
+        for x, y, down, keep in RINGS:
             ring = centre + (rim - centre) * rim.new_tensor([x, y, keep])
             parts.append(ring + rim.new_tensor([0.0, 0.0, down]))
         return torch.cat([*parts, seat[None]])  # (V + 4 R + 1, 3)

@@ -51,6 +51,8 @@ class Figure:
 
     Attributes
     ----------
+    closed
+        The head's topology with its collar.
     points, normals
         Vertices and smooth unit normals, wardrobe included.
     starts
@@ -66,7 +68,7 @@ class Figure:
     def __init__(self, head: HeadModel, device: Device) -> None:
         self.device = device
         closed = ClosedHead(head)
-        self._closed = closed
+        self.closed = closed
         self.head_vertices, self.head_faces = len(closed), len(closed.faces)
         self.corners = self._corners()
         self.points = device.array(closed.places, wp.vec3)
@@ -101,7 +103,7 @@ class Figure:
 
     def set_face(self, vertices: Tensor, look: Look | None = None) -> None:
         """Place a face; see `FaceRenderer.set_face`."""
-        points = self._closed.completed(vertices.detach().to(torch.float32))
+        points = self.closed.completed(vertices.detach().to(torch.float32))
         head = self.device.vectors(points)
         wp.copy(self.points, head, count=len(points))
         self._update_normals()
@@ -168,9 +170,9 @@ class Figure:
     # -- building -----------------------------------------------------------------------------
 
     def _corners(self) -> Any:
-        corner_face, first_corner = self._closed.corners()
+        corner_face, first_corner = self.closed.corners()
         corners: Any = Corners()
-        corners.faces = self.device.array(self._closed.faces.astype(np.int32), int)
+        corners.faces = self.device.array(self.closed.faces.astype(np.int32), int)
         corners.first = self.device.array(first_corner, int)
         corners.face = self.device.array(corner_face, int)
         return corners
@@ -190,17 +192,17 @@ class Figure:
         surfaces: Any = Surfaces()
         surfaces.faces = array(faces, int)
         surfaces.materials = array(
-            np.concatenate([self._closed.materials, wardrobe.materials]), int
+            np.concatenate([self.closed.materials, wardrobe.materials]), int
         )
         surfaces.head_faces = self.head_faces
         surfaces.normals = self.normals
-        surfaces.places = array(np.concatenate([self._closed.places, wardrobe.places]), wp.vec3)
+        surfaces.places = array(np.concatenate([self.closed.places, wardrobe.places]), wp.vec3)
         surfaces.lips = array(np.pad(lips, (0, extra)), float)
         surfaces.ears = array(np.pad(ears, (0, extra)), float)
         surfaces.tints = wp.zeros(
             self.head_vertices + extra, dtype=wp.vec3, device=self.device.name
         )
-        surfaces.openness = self._bake_openness(self._closed.faces, self._closed.materials)
+        surfaces.openness = self._bake_openness(self.closed.faces, self.closed.materials)
         return surfaces
 
     def _park(self) -> NDArray[np.float32]:
@@ -245,7 +247,7 @@ class Figure:
         return self.device.array(np.concatenate([values, self.wardrobe.openness]), float)
 
     def _build_wardrobe(self, ears: NDArray[np.float64]) -> Wardrobe:
-        closed = self._closed
+        closed = self.closed
         skin_faces = np.flatnonzero(closed.materials == SKIN)
         outer = closed.faces[skin_faces].astype(np.int32)
         mesh = wp.Mesh(self.points, self.device.array(outer.ravel(), int))
