@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-BINARY = {".npz", ".png", ".jpg", ".webp"}
+BINARY = {".npz", ".png", ".jpg", ".safetensors", ".webp"}
 
 
 def attributes() -> dict[str, dict[str, str]]:

@@ -215,6 +215,8 @@ function drawCurve(node, points, yaw) {
     const wrong = p.stranger > p.own;
     const at = { cx: acrossCurve(p.yaw), cy: up(p.own), r: wrong ? 6 : 4 };
     svg("circle", { ...at, class: wrong ? "wrong" : "right" }, node);
+    const below = { x: at.cx, y: at.cy + 20, "text-anchor": "middle" };
+    if (wrong) svg("text", below, node, p.rank);
   }
 }
 
@@ -441,6 +443,7 @@ class FaceLab {
       const order = ranked(x, features);
       points.push({
         yaw,
+        rank: 1 + order.findIndex((one) => one.person === person),
         own: order.find((one) => one.person === person).similarity,
         stranger: order.find((one) => one.person !== person).similarity,
       });
@@ -500,8 +503,9 @@ class FaceLab {
     drawCurve(this.curve, points, this.state.yaw);
     const known = points.filter(({ own, stranger }) => own >= stranger).length;
     const words =
-      `Right at ${known} of ${points.length} yaws: likeness to its own picture in the gallery ` +
-      "(line) and to the most similar stranger's (dashes). Large dots: taken for a stranger.";
+      `Right at ${known} of ${points.length} yaws. The line is the similarity to its own picture ` +
+      "in the gallery, the dashes that to the most similar stranger's. Large dots: taken for a " +
+      "stranger, with the place at which the right one comes.";
     this.caption.textContent = words;
     this.curve.setAttribute("aria-label", words);
   }
