@@ -75,9 +75,19 @@ _MOUTH_CORNERS = (31, 37)
 
 
 def page_people() -> list[Identity]:
-    """Return the people of the page: the first test people of the laptop's ``pie``."""
+    """Return the people that the page can draw: the first test people of the laptop's ``pie``."""
+    return everybody()[:PEOPLE]
+
+
+def strangers() -> list[Identity]:
+    """Return the people of the gallery that the page knows by one picture only: the others."""
+    return everybody()[PEOPLE:]
+
+
+def everybody() -> list[Identity]:
+    """Return all test people of the laptop's ``pie``."""
     spec = PieSpec.from_preset(get_preset("laptop"))
-    return [spec.person(number) for number in spec.identity_range("test")[:PEOPLE]]
+    return [spec.person(number) for number in spec.identity_range("test")]
 
 
 def classes() -> dict[str, list[str]]:

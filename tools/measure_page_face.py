@@ -1,26 +1,31 @@
-"""Measure the page's networks on the renderer's pictures of the page's people.
+"""Fill the gallery of the page with the face, and measure its networks on the renderer's pictures.
 
 Usage::
 
     python tools/measure_page_face.py [book/static/face]
 
-Writes ``measured.json``: for each network its rank-1 among the page's people, with an interval over
-people, in profile too, and how often it names the pose. The page says these numbers; a test asks
-the page's own drawings, in a browser, and compares.
+The gallery has all test people of the laptop's ``pie``, each by one picture. The page draws some of
+them itself; of the others ``crowd.safetensors`` has the feature that each network makes of the
+picture, and ``crowd.webp`` the pictures, in rows.
+
+``measured.json`` has each network's rank-1 in this gallery, with an interval over people, in
+profile too, and how often it names the pose. The page says these numbers; a test asks the page's
+own drawings, in a browser, and compares.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from build_page_face import FOLDER, LOOK, page_people
+from build_page_face import FOLDER, LOOK, page_people, strangers
 from numpy.typing import NDArray
-from safetensors.torch import load_file
+from PIL import Image
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 from train_page_networks import NETWORKS
@@ -28,6 +33,7 @@ from train_page_networks import NETWORKS
 from mtl_helpers.evaluation.identification import nearest_gallery
 from mtl_helpers.faces.draw.render import identity_faces, render_vertices
 from mtl_helpers.faces.model.head import HeadModel
+from mtl_helpers.faces.model.identity import Identity
 from mtl_helpers.faces.scene.appearance import skin_of
 from mtl_helpers.faces.scene.cameras import PROFILE_YAW, YAW_CLASSES, Camera
 from mtl_helpers.faces.scene.lights import FLASH_INTENSITY, Shot
@@ -42,10 +48,14 @@ ENROLLED = ("neutral", 0.0)
 """The same of the gallery, whose heads are frontal."""
 
 DRAWS = 2000
+COLUMNS = 20
+"""Pictures in a row of the crowd's sheet."""
 
 
-def drawn(scene: tuple[str, float], yaws: tuple[float, ...]) -> NDArray[np.uint8]:
-    """Return the renderer's pictures of the page's people (P, yaws, side, side)."""
+def drawn(
+    people: Sequence[Identity], scene: tuple[str, float], yaws: Sequence[float] = (0.0,)
+) -> NDArray[np.uint8]:
+    """Return the renderer's pictures of people (P, yaws, side, side)."""
     head, (expression, light) = HeadModel.load(), scene
     shot = Shot(7, 7, light, 0.0, FLASH_INTENSITY)
     return np.array(
@@ -64,7 +74,7 @@ def drawn(scene: tuple[str, float], yaws: tuple[float, ...]) -> NDArray[np.uint8
                 )
                 for yaw in yaws
             ]
-            for person in page_people()
+            for person in people
         ]
     )
 
@@ -95,20 +105,45 @@ def interval(by_person: NDArray[np.float64]) -> list[float]:
     return [float(value) for value in np.quantile(means, [0.025, 0.975])]
 
 
+def enrol(folder: Path) -> None:
+    """Write the crowd's features and pictures."""
+    pictures = drawn(strangers(), ENROLLED)[:, 0]  # (P, side, side)
+    features = {
+        name: answer(load_file(folder / f"{name}.safetensors"), pictures)["x"].half()
+        for name in NETWORKS
+    }
+    save_file(features, folder / "crowd.safetensors")
+    sheet(pictures).save(folder / "crowd.webp", quality=70, method=6)
+
+
+def sheet(pictures: NDArray[np.uint8]) -> Image.Image:
+    """Return pictures (P, side, side) in rows of :data:`COLUMNS`."""
+    side = pictures.shape[1]
+    rows = -(-len(pictures) // COLUMNS)
+    whole = Image.new("L", (COLUMNS * side, rows * side))
+    for place, picture in enumerate(pictures):
+        row, column = divmod(place, COLUMNS)
+        whole.paste(Image.fromarray(picture), (column * side, row * side))
+    return whole
+
+
 def measure(folder: Path) -> dict[str, object]:
-    """Return what `measured.json` holds."""
-    yaws = tuple(float(yaw) for yaw in YAW_CLASSES)
-    gallery = drawn(ENROLLED, (0.0,))[:, 0]  # (P, side, side)
-    asked = np.stack([drawn(scene, yaws) for scene in SCENES], axis=1)  # (P, scenes, yaws, ...)
-    people, shape = len(gallery), asked.shape[:3]
+    """Return what ``measured.json`` holds."""
+    yaws = [float(yaw) for yaw in YAW_CLASSES]
+    people = page_people()
+    own = drawn(people, ENROLLED)[:, 0]  # (P, side, side)
+    asked = np.stack([drawn(people, scene, yaws) for scene in SCENES], axis=1)
+    shape = asked.shape[:3]  # (P, scenes, yaws)
     flat = asked.reshape(-1, *asked.shape[3:])
     profile = np.abs(yaws) >= PROFILE_YAW
+    crowd = load_file(folder / "crowd.safetensors")
     found = {}
     for name in NETWORKS:
         tensors = load_file(folder / f"{name}.safetensors")
         said = answer(tensors, flat)
-        nearest = nearest_gallery(answer(tensors, gallery)["x"], said["x"]).numpy().reshape(shape)
-        right = nearest == np.arange(people)[:, None, None]  # (P, scenes, yaws)
+        gallery = torch.cat([answer(tensors, own)["x"], crowd[name].float()])
+        nearest = nearest_gallery(gallery, said["x"]).numpy().reshape(shape)
+        right = nearest == np.arange(len(people))[:, None, None]  # (P, scenes, yaws)
         pose = said["pos"].argmax(1).numpy().reshape(shape) == np.arange(len(yaws))
         found[name] = {
             "rank1": float(right.mean()),
@@ -117,14 +152,16 @@ def measure(folder: Path) -> dict[str, object]:
             "profile interval": interval(right[:, :, profile].mean(axis=(1, 2))),
             "pose": float(pose.mean()),
         }
-    return {"people": people, "pictures": len(flat), "networks": found}
+    counts = {"people": len(people), "gallery": len(gallery), "pictures": len(flat)}
+    return {**counts, "networks": found}
 
 
 def main() -> None:
-    """Measure and write."""
+    """Enrol, measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=FOLDER)
     folder = parser.parse_args().folder
+    enrol(folder)
     found = measure(folder)
     (folder / "measured.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(found, indent=1))

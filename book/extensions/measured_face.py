@@ -57,8 +57,8 @@ class MeasuredFace(SphinxDirective):
             "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows(measured)
         )
         caption = (
-            f"Shares right on {measured['pictures']} pictures of {measured['people']} people, "
-            "with 95 % intervals over people."
+            f"Shares right on {measured['pictures']} pictures of {measured['people']} people, who "
+            f"are looked for among {measured['gallery']}, with 95 % intervals over people."
         )
         return [
             nodes.raw(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -97,6 +98,22 @@ def test_a_reading_is_the_regression_that_was_fitted():
     x = 5 + 3 * np.eye(3)[labels] @ rng.normal(size=(3, 4)) + 0.1 * rng.normal(size=(180, 4))
     weight, bias = train_page_networks.reading(x, labels)
     assert ((torch.from_numpy(x) @ weight.T + bias).argmax(1).numpy() == labels).all()
+
+
+def test_the_crowd_is_everybody_else_as_a_network_sees_them():
+    people, crowd = build_page_face.strangers(), load_file(FACE / "crowd.safetensors")
+    drawn = {person.index for person in build_page_face.page_people()}
+    assert not drawn & {person.index for person in people}
+    some = np.arange(0, len(people), 37)
+    pictures = measure_page_face.drawn([people[k] for k in some], measure_page_face.ENROLLED)[:, 0]
+    for name in train_page_networks.NETWORKS:
+        assert len(crowd[name]) == len(people)
+        x = measure_page_face.answer(load_file(FACE / f"{name}.safetensors"), pictures)["x"]
+        torch.testing.assert_close(crowd[name][some].float(), x, atol=5e-3, rtol=5e-3)
+    sheet = np.asarray(Image.open(FACE / "crowd.webp").convert("L"), dtype=float)
+    side, row, column = 48, *divmod(int(some[3]), measure_page_face.COLUMNS)
+    shown = sheet[row * side :, column * side :][:side, :side]
+    assert np.corrcoef(shown.ravel(), pictures[3].ravel())[0, 1] > 0.98
 
 
 def test_measured_numbers_are_those_of_the_networks():

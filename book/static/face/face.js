@@ -7,6 +7,7 @@
 
 import { FacePainter, HeadShapes } from "./head.js";
 import { Network, SIDE, cosine, softmax } from "./network.js";
+import { load } from "./tensors.js";
 
 export const NETWORKS = {
   one_task: "one task",
@@ -25,7 +26,7 @@ const YAWS = [...Array(13).keys()].map((k) => 15 * k - 90);
 
 // The default makes the point: the head is turned, and the network takes it for somebody else.
 export const DEFAULT = {
-  person: 0,
+  person: 6,
   yaw: 75,
   light: -30,
   expression: 0,
@@ -113,13 +114,33 @@ plt.axis("off");
 
 // ---- what a network says -----------------------------------------------------------------------
 
-// The people of the gallery as a network sees them: frontal, frontal flash, neutral.
+const CROWD_COLUMNS = 20;
+
+// Everybody whom a face is looked for among, each by one picture: frontal, frontal flash, neutral.
+// The people that the page can draw come first, drawn here; the others, the crowd, come with
+// pictures and features that are stored.
 export class Gallery {
-  constructor(painter) {
+  constructor(painter, crowd, sheet) {
     this.pictures = painter.shapes.about.people.map((_, person) =>
       painter.picture({ ...ENROLLED, person }),
     );
+    this.crowd = crowd;
+    this.sheet = sheet;
     this.features = {};
+  }
+
+  static async load(painter, base) {
+    const sheet = new Image();
+    sheet.src = new URL("crowd.webp", base);
+    const [{ tensors }] = await Promise.all([
+      load(new URL("crowd.safetensors", base)),
+      sheet.decode(),
+    ]);
+    return new Gallery(painter, tensors, sheet);
+  }
+
+  get size() {
+    return this.pictures.length + Object.values(this.crowd)[0].shape[0];
   }
 
   // Features of everybody, computed once per network and in pieces, so that the page stays alive.
@@ -130,9 +151,24 @@ export class Gallery {
         found.push(network.answer(picture).x);
         await pause();
       }
+      const { values, shape } = this.crowd[name];
+      for (let k = 0; k < shape[0]; k += 1) {
+        found.push(values.subarray(k * shape[1], (k + 1) * shape[1]));
+      }
       this.features[name] = found;
     }
     return this.features[name];
+  }
+
+  thumbnail(parent, person) {
+    const canvas = html("canvas", { width: SIDE, height: SIDE, "aria-hidden": "true" }, parent);
+    const stored = person - this.pictures.length;
+    if (stored < 0) drawGrey(canvas, this.pictures[person]);
+    else {
+      const x = (stored % CROWD_COLUMNS) * SIDE;
+      const y = Math.floor(stored / CROWD_COLUMNS) * SIDE;
+      canvas.getContext("2d").drawImage(this.sheet, x, y, SIDE, SIDE, 0, 0, SIDE, SIDE);
+    }
   }
 }
 
@@ -168,12 +204,6 @@ function drawGrey(canvas, grey) {
   const image = context.createImageData(SIDE, SIDE);
   grey.forEach((v, k) => image.data.set([v, v, v, 255], 4 * k));
   context.putImageData(image, 0, 0);
-}
-
-function thumbnail(parent, grey) {
-  const canvas = html("canvas", { width: SIDE, height: SIDE, "aria-hidden": "true" }, parent);
-  drawGrey(canvas, grey);
-  return canvas;
 }
 
 const signed = (yaw) => `${yaw > 0 ? "+" : ""}${Math.round(yaw)}°`;
@@ -215,8 +245,10 @@ function drawCurve(node, points, yaw) {
     const wrong = p.stranger > p.own;
     const at = { cx: acrossCurve(p.yaw), cy: up(p.own), r: wrong ? 6 : 4 };
     svg("circle", { ...at, class: wrong ? "wrong" : "right" }, node);
-    const below = { x: at.cx, y: at.cy + 20, "text-anchor": "middle" };
-    if (wrong) svg("text", below, node, p.rank);
+    // a place in figures, above a dot that lies low
+    const y = at.cy + (at.cy > high - bottom - 24 ? -11 : 20);
+    const place = { x: at.cx, y, "text-anchor": p.yaw === 90 ? "end" : "middle" };
+    if (wrong) svg("text", place, node, p.rank);
   }
 }
 
@@ -237,9 +269,24 @@ class FaceLab {
     this.networks = {};
     this.build(element);
     this.painter = new FacePainter(this.canvas, shapes, SIDE);
-    this.gallery = new Gallery(this.painter);
-    this.fillGallery();
     this.timeDrawing();
+  }
+
+  async fillGallery() {
+    this.gallery = await Gallery.load(this.painter, this.base);
+    const { size, pictures } = this.gallery;
+    const words = `Of ${size} people in the gallery, these ${pictures.length} can be drawn here.`;
+    this.people.before(html("p", {}, this.people.parentNode, `${words} Choose whose head it is:`));
+    pictures.forEach((_, person) => {
+      const button = html("button", { type: "button" }, this.people);
+      button.setAttribute("aria-label", `person ${person + 1}`);
+      this.gallery.thumbnail(button, person);
+      html("span", {}, button, person + 1);
+      button.addEventListener("click", () => this.change({ person, age: null }));
+      this.refresh.push(() => {
+        button.setAttribute("aria-pressed", this.state.person === person);
+      });
+    });
   }
 
   view() {
@@ -264,7 +311,6 @@ class FaceLab {
     this.curve = svg("svg", { viewBox: box, role: "img", class: "curve" }, figure);
     this.caption = html("figcaption", {}, figure);
     const below = html("div", { class: "gallery" }, element);
-    html("p", {}, below, "The gallery. Choose whose head it is:");
     this.people = html("div", { class: "people", role: "group", "aria-label": "gallery" }, below);
   }
 
@@ -364,19 +410,6 @@ class FaceLab {
     this.about = html("p", { class: "about" }, set);
   }
 
-  fillGallery() {
-    this.gallery.pictures.forEach((grey, person) => {
-      const button = html("button", { type: "button" }, this.people);
-      button.setAttribute("aria-label", `person ${person + 1}`);
-      thumbnail(button, grey);
-      html("span", {}, button, person + 1);
-      button.addEventListener("click", () => this.change({ person, age: null }));
-      this.refresh.push(() => {
-        button.setAttribute("aria-pressed", this.state.person === person);
-      });
-    });
-  }
-
   // A machine without a graphics card draws large pictures slowly: there, what moves is drawn smaller.
   timeDrawing() {
     this.painter.resize(400);
@@ -461,12 +494,13 @@ class FaceLab {
     this.said.replaceChildren();
     const headline = html("p", { class: right ? "right" : "wrong" }, this.said);
     const seen = html("span", { class: "seen" }, headline);
-    thumbnail(seen, grey);
+    const canvas = html("canvas", { width: SIDE, height: SIDE, "aria-hidden": "true" }, seen);
+    drawGrey(canvas, grey);
     const taken = right ? "It knows" : "It takes";
     const rest = right
-      ? `person ${state.person + 1}.`
-      : `person ${state.person + 1} for person ${order[0].person + 1}; the right one comes ` +
-        `at place ${rank}.`;
+      ? `person ${state.person + 1} among ${order.length}.`
+      : `person ${state.person + 1} for person ${order[0].person + 1}; of ${order.length} the ` +
+        `right one comes at place ${rank}.`;
     html("strong", {}, headline, `${taken} ${rest}`);
     const list = html("div", { class: "nearest" }, this.said);
     const shown = order.slice(0, 3);
@@ -474,7 +508,7 @@ class FaceLab {
     for (const { person, similarity } of shown) {
       const line = bar(list, "", similarity, similarity.toFixed(2));
       const who = line.firstChild;
-      thumbnail(who, this.gallery.pictures[person]);
+      this.gallery.thumbnail(who, person);
       who.append(` ${person + 1}`);
       if (person === state.person) line.classList.add("own");
     }
@@ -519,6 +553,7 @@ export async function mount(element, state = fromHash(window.location.hash)) {
     if (!probe) throw new Error("no WebGL 2");
     const shapes = await HeadShapes.load(new URL("head.safetensors", base));
     const lab = new FaceLab(element, shapes, state, base);
+    await lab.fillGallery();
     // within reach of a browser's console
     element.lab = lab;
     lab.update();
