@@ -168,6 +168,16 @@ def test_the_face_makes_its_point_untouched(page: Page) -> None:
     assert page.locator("#face-lab .verdict .right").count() == 1
 
 
+def test_views_to_try_show_what_the_page_says(page: Page) -> None:
+    links = page.locator("ol.views a").all()
+    assert len(links) > 3
+    for link in links:
+        link.click()
+        settle(page)
+        right = page.locator("#face-lab .verdict > p.right").count() == 1
+        assert right == (link.get_attribute("data-right") == "yes"), link.inner_text()
+
+
 def test_every_control_changes_what_is_seen(page: Page) -> None:
     """Sliders by keys, the head by keys and by drag, people and networks by click."""
     page.evaluate(f"async () => lab.change({MODULE}.DEFAULT)")

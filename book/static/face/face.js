@@ -521,13 +521,16 @@ class FaceLab {
       if (network.read.includes(task)) line.classList.add("read");
     }
     const read = network.read.length > 0;
+    const weights = Object.entries(ASKED)
+      .map(([task, words]) => `${words} ${(network.trained.weights[task] ?? 0).toFixed(3)}`)
+      .join(", ");
     html(
       "p",
       { class: "about" },
       this.sides,
       read
         ? "Nobody trained it for these three: a linear regression reads them off its feature."
-        : "These three are its own side tasks, each with a head.",
+        : `These three are its side tasks, each with a head. Their weights at the end: ${weights}.`,
     );
     const words = `The head of person ${state.person + 1} at a yaw of ${signed(state.yaw)}`;
     this.canvas.setAttribute("aria-label", `${words}; arrow keys turn it.`);
