@@ -4,7 +4,8 @@ Usage::
 
     python tools/build_page_face.py [book/static/face]
 
-``head.safetensors`` holds shapes as whole numbers of 16 bits with a scale each: the mean of the
+``head.safetensors`` holds shapes as whole numbers with a unit each, people in 16 bits and what is
+added to them in 8: the mean of the
 page's people, each person's difference from it and from others of the same gender, age and
 ancestry, five expressions and ageing. Its metadata hold what
 else the page has to know: colours of each person, cameras, lights, the tone curve. The people are
@@ -136,11 +137,11 @@ def aged(head: HeadModel, people: list[Identity], coefficients: Tensor, age: flo
     return normalise_framing(head(changed))
 
 
-def quantised(values: Tensor) -> tuple[NDArray[np.int16], list[float]]:
-    """Return shapes (N, V, 3) as whole numbers of 16 bits, and the unit of each."""
-    units = values.abs().amax(dim=(1, 2)) / 32767
+def quantised(values: Tensor, kind: type[np.signedinteger[Any]]) -> tuple[Any, list[float]]:
+    """Return shapes (N, V, 3) as whole numbers of a kind, and the unit of each."""
+    units = values.abs().amax(dim=(1, 2)) / np.iinfo(kind).max
     whole = (values / units[:, None, None]).round()
-    return whole.numpy().astype(np.int16), units.tolist()
+    return whole.numpy().astype(kind), units.tolist()
 
 
 def by_material(
@@ -161,10 +162,10 @@ def build(folder: Path) -> None:
     head, people = HeadModel.load(), page_people()
     found = shapes(head, people)
     mean = found["people"].mean(0)
-    own, own_units = quantised(found["people"] - mean)
-    distinct, distinct_units = quantised(found["distinct"])
-    expressions, expression_units = quantised(found["expressions"])
-    older, older_units = quantised(found["older"][None])
+    own, own_units = quantised(found["people"] - mean, np.int16)
+    distinct, distinct_units = quantised(found["distinct"], np.int8)
+    expressions, expression_units = quantised(found["expressions"], np.int8)
+    older, older_units = quantised(found["older"][None], np.int8)
 
     figure = get_renderer(head).figure
     closed = figure.closed

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import torch
 from browser.visits import SIZES, visit
 from build_page_face import LOOK, page_people
 from measure_page_face import ENROLLED, SCENES, answer
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Response
 from safetensors.torch import load_file
 
 from mtl_helpers.evaluation.identification import nearest_gallery
@@ -173,6 +175,11 @@ def test_views_to_try_show_what_the_page_says(page: Page) -> None:
     assert len(links) > 3
     for link in links:
         link.click()
+        # the address changes at once, the face with the event that follows
+        page.wait_for_function(
+            f"async href => '#' + {MODULE}.toHash(lab.state) === href",
+            arg=link.get_attribute("href"),
+        )
         settle(page)
         right = page.locator("#face-lab .verdict > p.right").count() == 1
         assert right == (link.get_attribute("data-right") == "yes"), link.inner_text()
@@ -252,26 +259,38 @@ def test_every_control_of_the_face_has_a_name(page: Page) -> None:
 
 
 def test_an_answer_takes_less_than_a_tenth_of_a_second(page: Page) -> None:
-    """Picture and network together, the best of five, for the machine has other work too."""
-    taken = []
-    for yaw in (0, 15, 30, 45, 60):
-        page.evaluate("yaw => lab.change({ yaw })", yaw)
-        settle(page)
-        taken.append(page.evaluate("() => lab.milliseconds"))
-    assert min(taken) < 100
+    """Picture and network together, the best of ten, for the machine has other work too."""
+    best = page.evaluate(
+        """async () => {
+          const network = await lab.network();
+          const taken = [];
+          for (let k = 0; k < 10; k += 1) {
+            const start = performance.now();
+            network.answer(lab.painter.picture({ ...lab.view(), yaw: 3 * k }));
+            taken.push(performance.now() - start);
+          }
+          return Math.min(...taken);
+        }"""
+    )
+    assert best < 100
 
 
 def test_the_page_weighs_less_than_five_megabytes(browser: Browser, site: str) -> None:
+    """With all networks, and text compressed as servers send it."""
     width, height = SIZES["desktop"]
     context = browser.new_context(viewport={"width": width, "height": height})
     page = context.new_page()
-    sizes: list[int] = []
-    page.on("response", lambda response: sizes.append(int(response.headers["content-length"])))
+    responses: list[Response] = []
+    page.on("response", responses.append)
     page.goto(f"{site}/{PAGE}.html", wait_until="networkidle")
     page.wait_for_selector("#face-lab .curve polyline")
+    weight = sum((FACE / f"{name}.safetensors").stat().st_size for name in NETWORKS[1:])
+    for response in responses:
+        body = response.body()
+        text = re.search("text|javascript|json|svg", response.headers["content-type"])
+        weight += len(gzip.compress(body) if text else body)
     context.close()
-    others = sum((FACE / f"{name}.safetensors").stat().st_size for name in NETWORKS[1:])
-    assert sum(sizes) + others < ENOUGH_BYTES
+    assert FACE.stat().st_size < weight < ENOUGH_BYTES
 
 
 def test_a_still_picture_stands_where_webgl_is_missing(browser: Browser, site: str) -> None:

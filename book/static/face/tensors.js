@@ -4,6 +4,7 @@ const KINDS = {
   F32: Float32Array,
   F16: Uint16Array,
   I16: Int16Array,
+  I8: Int8Array,
   U16: Uint16Array,
   U8: Uint8Array,
 };
