@@ -424,16 +424,14 @@ class FaceLab {
   change(changes) {
     const before = toHash(this.state);
     Object.assign(this.state, changes);
-    if (toHash(this.state) === before) return;
-    window.history.replaceState(null, "", `#${toHash(this.state)}`);
-    this.update();
+    if (toHash(this.state) !== before) this.update();
   }
 
-  // Draws at the next frame, and asks the network when the reader pauses.
+  // Draws at the next frame; writes the address and asks the network when the reader pauses.
   update() {
-    this.refresh.forEach((run) => run());
     this.frame ??= requestAnimationFrame(() => {
       this.frame = null;
+      this.refresh.forEach((run) => run());
       this.painter.resize(this.slow ? 200 : this.sharp());
       this.painter.show(this.view());
     });
@@ -458,6 +456,9 @@ class FaceLab {
     const state = toHash(this.state);
     const { network: name, person } = this.state;
     const current = () => toHash(this.state) === state;
+    if (state !== toHash(fromHash(window.location.hash))) {
+      window.history.replaceState(null, "", `#${state}`);
+    }
     this.painter.resize(this.sharp());
     this.painter.show(this.view());
     const network = await this.network();
