@@ -125,7 +125,11 @@ export class HeadShapes {
     const facing = new Uint8Array(this.count);
     const hard = new Float32Array(this.count);
     for (let v = 0; v < this.count; v += 1) {
-      facing[v] = dot(normals.subarray(3 * v, 3 * v + 3), direction) > 0 ? 1 : 0;
+      const toward =
+        normals[3 * v] * direction[0] +
+        normals[3 * v + 1] * direction[1] +
+        normals[3 * v + 2] * direction[2];
+      facing[v] = toward > 0 ? 1 : 0;
       if (facing[v]) hard[v] = map.free(v);
     }
     // the mean with the neighbours that face the light; the vertex counts twice, as do inner edges
@@ -133,7 +137,9 @@ export class HeadShapes {
     const count = new Float32Array(this.count).fill(2);
     for (let f = 0; f < faces.length; f += 3) {
       for (let k = 0; k < 3; k += 1) {
-        const [v, a, b] = [faces[f + k], faces[f + ((k + 1) % 3)], faces[f + ((k + 2) % 3)]];
+        const v = faces[f + k];
+        const a = faces[f + ((k + 1) % 3)];
+        const b = faces[f + ((k + 2) % 3)];
         sum[v] += facing[a] * hard[a] + facing[b] * hard[b];
         count[v] += facing[a] + facing[b];
       }
@@ -163,30 +169,43 @@ class DepthMap {
 
   add(i, j, k) {
     const p = this.places;
-    const [ax, ay, az] = [p[3 * i], p[3 * i + 1], p[3 * i + 2]];
-    const [bx, by, bz] = [p[3 * j], p[3 * j + 1], p[3 * j + 2]];
-    const [cx, cy, cz] = [p[3 * k], p[3 * k + 1], p[3 * k + 2]];
+    const ax = p[3 * i];
+    const ay = p[3 * i + 1];
+    const bx = p[3 * j];
+    const by = p[3 * j + 1];
+    const cx = p[3 * k];
+    const cy = p[3 * k + 1];
     const area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay);
     if (area === 0) return;
+    // heights rise evenly over the triangle
+    const az = p[3 * i + 2] / area;
+    const bz = p[3 * j + 2] / area;
+    const cz = p[3 * k + 2] / area;
+    const sign = Math.sign(area);
     const last = SHADOW_SIDE - 1;
     const x0 = Math.max(0, Math.ceil(Math.min(ax, bx, cx) - 0.5));
     const x1 = Math.min(last, Math.floor(Math.max(ax, bx, cx) - 0.5));
     const y0 = Math.max(0, Math.ceil(Math.min(ay, by, cy) - 0.5));
     const y1 = Math.min(last, Math.floor(Math.max(ay, by, cy) - 0.5));
     for (let y = y0; y <= y1; y += 1) {
+      const py = y + 0.5;
       for (let x = x0; x <= x1; x += 1) {
-        const u = ((bx - x - 0.5) * (cy - y - 0.5) - (cx - x - 0.5) * (by - y - 0.5)) / area;
-        const v = ((cx - x - 0.5) * (ay - y - 0.5) - (ax - x - 0.5) * (cy - y - 0.5)) / area;
-        const w = 1 - u - v;
-        if (u < 0 || v < 0 || w < 0) continue;
+        const px = x + 0.5;
+        const u = (bx - px) * (cy - py) - (cx - px) * (by - py);
+        const v = (cx - px) * (ay - py) - (ax - px) * (cy - py);
+        const w = area - u - v;
+        if (sign * u < 0 || sign * v < 0 || sign * w < 0) continue;
         const at = y * SHADOW_SIDE + x;
-        this.nearest[at] = Math.max(this.nearest[at], u * az + v * bz + w * cz);
+        const height = u * az + v * bz + w * cz;
+        if (height > this.nearest[at]) this.nearest[at] = height;
       }
     }
   }
 
   free(v) {
-    const [x, y, height] = this.places.subarray(3 * v, 3 * v + 3);
+    const x = this.places[3 * v];
+    const y = this.places[3 * v + 1];
+    const height = this.places[3 * v + 2];
     // beyond the map stand only shoulders
     if (!(x >= 0 && y >= 0 && x < SHADOW_SIDE && y < SHADOW_SIDE)) return 1;
     const nearest = this.nearest[Math.floor(y) * SHADOW_SIDE + Math.floor(x)];
@@ -211,7 +230,6 @@ export function lightDirection(yaw, pitch = 0) {
   return [Math.sin(a) * Math.cos(b), -Math.cos(a) * Math.cos(b), Math.sin(b)];
 }
 
-const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 const cross = (a, b) => [
   a[1] * b[2] - a[2] * b[1],
   a[2] * b[0] - a[0] * b[2],
