@@ -9,6 +9,7 @@ line below it: what number a paper has for it, what computes it, and which test 
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -62,6 +63,11 @@ def equations(source: Path) -> dict[str, Equation]:
     """The entries of the list by label, in its order."""
     entries = yaml.safe_load((source / EQUATIONS).read_text(encoding="utf-8"))
     return {entry["label"]: Equation(**entry) for entry in entries}
+
+
+def in_words(test: str) -> str:
+    """A test's name as words, which a table's narrow column can break."""
+    return re.sub(r" s\b", "'s", test.removeprefix("test_").replace("_", " "))
 
 
 @cache
@@ -151,7 +157,7 @@ class Equations(SphinxDirective):
         options = self.env.app.config.html_theme_options
         for one in equations(source).values():
             paper = f"{{cite:t}}`{one.paper}`, {one.printed}" if one.paper else ""
-            words = one.test_name.removeprefix("test_").replace("_", " ")
+            words = in_words(one.test_name)
             rows.append(
                 f"| {{eq}}`{one.label}` | {one.what} | {paper} "
                 f"| {{py:obj}}`{one.code_name} <{one.code}>` "
