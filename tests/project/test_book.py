@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 import build_book
 import fetch_page_scripts
+import link_terms
+import notebook_checks
 import write_api_page
 
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
@@ -54,6 +57,38 @@ def test_every_citation_has_an_entry() -> None:
             cited |= {key.strip() for key in keys.split(",")}
     assert cited
     assert cited <= known
+
+
+def test_keys_of_the_bibliography_are_name_and_year() -> None:
+    text = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
+    for key, body in re.findall(r"^@\w+\{([^,]+),(.*?)^\}", text, re.M | re.S):
+        assert (form := re.fullmatch(r"[a-z]+(\d{4})[a-z]?", key)), key
+        assert re.search(rf"year\s*=\s*\{{{form[1]}\}}", body), key
+
+
+def test_nobody_is_cited_by_hand() -> None:
+    """Authors and year come from the bibliography; headings name a paper in words."""
+    by_hand = re.compile(
+        r"[A-Z]\w+(?:,? (?:and|&) (?:[A-Z]\w+|others)| et al\.),? [(\[]?(?:19|20)\d\d"
+        r"|Yin and Liu|(?:Ming|Li|Taherkhani|Caruana)(?: et al\.| and others)"
+    )
+    texts = {
+        path.name: "\n".join(link_terms.sources(json.loads(path.read_text(encoding="utf-8"))))
+        for path in notebook_checks.chapter_paths(ROOT)
+    }
+    prose = [path for path in (ROOT / "book").glob("*.md") if path.stem not in ("api", "claims")]
+    texts |= {path.name: path.read_text(encoding="utf-8") for path in prose}
+    for name, text in texts.items():
+        lines = [line for line in text.splitlines() if not line.startswith("#")]
+        assert [line for line in lines if by_hand.search(line)] == [], name
+
+
+def test_citations_have_two_forms() -> None:
+    forms = set()
+    for source in [*(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("[0-9a]*.ipynb")]:
+        forms |= set(re.findall(r"\{cite:(\w+)\}", source.read_text(encoding="utf-8")))
+    assert forms == {"t", "p"}
+    assert CONFIG["sphinx"]["config"]["bibtex_reference_style"] == "author_year"
 
 
 def test_pictures_of_prose_pages_have_alt_text() -> None:
