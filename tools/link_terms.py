@@ -1,4 +1,4 @@
-"""Link the glossary's terms where a chapter first uses them, and say where that is still to be done.
+"""Link the glossary's terms where a chapter first uses them, and say where no link stands yet.
 
 Run: ``python tools/link_terms.py [NOTEBOOK ...]`` lists first uses that no link marks;
 ``--write`` links them in the notebooks' Markdown cells.
@@ -63,7 +63,9 @@ def masked(cells: list[str]) -> list[str]:
                 blocks.pop()
                 prose = False
             elif fence:
-                options = [l for l in lines[position + 1 : position + 4] if l.startswith(":")]
+                options = [
+                    near for near in lines[position + 1 : position + 4] if near.startswith(":")
+                ]
                 seen = name in PROSE_BLOCKS and not is_folded(options)
                 blocks.append((fence[1], seen or name in ("exercise-end", "solution-end")))
                 prose = False
@@ -77,7 +79,7 @@ def masked(cells: list[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Use:
-    """A place where a chapter uses a term: which cell, from which letter to which, in which words."""
+    """A place where a chapter uses a term: the cell, from which letter to which, the words."""
 
     entry: str
     cell: int
@@ -120,7 +122,11 @@ def _pattern(forms: tuple[str, ...]) -> re.Pattern[str]:
 
 def glossary_entries(text: str) -> list[str]:
     """The entries of the glossary's source."""
-    return [line for line in text.split("```{glossary}")[1].split("\n") if line[:1] not in ("", " ", "`")]
+    return [
+        line
+        for line in text.split("```{glossary}")[1].split("\n")
+        if line[:1] not in ("", " ", "`")
+    ]
 
 
 def load_terms(path: Path = TERMS) -> Terms:
@@ -165,8 +171,8 @@ def linked(cells: list[str], terms: Terms) -> list[str]:
     for use in uses(cells, terms):
         if use.entry not in seen and not use.linked:
             words = cells[use.cell][use.start : use.end]
-            same = words == use.entry
-            changes.append((use, f"{{term}}`{words}`" if same else f"{{term}}`{words} <{use.entry}>`"))
+            target = words if words == use.entry else f"{words} <{use.entry}>"
+            changes.append((use, f"{{term}}`{target}`"))
         elif use.entry in seen and use.linked:
             changes.append((use, use.words))
         seen.add(use.entry)

@@ -1,4 +1,4 @@
-"""Numbered equations: each has a label, code and a test that exist, and stands where it is listed."""
+"""Numbered equations: each has a label, code and a test that exist, in the order of the list."""
 
 from __future__ import annotations
 

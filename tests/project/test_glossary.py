@@ -80,7 +80,10 @@ WORDS = link_terms.Terms(
     [
         ("A probe and a probe.", "A {term}`probe` and a probe."),
         ("Two\nProbes.", "Two\n{term}`Probes <probe>`."),
-        ("A landmark\nprobe, a probe.", "A {term}`landmark\nprobe <landmark probe>`, a {term}`probe`."),
+        (
+            "A landmark\nprobe, a probe.",
+            "A {term}`landmark\nprobe <landmark probe>`, a {term}`probe`.",
+        ),
         ("To probe a wound, a probe.", "To probe a wound, a {term}`probe`."),
         ("So far, at a FAR of 1 %.", "So far, at a {term}`FAR` of 1 %."),
         ("# A probe\n\nA probe.", "# A probe\n\nA {term}`probe`."),
@@ -105,8 +108,9 @@ def test_first_uses_in_prose_are_linked(text: str, expected: str | None) -> None
 
 
 def test_solutions_are_out_of_sight_over_several_cells() -> None:
-    cells = ["```{solution-start} a\n:class: dropdown\n```", "a probe", "```{solution-end}\n```\nprobe"]
-    assert link_terms.linked(cells, WORDS)[1:] == ["a probe", "```{solution-end}\n```\n{term}`probe`"]
+    start, end = "```{solution-start} a\n:class: dropdown\n```", "```{solution-end}\n```\n"
+    cells = [start, "a probe", f"{end}probe"]
+    assert link_terms.linked(cells, WORDS) == [start, "a probe", f"{end}{{term}}`probe`"]
 
 
 def test_what_is_missing_or_twofold_is_said() -> None:
