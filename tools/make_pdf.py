@@ -46,7 +46,6 @@ PREPARE = """anchors => {
   document.querySelectorAll("main .toggle-hidden").forEach(part => {
     part.classList.remove("toggle-hidden");
   });
-  document.querySelectorAll("img[loading=lazy]").forEach(image => { image.loading = "eager"; });
   const links = document.createElement("div");
   links.hidden = true;
   const sections = [...document.querySelectorAll("main section[id] > h2")].map(heading => {
@@ -65,8 +64,11 @@ PREPARE = """anchors => {
   document.title = title.textContent.trim();
   return { title: document.title, sections };
 }"""
-LOADED = """() => Promise.all([...document.images].map(image =>
-  image.complete ? 0 : new Promise(done => { image.onload = image.onerror = done; })))"""
+# Pictures that wait until somebody scrolls to them would wait for ever.
+LOADED = """() => Promise.all([...document.images].map(image => {
+  image.loading = "eager";
+  return image.complete ? 0 : new Promise(done => { image.onload = image.onerror = done; });
+}))"""
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -77,6 +77,13 @@ def test_links_lead_within_the_file_or_out_of_the_book(printed: Path) -> None:
     assert any(start < glossary <= end for start, end in within)
 
 
+def test_pictures_that_wait_for_the_reader_are_printed(site: str, browser: Browser) -> None:
+    page = (HTML / "book" / "intro.html").read_text(encoding="utf-8")
+    waiting = page.count('loading="lazy"')
+    one = make_pdf.printed(browser, site, "book/intro", [])
+    assert sum(len(leaf.images) for leaf in one.reader.pages) >= waiting > 0
+
+
 def test_the_same_pages_make_the_same_file(printed: Path, browser: Browser) -> None:
     again = printed.parent.parent / "again.pdf"
     make_pdf.make_pdf(HTML, TWO[1:], again, browser)
