@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,36 @@ def test_pages_that_are_missing_or_empty_are_named(tmp_path: Path) -> None:
     (tmp_path / "book" / "setup.html").write_text("")
     pages = ["book/intro", "book/setup", "book/notation"]
     assert build_book.missing_pages(tmp_path, pages) == ["book/setup", "book/notation"]
+
+
+@pytest.mark.parametrize(
+    ("report", "code", "said"),
+    [
+        (
+            "a.md:1: [broken] https://x.org: 404\nb.md:2: [timeout] https://y.org\n",
+            1,
+            "2 addresses",
+        ),
+        ("a.md:1: [redirected with Found] https://x.org to https://y.org\n", 0, None),
+        ("", 1, "0 addresses"),
+    ],
+)
+def test_addresses_that_do_not_answer_are_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: str, code: int, said: str | None
+) -> None:
+    def linkcheck(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        assert command[-2:] == ["--builder", "linkcheck"]
+        folder = tmp_path / "_build" / "linkcheck"
+        folder.mkdir(parents=True)
+        (folder / "output.txt").write_text(report)
+        return subprocess.CompletedProcess(command, code)
+
+    monkeypatch.setattr(build_book.subprocess, "run", linkcheck)
+    if said is None:
+        build_book.ask_links(ROOT, tmp_path)
+    else:
+        with pytest.raises(SystemExit, match=said):
+            build_book.ask_links(ROOT, tmp_path)
 
 
 def test_scripts_are_pinned_to_exact_versions_and_digests() -> None:

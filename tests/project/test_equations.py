@@ -80,8 +80,9 @@ def test_no_chapter_prints_a_paper_s_number_as_its_own() -> None:
 
 
 def test_chapters_two_to_eight_have_numbered_equations() -> None:
-    numbers = [len(LABELLED.findall(text)) for text in texts().values()]
-    assert min(numbers[1:8]) >= 3
+    for name, text in texts().items():
+        if "02" <= name[:2] <= "08":
+            assert len(LABELLED.findall(text)) >= 3, name
 
 
 def test_numbers_are_those_of_the_chapter() -> None:
