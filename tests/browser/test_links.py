@@ -44,7 +44,7 @@ def test_next_and_previous_follow_the_contents(html: Path) -> None:
 
 def test_words_of_the_glossary_lead_to_their_entry(html: Path) -> None:
     for name in PAGES:
-        if not name.startswith("notebooks/"):
+        if not re.match(r"notebooks/a?\d", name):
             continue
         text = (html / f"{name}.html").read_text(encoding="utf-8")
         links = re.findall(r'href="([^"]+)"[^>]*><span class="xref std std-term">', text)
