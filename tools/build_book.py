@@ -51,11 +51,15 @@ def build(source: Path, output: Path) -> Path:
 def ask_links(source: Path, output: Path) -> None:
     """Run Sphinx's linkcheck on `source`; print what does not answer, and fail if anything."""
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
-    command += ["build", str(source), "--path-output", str(output), "--builder", "linkcheck"]
+    # Jupyter Book puts its report where the pages would be, so it gets a folder of its own.
+    folder = output / "_build" / "links"
+    command += ["build", str(source), "--path-output", str(folder), "--builder", "linkcheck"]
     environment = {**os.environ, "NO_COLOR": "1", "JUPYTER_PLATFORM_DIRS": "1"}
     done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL)
-    report = output / "_build" / "linkcheck" / "output.txt"
-    lines = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
+    report = folder / "_build" / "html" / "output.txt"
+    if not report.exists():
+        raise SystemExit(f"Expected a report in {report}, found none: see what Sphinx said above.")
+    lines = report.read_text(encoding="utf-8").splitlines()
     broken = [line for line in lines if "[broken]" in line or "[timeout]" in line]
     if done.returncode != 0 or broken:
         print("\n".join(broken))

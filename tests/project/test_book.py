@@ -126,7 +126,8 @@ def test_addresses_that_do_not_answer_are_an_error(
 ) -> None:
     def linkcheck(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         assert command[-2:] == ["--builder", "linkcheck"]
-        folder = tmp_path / "_build" / "linkcheck"
+        folder = Path(command[command.index("--path-output") + 1]) / "_build" / "html"
+        assert folder != tmp_path / "_build" / "html"
         folder.mkdir(parents=True)
         (folder / "output.txt").write_text(report)
         return subprocess.CompletedProcess(command, code)
@@ -137,6 +138,15 @@ def test_addresses_that_do_not_answer_are_an_error(
     else:
         with pytest.raises(SystemExit, match=said):
             build_book.ask_links(ROOT, tmp_path)
+
+
+def test_a_link_check_without_a_report_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = subprocess.CompletedProcess([], 0)
+    monkeypatch.setattr(build_book.subprocess, "run", lambda *_, **__: done)
+    with pytest.raises(SystemExit, match="found none"):
+        build_book.ask_links(ROOT, tmp_path)
 
 
 def test_scripts_are_pinned_to_exact_versions_and_digests() -> None:
