@@ -23,7 +23,7 @@ STAGE := tools/stage.sh $(TIMINGS)
 # Two processes share two cores, so each stays on one thread.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help env book test lint types unit nbval results smoke browser browser-ready lab run \
+.PHONY: help env book pdf links test lint types unit nbval results smoke browser browser-ready lab run \
         sweep corpus ledger bench format clean clean-all
 
 help: ## list the targets
@@ -50,6 +50,14 @@ $(BENCH_READY): $(ENV_READY)
 
 book: env ## build the site from the committed outputs, and say where it lies
 	@$(PY) tools/build_book.py
+
+pdf: env browser-ready ## build the site and print it into one PDF
+	@$(PY) tools/build_book.py
+	@$(PY) tools/make_pdf.py
+
+links: env ## follow every link within the built site, then ask the addresses outside (needs a network)
+	@$(PY) tools/check_links.py
+	@$(PY) tools/build_book.py --links
 
 test: env ## all that CI runs: lint, types, tests, notebooks, smoke preset, book, browser
 	@mkdir -p $(dir $(TIMINGS)) && : > $(TIMINGS)

@@ -1,6 +1,7 @@
 """Build the book from the committed outputs, with warnings as errors, and say where it lies.
 
-Run: ``python tools/build_book.py [--output FOLDER]`` (``make book`` does).
+Run: ``python tools/build_book.py [--output FOLDER]`` (``make book`` does). With ``--links`` it asks
+every address outside the book whether it answers (``make links``), which needs a network.
 """
 
 from __future__ import annotations
@@ -47,11 +48,35 @@ def build(source: Path, output: Path) -> Path:
     return html
 
 
+def ask_links(source: Path, output: Path) -> None:
+    """Run Sphinx's linkcheck on `source`; print what does not answer, and fail if anything."""
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    # Jupyter Book puts its report where the pages would be, so it gets a folder of its own.
+    folder = output / "_build" / "links"
+    command += ["build", str(source), "--path-output", str(folder), "--builder", "linkcheck"]
+    environment = {**os.environ, "NO_COLOR": "1", "JUPYTER_PLATFORM_DIRS": "1"}
+    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL)
+    report = folder / "_build" / "html" / "output.txt"
+    if not report.exists():
+        raise SystemExit(f"Expected a report in {report}, found none: see what Sphinx said above.")
+    lines = report.read_text(encoding="utf-8").splitlines()
+    broken = [line for line in lines if "[broken]" in line or "[timeout]" in line]
+    if done.returncode != 0 or broken:
+        print("\n".join(broken))
+        raise SystemExit(f"{len(broken)} addresses do not answer: see {report}.")
+    print(f"All addresses outside the book answer, or are moved: see {report}")
+
+
 def main() -> None:
     """Fetch the page scripts, build, and check that every page of the contents is there."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=ROOT, help="the folder that gets _build")
-    output = parser.parse_args().output.resolve()
+    parser.add_argument("--links", action="store_true", help="ask addresses outside the book")
+    options = parser.parse_args()
+    output = options.output.resolve()
+    if options.links:
+        ask_links(ROOT, output)
+        return
     if fetch():
         print("Fetched the page scripts into .cache/page-scripts")
     html = build(ROOT, output)

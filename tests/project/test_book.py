@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 import build_book
 import fetch_page_scripts
+import link_terms
+import notebook_checks
 import write_api_page
 
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
@@ -56,6 +60,38 @@ def test_every_citation_has_an_entry() -> None:
     assert cited <= known
 
 
+def test_keys_of_the_bibliography_are_name_and_year() -> None:
+    text = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
+    for key, body in re.findall(r"^@\w+\{([^,]+),(.*?)^\}", text, re.M | re.S):
+        assert (form := re.fullmatch(r"[a-z]+(\d{4})[a-z]?", key)), key
+        assert re.search(rf"year\s*=\s*\{{{form[1]}\}}", body), key
+
+
+def test_nobody_is_cited_by_hand() -> None:
+    """Authors and year come from the bibliography; headings name a paper in words."""
+    by_hand = re.compile(
+        r"[A-Z]\w+(?:,? (?:and|&) (?:[A-Z]\w+|others)| et al\.),? [(\[]?(?:19|20)\d\d"
+        r"|Yin and Liu|(?:Ming|Li|Taherkhani|Caruana)(?: et al\.| and others)"
+    )
+    texts = {
+        path.name: "\n".join(link_terms.sources(json.loads(path.read_text(encoding="utf-8"))))
+        for path in notebook_checks.chapter_paths(ROOT)
+    }
+    prose = [path for path in (ROOT / "book").glob("*.md") if path.stem not in ("api", "claims")]
+    texts |= {path.name: path.read_text(encoding="utf-8") for path in prose}
+    for name, text in texts.items():
+        lines = [line for line in text.splitlines() if not line.startswith("#")]
+        assert [line for line in lines if by_hand.search(line)] == [], name
+
+
+def test_citations_have_two_forms() -> None:
+    forms = set()
+    for source in [*(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("[0-9a]*.ipynb")]:
+        forms |= set(re.findall(r"\{cite:(\w+)\}", source.read_text(encoding="utf-8")))
+    assert forms == {"t", "p"}
+    assert CONFIG["sphinx"]["config"]["bibtex_reference_style"] == "author_year"
+
+
 def test_pictures_of_prose_pages_have_alt_text() -> None:
     for path in (ROOT / "book").glob("*.md"):
         text = path.read_text(encoding="utf-8")
@@ -71,6 +107,46 @@ def test_pages_that_are_missing_or_empty_are_named(tmp_path: Path) -> None:
     (tmp_path / "book" / "setup.html").write_text("")
     pages = ["book/intro", "book/setup", "book/notation"]
     assert build_book.missing_pages(tmp_path, pages) == ["book/setup", "book/notation"]
+
+
+@pytest.mark.parametrize(
+    ("report", "code", "said"),
+    [
+        (
+            "a.md:1: [broken] https://x.org: 404\nb.md:2: [timeout] https://y.org\n",
+            1,
+            "2 addresses",
+        ),
+        ("a.md:1: [redirected with Found] https://x.org to https://y.org\n", 0, None),
+        ("", 1, "0 addresses"),
+    ],
+)
+def test_addresses_that_do_not_answer_are_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: str, code: int, said: str | None
+) -> None:
+    def linkcheck(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        assert command[-2:] == ["--builder", "linkcheck"]
+        folder = Path(command[command.index("--path-output") + 1]) / "_build" / "html"
+        assert folder != tmp_path / "_build" / "html"
+        folder.mkdir(parents=True)
+        (folder / "output.txt").write_text(report)
+        return subprocess.CompletedProcess(command, code)
+
+    monkeypatch.setattr(build_book.subprocess, "run", linkcheck)
+    if said is None:
+        build_book.ask_links(ROOT, tmp_path)
+    else:
+        with pytest.raises(SystemExit, match=said):
+            build_book.ask_links(ROOT, tmp_path)
+
+
+def test_a_link_check_without_a_report_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = subprocess.CompletedProcess([], 0)
+    monkeypatch.setattr(build_book.subprocess, "run", lambda *_, **__: done)
+    with pytest.raises(SystemExit, match="found none"):
+        build_book.ask_links(ROOT, tmp_path)
 
 
 def test_scripts_are_pinned_to_exact_versions_and_digests() -> None:
