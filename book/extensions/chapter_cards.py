@@ -110,7 +110,7 @@ def card(chapter: dict[str, str], cells: dict[str, Any], href: str, folder: str)
 class ChapterCards(SphinxDirective):
     """Every chapter's card."""
 
-    listed = CHAPTERS
+    listed, style = CHAPTERS, "chapter-cards"
 
     def run(self) -> list[nodes.Node]:
         """Return the cards as HTML."""
@@ -122,13 +122,13 @@ class ChapterCards(SphinxDirective):
             self.env.note_dependency(str(source / f"{chapter['file']}.ipynb"))
             href = builder.get_relative_uri(here, chapter["file"])
             cards.append(card(chapter, notebook(source, chapter), href, f"{depth}_static/{FOLDER}"))
-        return [nodes.raw("", f'<div class="chapter-cards">{"".join(cards)}</div>', format="html")]
+        return [nodes.raw("", f'<div class="{self.style}">{"".join(cards)}</div>', format="html")]
 
 
 class FindingCards(ChapterCards):
     """A card per finding."""
 
-    listed = FINDINGS
+    listed, style = FINDINGS, "chapter-cards findings"
 
 
 def write_thumbnails(app: Sphinx, exception: Exception | None) -> None:

@@ -52,7 +52,7 @@ def test_agreement_counts_pairs_and_not_signs():
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_cosines_are_taken_on_batches_of_their_own_at_every_preset(name):
+def test_cosines_have_batches_of_their_own_at_every_preset(name):
     for config in task_affinity.configs(get_preset(name)):
         plan = task_affinity.measuring_plan(config.plan)
         assert (plan.steps, plan.batch) == (task_affinity.BATCHES, task_affinity.BATCH)

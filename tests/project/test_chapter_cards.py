@@ -56,10 +56,10 @@ def test_three_findings_lead_into_three_chapters():
 
 
 def test_a_part_of_a_figure_is_cut_out():
-    (whom,) = (f for f in FINDINGS if "part" in f)
-    cells = chapter_cards.notebook(ROOT, whom)
-    whole = chapter_cards.thumbnail(cells, whom["figure"])
-    part = chapter_cards.thumbnail(cells, whom["figure"], whom["part"])
+    finding = next(f for f in FINDINGS if "part" in f)
+    cells = chapter_cards.notebook(ROOT, finding)
+    whole = chapter_cards.thumbnail(cells, finding["figure"])
+    part = chapter_cards.thumbnail(cells, finding["figure"], finding["part"])
     assert whole.size == part.size and whole.tobytes() != part.tobytes()
 
 
