@@ -1,6 +1,6 @@
-"""Which attributes pull a shared trunk the same way? Cosines of their gradients, over training.
+"""Which attributes pull a shared trunk the same way? Cosines of their gradients after training.
 
-One network learns all attributes of the ``attributes`` corpus. At some steps the gradient of each
+One network learns all attributes of the ``attributes`` corpus. Then the gradient of each
 attribute's loss in the trunk alone is taken on training pictures, and the cosine of each two is
 kept. The corpus has what photographs lack, a known graph of which attributes hang together, so
 that the picture can be laid beside the truth.
