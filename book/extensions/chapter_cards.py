@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 from docutils import nodes
-from PIL import Image
+from PIL import Image, ImageOps
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
@@ -70,7 +70,7 @@ def thumbnail(cells: dict[str, Any], figure: str, part: str = "0 0 1 1") -> Imag
                 drawn = drawn.crop(
                     (int(left * wide), int(top * tall), int(right * wide), int(bottom * tall))
                 )
-                drawn.thumbnail(SIZE, Image.Resampling.LANCZOS)
+                drawn = ImageOps.contain(drawn, SIZE, Image.Resampling.LANCZOS)
                 card = Image.new("RGB", SIZE, "white")
                 card.paste(drawn, ((SIZE[0] - drawn.width) // 2, (SIZE[1] - drawn.height) // 2))
                 return card
@@ -96,7 +96,7 @@ def card(chapter: dict[str, str], cells: dict[str, Any], href: str, folder: str)
     else:
         lines = (
             f"<strong>{said['answer']}</strong>"
-            f'<span class="minutes">Chapter {html.escape(title[1])}</span>'
+            f'<span class="minutes">Chapter {html.escape(title[1].replace(" ", ": ", 1))}</span>'
         )
     width, height = SIZE
     return (

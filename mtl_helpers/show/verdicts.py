@@ -46,7 +46,7 @@ def verdict_board(papers: Mapping[str, Sequence[Evaluation]], *, ledger: str) ->
     holds = _SHOWN["holds"][2 + (verdicts["holds"] != 1)]
     return (
         f'<p class="headline"><strong>{verdicts["holds"]} of {tested}</strong> tested claims '
-        f"{holds} here as the papers made them.</p>"
+        f"{holds} here.</p>"
         f'<dl class="verdict-board">{rows}</dl><ul class="verdict-key">{key}</ul>'
     )
 
