@@ -26,11 +26,14 @@ _SHOWN: dict[Verdict, tuple[str, str, str, str]] = {
 }
 
 
-def verdict_board(papers: Mapping[str, Sequence[Evaluation]], *, ledger: str) -> str:
+def verdict_board(
+    papers: Mapping[str, Sequence[Evaluation]], *, ledger: str = "../book/claims.html"
+) -> str:
     """Return the HTML of a headline that counts verdicts, and of a mark per claim, row by row.
 
     A row is a paper: its title, and its claims with their evaluations. A mark leads to the claim
-    on the page ``ledger``. Claims that nothing tests are shown but not counted.
+    on the page ``ledger``, which is named as a notebook's page reaches it. Claims that nothing
+    tests are shown but not counted.
     """
     verdicts = Counter(item.verdict for items in papers.values() for item in items)
     tested = verdicts.total() - verdicts["not tested"]
