@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtl_helpers.laboratory import factor_probes
+from mtl_helpers.laboratory import factor_probes, task_affinity
 from mtl_helpers.ledger.claim import Claim
 from mtl_helpers.papers.li2021 import claims as li2021_claims
 from mtl_helpers.papers.li2021.experiments import forgetting_pose, in_the_wild
@@ -52,6 +52,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         caricature_folds.EXPERIMENT,
         forgetting_pose.EXPERIMENT,
         in_the_wild.EXPERIMENT,
+        task_affinity.EXPERIMENT,
     )
 }
 CLAIMS: dict[str, Claim] = {

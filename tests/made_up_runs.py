@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,8 +38,9 @@ class MadeUp(Record):
 
     made: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def arrays(self):
-        return self.made
+    @contextmanager
+    def _stored(self):
+        yield self.made
 
 
 def record(experiment, preset_name, config, metrics, curves=None, arrays=None):

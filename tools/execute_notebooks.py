@@ -23,7 +23,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from notebook_checks import all_problems, chapter_paths
+from notebook_checks import all_problems, notebook_paths
 
 from mtl_helpers.machine import write_atomic
 
@@ -85,16 +85,16 @@ def normalise(notebook: Any, name: str) -> Any:
 def main() -> None:
     """Execute what the command line names; stop at the first notebook that is not sound."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("notebooks", nargs="*", type=Path, help="default: all chapters")
+    parser.add_argument("notebooks", nargs="*", type=Path, help="default: all of the book")
     parser.add_argument("--preset", default=os.environ.get("MTL_PRESET", "laptop"))
     parser.add_argument("--output", type=Path, help="folder to write to (default: in place)")
     parser.add_argument("--folder", type=Path, help="where kernels start (default: beside each)")
     parser.add_argument("--timeout", type=int, default=1800, help="seconds for a cell")
     options = parser.parse_args()
 
-    paths = options.notebooks or chapter_paths(ROOT)
+    paths = options.notebooks or notebook_paths(ROOT)
     if not paths:
-        raise SystemExit("Expected chapters in notebooks/, found none; name a notebook.")
+        raise SystemExit("Expected notebooks in notebooks/, found none; name one.")
     for path in paths:
         notebook = nbformat.read(path, as_version=4)
         started = time.perf_counter()

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# nbval.sh BIN : re-execute the chapters at the preset of the book, compare strictly.
+# nbval.sh BIN : re-execute the first page and the chapters at the preset of the book, compare strictly.
 set -eu
 shopt -s nullglob
-chapters=(notebooks/[0-9]*.ipynb notebooks/a[0-9]*.ipynb)
-if [ ${#chapters[@]} -eq 0 ]; then
+notebooks=(notebooks/welcome.ipynb notebooks/[0-9]*.ipynb notebooks/a[0-9]*.ipynb)
+if [ ${#notebooks[@]} -le 1 ]; then
   echo "Expected chapters in notebooks/, found none." >&2
   exit 1
 fi
@@ -13,4 +13,4 @@ export MTL_PRESET=laptop MTL_PUBLISH=1
 unset MPLBACKEND
 "$1/python" -m mtl_helpers corpus --corpus all
 exec "$1/pytest" --nbval --nbval-kernel-name python3 --nbval-cell-timeout 900 --timeout 1200 \
-  "${chapters[@]}"
+  "${notebooks[@]}"

@@ -19,7 +19,7 @@ WARNING = re.compile(r"\b\w*Warning\b:")
 # What the page's column holds of code and of printed text, and what a reader takes in at once.
 WIDTH = 78
 LINES_IN_SIGHT = 18
-FOLDS = {"hide-input", "hide-cell"}
+FOLDS = {"hide-input", "hide-cell", "remove-input"}
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\{math\}`([^`]+)`", re.DOTALL)
 
 
@@ -39,7 +39,7 @@ def has_picture(output: dict[str, Any]) -> bool:
 
 
 def is_folded(cell: Any) -> bool:
-    """Whether the page shows a cell's code only on request."""
+    """Whether the page shows a cell's code only on request, or not at all."""
     return bool(FOLDS & set(cell["metadata"].get("tags", [])))
 
 
@@ -200,6 +200,15 @@ def all_problems(notebook: Any) -> list[str]:
 
 
 def chapter_paths(root: Path) -> list[Path]:
-    """The notebooks of the book, in order: chapters, then appendices (a1, a2, ...)."""
+    """The chapters of the book, in order, then its appendices (a1, a2, ...)."""
+    return _notebooks(root, "[0-9]*", "a[0-9]*")
+
+
+def notebook_paths(root: Path) -> list[Path]:
+    """All notebooks of the book, in order: the first page, chapters, appendices."""
+    return [*_notebooks(root, "welcome"), *chapter_paths(root)]
+
+
+def _notebooks(root: Path, *kinds: str) -> list[Path]:
     folder = root / "notebooks"
-    return [path for kind in ("[0-9]*", "a[0-9]*") for path in sorted(folder.glob(f"{kind}.ipynb"))]
+    return [path for kind in kinds for path in sorted(folder.glob(f"{kind}.ipynb"))]

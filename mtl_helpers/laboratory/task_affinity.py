@@ -1,6 +1,6 @@
-"""Which attributes pull a shared trunk the same way? Cosines of their gradients, over training.
+"""Which attributes pull a shared trunk the same way? Cosines of their gradients after training.
 
-One network learns all attributes of the ``attributes`` corpus. At some steps the gradient of each
+One network learns all attributes of the ``attributes`` corpus. Then the gradient of each
 attribute's loss in the trunk alone is taken on training pictures, and the cosine of each two is
 kept. The corpus has what photographs lack, a known graph of which attributes hang together, so
 that the picture can be laid beside the truth.
@@ -44,6 +44,7 @@ __all__ = [
     "configs",
     "gradient_cosines",
     "mean_affinity",
+    "measuring_plan",
 ]
 
 SEEDS = 3
@@ -98,9 +99,7 @@ def run(config: TaskAffinityConfig) -> Outcome:
     method = JointTraining(network, weights, config.optimizer)
     result = train(method, batches, plan, device=device, progress=False)
 
-    measured = labelled_batches(
-        corpus, ATTRIBUTES, replace(plan, steps=BATCHES, batch=BATCH, seed=config.seed + 1)
-    )
+    measured = labelled_batches(corpus, ATTRIBUTES, measuring_plan(plan))
     cosines = [
         gradient_cosines(result.final, batch.images, batch.targets)
         for batch in measured.between(0, BATCHES, device)
@@ -112,6 +111,11 @@ def run(config: TaskAffinityConfig) -> Outcome:
         "agreement": agreement(affinity, config.corpus.graph.correlations()),
     }
     return Outcome(metrics=metrics, arrays={"affinity": affinity.astype(np.float32)})
+
+
+def measuring_plan(plan: Plan) -> Plan:
+    """Return the plan of the batches that cosines are taken on, others than those of training."""
+    return replace(plan, steps=BATCHES, batch=BATCH, warmup_steps=0, seed=plan.seed + 1)
 
 
 def gradient_cosines(

@@ -87,7 +87,7 @@ class Measure:
 
     def by_person(self, run: Record) -> np.ndarray | None:
         """Return the results by person (P,), or None where the run did not keep them."""
-        own = run.arrays().get(self.people) if self.people else None
+        own = run.array(self.people) if self.people else None
         less = None if self.minus is None else self.minus.by_person(run)
         if own is None or self.minus is None:
             return own

@@ -24,7 +24,8 @@ import io
 import json
 import numbers
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,24 +154,36 @@ class Record:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Read the arrays that lie beside the record, none of them pickled."""
-        if self.stored_arrays is None:
-            return {}
-        path = self.path.with_name(self.stored_arrays["file"])
-        data = _arrays_bytes(path, self.stored_arrays["sha256"])
-        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
+        with self._stored() as stored:
+            return {name: stored[name] for name in stored}
+
+    def array(self, name: str) -> np.ndarray | None:
+        """Read one of the arrays that lie beside the record, or return None if it is not there."""
+        with self._stored() as stored:
+            return stored.get(name)
 
     def people(self, split: str, feature: str) -> NDArray[np.float32]:
         """Return the share of each person's probes that is identified, (people,)."""
-        arrays = self.arrays()
         name = f"people/{split}/{feature}"
-        if name not in arrays:
-            present = ", ".join(key for key in arrays if key.startswith("people/")) or "none"
+        found = self.array(name)
+        if found is None:
+            present = ", ".join(key for key in self.arrays() if key.startswith("people/")) or "none"
             raise ResultsError(
                 f"The record {self.path.name} has no results by person {name!r}; it has: "
                 f"{present}; run the sweep again to store them."
             )
-        return arrays[name]
+        return found
+
+    @contextmanager
+    def _stored(self) -> Iterator[Mapping[str, np.ndarray]]:
+        """The arrays, each of them read when it is asked for."""
+        if self.stored_arrays is None:
+            yield {}
+            return
+        path = self.path.with_name(self.stored_arrays["file"])
+        data = _arrays_bytes(path, self.stored_arrays["sha256"])
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+            yield stored
 
 
 def _arrays_bytes(path: Path, expected: str) -> bytes:

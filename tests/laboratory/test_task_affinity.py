@@ -9,7 +9,7 @@ import torch
 from mtl_helpers.faces.corpora.attributes import ATTRIBUTES
 from mtl_helpers.laboratory import task_affinity
 from mtl_helpers.networks import MultiTaskNetwork
-from mtl_helpers.presets import get_preset
+from mtl_helpers.presets import PRESETS, get_preset
 from mtl_helpers.trunks import CASIANet
 
 TASKS = {"a": 2, "b": 2, "c": 3}
@@ -49,6 +49,14 @@ def test_agreement_counts_pairs_and_not_signs():
     affinity = np.array([[1, 0.8, 0.2], [0.8, 1, 0.4], [0.2, 0.4, 1]])
     assert task_affinity.agreement(affinity, known) == pytest.approx(1)
     assert task_affinity.agreement(-affinity, known) == pytest.approx(-1)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_cosines_have_batches_of_their_own_at_every_preset(name):
+    for config in task_affinity.configs(get_preset(name)):
+        plan = task_affinity.measuring_plan(config.plan)
+        assert (plan.steps, plan.batch) == (task_affinity.BATCHES, task_affinity.BATCH)
+        assert plan.seed != config.plan.seed
 
 
 def test_a_run_keeps_the_affinity_of_every_pair():

@@ -1,4 +1,4 @@
-"""The cards of the first page: a chapter each, with a figure, minutes and words of its own."""
+"""The cards of the first page: chapters and findings, each with a figure and words of its own."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ import build_book
 import chapter_cards
 
 CHAPTERS = chapter_cards.chapters(ROOT)
+FINDINGS = chapter_cards.chapters(ROOT, chapter_cards.FINDINGS)
 in_every_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=[c["file"] for c in CHAPTERS])
 
 
 def test_every_chapter_has_a_card_in_the_order_of_the_book():
-    pages = [page for page in build_book.toc_pages(ROOT) if page.startswith("notebooks/")]
+    first, *pages = [page for page in build_book.toc_pages(ROOT) if page.startswith("notebooks/")]
+    assert first == "notebooks/welcome"
     assert [chapter["file"] for chapter in CHAPTERS] == pages
 
 
@@ -34,6 +36,31 @@ def test_a_card_has_a_picture_and_words(chapter):
     for words in (chapter["question"], chapter["answer"], chapter["alt"]):
         assert words in html and words[0].isupper()
     assert chapter["question"].endswith("?") and chapter["answer"].endswith(".")
+
+
+@pytest.mark.parametrize("finding", FINDINGS, ids=[f["file"] for f in FINDINGS])
+def test_a_finding_has_a_picture_and_one_line_without_a_number(finding):
+    assert finding["file"] in [chapter["file"] for chapter in CHAPTERS]
+    cells = chapter_cards.notebook(ROOT, finding)
+    picture = chapter_cards.thumbnail(cells, finding["figure"], finding.get("part", "0 0 1 1"))
+    assert len(picture.getcolors(picture.width * picture.height)) > 20
+    html = chapter_cards.card(finding, cells, "there.html", "pictures")
+    assert finding["answer"] in html and "minutes</span>" not in html
+    assert not any(letter.isdigit() for letter in finding["answer"])
+
+
+def test_three_findings_lead_into_three_chapters():
+    assert len({finding["file"] for finding in FINDINGS}) == len(FINDINGS) == 3
+    pictures = [chapter_cards.picture_name(card) for card in [*CHAPTERS, *FINDINGS]]
+    assert len(set(pictures)) == len(pictures)
+
+
+def test_a_part_of_a_figure_is_cut_out():
+    finding = next(f for f in FINDINGS if "part" in f)
+    cells = chapter_cards.notebook(ROOT, finding)
+    whole = chapter_cards.thumbnail(cells, finding["figure"])
+    part = chapter_cards.thumbnail(cells, finding["figure"], finding["part"])
+    assert whole.size == part.size and whole.tobytes() != part.tobytes()
 
 
 def test_minutes_are_those_of_the_chapter():

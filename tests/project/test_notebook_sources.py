@@ -1,4 +1,4 @@
-"""What the committed cells of every chapter say: names that exist, lines and formulas that fit."""
+"""What the committed cells of every notebook say: names that exist, lines and formulas that fit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ PAGES = sorted((ROOT / "book").glob("*.md"))
 # "a dot a seed" is read as two dots by whoever learnt English later
 SHARED = "dot|line|row|column|panel|curve|head|branch|bar|marker|network|number|term|one"
 OWNER = "seed|task|class|dimension|pair|weight|channel|condition|arm|pose|person|group|cell"
+NOTEBOOKS = notebook_checks.notebook_paths(ROOT)
 in_every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=[p.name for p in CHAPTERS])
+in_every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=[p.name for p in NOTEBOOKS])
 
 
 def missing_names(code: str) -> Iterator[str]:
@@ -55,7 +57,7 @@ def missing_names(code: str) -> Iterator[str]:
                 yield f"{module.__name__}.{node.attr}"
 
 
-@in_every_chapter
+@in_every_notebook
 def test_every_name_from_the_package_exists(path: Path) -> None:
     cells = notebook_checks.code_cells(nbformat.read(path, as_version=4))
     code = "\n".join(cell.source for _, cell in cells)
@@ -76,7 +78,7 @@ def test_a_missing_name_is_found(code: str, missing: list[str]) -> None:
     assert list(missing_names(code)) == missing
 
 
-@in_every_chapter
+@in_every_notebook
 def test_cells_fit_the_page_and_formulas_can_be_set(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     assert list(notebook_checks.source_problems(notebook)) == []
@@ -87,7 +89,7 @@ def test_formulas_of_pages_can_be_set(path: Path) -> None:
     assert list(notebook_checks.formula_problems(path.read_text(encoding="utf-8"))) == []
 
 
-@in_every_chapter
+@in_every_notebook
 def test_code_in_sight_is_short(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     for position, cell in notebook_checks.code_cells(notebook):
@@ -96,7 +98,7 @@ def test_code_in_sight_is_short(path: Path) -> None:
         assert len(lines) <= most, f"cell {position} has {len(lines)} lines"
 
 
-@in_every_chapter
+@in_every_notebook
 def test_figures_and_sliders_stand_under_folded_code(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     for position, cell in notebook_checks.code_cells(notebook):
@@ -104,7 +106,7 @@ def test_figures_and_sliders_stand_under_folded_code(path: Path) -> None:
             assert notebook_checks.is_folded(cell), f"cell {position} is not folded"
 
 
-@in_every_chapter
+@in_every_notebook
 def test_a_slider_follows_the_words_that_ask_to_move_it(path: Path) -> None:
     cells = nbformat.read(path, as_version=4).cells
     for words, slider in zip(cells, cells[1:], strict=False):
@@ -112,7 +114,7 @@ def test_a_slider_follows_the_words_that_ask_to_move_it(path: Path) -> None:
             assert re.search(r"widgets\.|phi_explorer", slider.source), words.source[-80:]
 
 
-@in_every_chapter
+@in_every_notebook
 def test_words_and_captions_say_per_where_they_mean_it(path: Path) -> None:
     for cell in nbformat.read(path, as_version=4).cells:
         words = cell.source + str(cell.metadata.get("mystnb", ""))
@@ -127,8 +129,15 @@ def test_a_chapter_states_its_cost_and_the_way_into_colab(path: Path) -> None:
     assert "Colab" in opening
 
 
-def test_every_cell_of_every_chapter_has_an_id_of_its_own() -> None:
-    for path in CHAPTERS:
+@in_every_chapter
+def test_a_chapter_hides_no_code_for_good(path: Path) -> None:
+    for position, cell in notebook_checks.code_cells(nbformat.read(path, as_version=4)):
+        hidden = [tag for tag in cell.metadata.get("tags", []) if tag.startswith("remove-")]
+        assert hidden == [], f"cell {position} cannot be unfolded"
+
+
+def test_every_cell_of_every_notebook_has_an_id_of_its_own() -> None:
+    for path in NOTEBOOKS:
         names = [cell.id for cell in nbformat.read(path, as_version=4).cells]
         assert len(set(names)) == len(names)
 

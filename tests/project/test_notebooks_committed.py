@@ -1,4 +1,4 @@
-"""What is committed of each chapter: executed whole, sound outputs, every picture described."""
+"""What is committed of each notebook: executed whole, sound outputs, every picture described."""
 
 from __future__ import annotations
 
@@ -20,21 +20,24 @@ import execute_notebooks
 import notebook_checks
 
 CHAPTERS = notebook_checks.chapter_paths(ROOT)
-NAMES = [path.name for path in CHAPTERS]
+NOTEBOOKS = notebook_checks.notebook_paths(ROOT)
+in_every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=[p.name for p in CHAPTERS])
+in_every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=[p.name for p in NOTEBOOKS])
 
 
-def test_the_chapters_are_those_of_the_table_of_contents() -> None:
+def test_the_notebooks_are_those_of_the_table_of_contents() -> None:
     listed = [page for page in build_book.toc_pages(ROOT) if page.startswith("notebooks/")]
-    assert [f"notebooks/{path.stem}" for path in CHAPTERS] == listed
+    assert [f"notebooks/{path.stem}" for path in NOTEBOOKS] == listed
+    assert NOTEBOOKS[0].name == "welcome.ipynb" and NOTEBOOKS[1:] == CHAPTERS
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=NAMES)
-def test_chapter_is_executed_whole_with_sound_outputs(path: Path) -> None:
+@in_every_notebook
+def test_notebook_is_executed_whole_with_sound_outputs(path: Path) -> None:
     assert notebook_checks.all_problems(nbformat.read(path, as_version=4)) == []
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=NAMES)
-def test_chapter_is_valid_and_says_why_an_output_is_not_compared(path: Path) -> None:
+@in_every_notebook
+def test_notebook_says_why_an_output_is_not_compared(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     for position, cell in notebook_checks.code_cells(notebook):
@@ -44,7 +47,7 @@ def test_chapter_is_valid_and_says_why_an_output_is_not_compared(path: Path) -> 
                 assert len(reason) > 10, f"cell {position} does not say why it is not compared"
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=NAMES)
+@in_every_chapter
 def test_exercises_have_solutions(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     words = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
@@ -54,8 +57,8 @@ def test_exercises_have_solutions(path: Path) -> None:
     assert sorted(exercises) == sorted(solutions)
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=NAMES)
-def test_chapter_runs_from_any_folder(path: Path, tmp_path: Path) -> None:
+@in_every_notebook
+def test_notebook_runs_from_any_folder(path: Path, tmp_path: Path) -> None:
     """The setup cells, which find cache, results and package, run in a folder of no meaning."""
     notebook = nbformat.read(path, as_version=4)
     cells = notebook_checks.code_cells(notebook)[:2]

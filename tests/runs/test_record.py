@@ -77,11 +77,12 @@ def test_record_comes_back_as_it_was_stored(tmp_path: Path) -> None:
     assert set(arrays) == {"mu", "ids"}
     assert (arrays["mu"] == np.arange(6.0).reshape(2, 3)).all()
     assert arrays["ids"].tolist() == [4, 5]
+    assert record.array("ids").tolist() == [4, 5] and record.array("nu") is None
 
 
 def test_record_without_arrays_has_none(tmp_path: Path) -> None:
     path = store(tmp_path)
-    assert read_record(path).arrays() == {}
+    assert read_record(path).arrays() == {} and read_record(path).array("mu") is None
     assert files(path.parent) == [path.name]
 
 
