@@ -289,6 +289,10 @@ class FaceLab {
     });
   }
 
+  address() {
+    return toHash(this.state);
+  }
+
   view() {
     const { person, yaw, light, expression, age, exaggeration } = this.state;
     return { person, yaw, light, expression, age, exaggeration, strength: 1 };
@@ -304,7 +308,7 @@ class FaceLab {
     this.controls(html("div", { class: "controls" }, left));
     const right = html("div", { class: "answers" }, element);
     this.chooser(right);
-    this.said = html("div", { class: "verdict", "aria-live": "polite" }, right);
+    this.said = html("div", { class: "says", "aria-live": "polite" }, right);
     this.sides = html("div", { class: "sides" }, right);
     const figure = html("figure", {}, right);
     const box = `0 0 ${CURVE.wide} ${CURVE.high}`;
@@ -422,9 +426,9 @@ class FaceLab {
   }
 
   change(changes) {
-    const before = toHash(this.state);
+    const before = this.address();
     Object.assign(this.state, changes);
-    if (toHash(this.state) !== before) this.update();
+    if (this.address() !== before) this.update();
   }
 
   // Draws at the next frame; writes the address and asks the network when the reader pauses.
@@ -453,9 +457,9 @@ class FaceLab {
 
   // What the network says of the face at rest, then of all yaws; given up when something changes.
   async rest() {
-    const state = toHash(this.state);
+    const state = this.address();
     const { network: name, person } = this.state;
-    const current = () => toHash(this.state) === state;
+    const current = () => this.address() === state;
     if (state !== toHash(fromHash(window.location.hash))) {
       window.history.replaceState(null, "", `#${state}`);
     }
