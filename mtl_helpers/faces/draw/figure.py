@@ -191,9 +191,7 @@ class Figure:
         array, wardrobe, extra = self.device.array, self.wardrobe, len(self.wardrobe.offsets)
         surfaces: Any = Surfaces()
         surfaces.faces = array(faces, int)
-        surfaces.materials = array(
-            np.concatenate([self.closed.materials, wardrobe.materials]), int
-        )
+        surfaces.materials = array(np.concatenate([self.closed.materials, wardrobe.materials]), int)
         surfaces.head_faces = self.head_faces
         surfaces.normals = self.normals
         surfaces.places = array(np.concatenate([self.closed.places, wardrobe.places]), wp.vec3)
