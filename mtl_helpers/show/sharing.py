@@ -67,8 +67,8 @@ def gradient_arrows(
     figure, (plane, bars) = plt.subplots(
         2, 1, figsize=size, height_ratios=(1.5, 1), layout="constrained"
     )
-    for name, pull, colour in zip(names, pulls, COLOURS, strict=False):
-        _arrow(plane, pull, colour, name)
+    for name, pull, colour, side in zip(names, pulls, COLOURS, (-1, 1), strict=False):
+        _arrow(plane, pull, colour, name, 11.0 * side)  # names of arrows that coincide stand apart
     _arrow(plane, steps["sum"], INK, "sum")
     reach = 1.1 * max(np.abs([*pulls, steps["sum"]]).max(), 1.0)
     plane.set(xlim=(-reach, reach), ylim=(-0.35 * reach, reach), aspect="equal")
@@ -95,11 +95,13 @@ def _shares(pulls: NDArray[np.float64], steps: Mapping[str, NDArray[np.float64]]
     return np.stack(rows)
 
 
-def _arrow(axis: Axes, to: NDArray[np.float64], colour: str, name: str) -> None:
+def _arrow(
+    axis: Axes, to: NDArray[np.float64], colour: str, name: str, beside: float = 0.0
+) -> None:
     end = (float(to[0]), float(to[1]))
     style = {"arrowstyle": "-|>", "color": colour, "lw": 2.5, "shrinkA": 0, "shrinkB": 0}
     axis.annotate("", end, (0, 0), arrowprops=style)
-    away = 11 * to / np.linalg.norm(to)  # points
+    away = 11 * to / np.linalg.norm(to) + np.array([beside, 0.0])  # points
     axis.annotate(
         name, end, tuple(away), textcoords="offset points", color=colour, ha="center", va="center"
     )
