@@ -116,12 +116,10 @@ def line_below(equation: Equation, app: Sphinx, page: str) -> nodes.paragraph:
     line = nodes.paragraph(classes=["equation-line"])
     if equation.printed:
         line += nodes.Text(f"{equation.printed} of the paper · ")
-    line += nodes.Text("in code: ")
     line += code_link(equation, page)
-    line += nodes.Text(" · tested by: ")
-    test = nodes.reference("", "", refuri=address, reftitle=equation.test)
-    test += nodes.literal("", equation.test_name)
-    line += test
+    line += nodes.Text(" · ")
+    # the name is long, and the line stands within a sentence
+    line += nodes.reference("", "its test", refuri=address, reftitle=equation.test)
     return line
 
 

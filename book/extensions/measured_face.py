@@ -18,12 +18,12 @@ MEASURED = "book/static/face/measured.json"
 NAMES = {
     "one_task": "one task",
     "all_tasks": "all tasks",
-    "eq8": "Eq. 8",
-    "aprn": "APRN",
+    "eq8": "learned weights",
+    "aprn": "made to forget pose",
 }
 """What the page calls each network."""
 
-HEADINGS = ("network", "knows people", "in profile", "names the pose")
+HEADINGS = ("network", "knows people", "in profile (60° and more)", "names the pose, of 13")
 
 
 def per_cent(share: float) -> str:

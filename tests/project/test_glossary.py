@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
+from docutils import nodes
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "book" / "extensions"))
 import link_terms
 import notebook_checks
+import term_titles
 import yaml
 
 TEXT = link_terms.GLOSSARY.read_text(encoding="utf-8")
@@ -131,3 +135,16 @@ def test_a_notebook_is_written_as_it_was_but_for_its_links(tmp_path: Path) -> No
         after = path.read_text(encoding="utf-8")
         assert after == before.replace('"probe é"', '"{term}`probe` é"')
         assert link_terms.write(path, WORDS) == 0
+
+
+def test_a_definition_is_found_by_the_place_of_its_term() -> None:
+    page = nodes.document(None, None)  # type: ignore[arg-type]
+    for name, words in {"trunk": "What all tasks share.", "long": "word " * 100}.items():
+        term = nodes.term("", name, ids=[f"term-{name}"])
+        page += nodes.definition_list_item(
+            "", term, nodes.definition("", nodes.paragraph("", words))
+        )
+    found = term_titles.definitions(page)
+    assert found["term-trunk"] == "What all tasks share."
+    assert found["term-long"].endswith("word ...")
+    assert len(found["term-long"]) <= term_titles.MOST

@@ -12,14 +12,14 @@ import { load } from "./tensors.js";
 export const NETWORKS = {
   one_task: "one task",
   all_tasks: "all tasks",
-  eq8: "Eq. 8",
-  aprn: "APRN",
+  eq8: "learned weights",
+  aprn: "made to forget pose",
 };
 const ABOUT = {
   one_task: "trained to recognise people and for nothing else",
   all_tasks: "trained on pose, light and expression too, at fixed weights",
-  eq8: "trained on all four tasks, its weights learned by Eq. 8 as printed",
-  aprn: "trained to recognise people, then made to forget where landmarks are",
+  eq8: "trained on all four tasks, and learned their weights by Eq. 8 as the paper prints it",
+  aprn: "trained to recognise people, then made to forget where landmarks are (APRN)",
 };
 const ASKED = { pos: "pose", illum: "light", exp: "expression" };
 const YAWS = [...Array(13).keys()].map((k) => 15 * k - 90);
@@ -206,6 +206,7 @@ function drawGrey(canvas, grey) {
   context.putImageData(image, 0, 0);
 }
 
+// "0° above" is one of the lights of the corpus; the page's own stand at the height of the head
 const signed = (yaw) => `${yaw > 0 ? "+" : ""}${Math.round(yaw)}°`;
 const per = (share) => `${Math.round(100 * share)} %`;
 
@@ -217,10 +218,9 @@ const acrossCurve = (yaw) =>
 function drawCurve(node, points, yaw) {
   node.replaceChildren();
   const { wide, high, left, right, top, bottom } = CURVE;
-  const values = points.flatMap(({ own, stranger }) => [own, stranger]);
-  const low = Math.min(0.4, ...values);
-  const up = (v) => high - bottom - ((v - low) / (1 - low)) * (high - top - bottom);
-  for (const v of [low, (1 + low) / 2, 1]) {
+  // one scale for all views, so that networks can be compared; few similarities are below 0
+  const up = (v) => high - bottom - Math.max(v, 0) * (high - top - bottom);
+  for (const v of [0, 0.5, 1]) {
     const y = up(v);
     svg("line", { x1: left, x2: wide - right, y1: y, y2: y, class: "grid" }, node);
     svg("text", { x: left - 5, y: y + 4, "text-anchor": "end" }, node, v.toFixed(1));
@@ -360,10 +360,16 @@ class FaceLab {
       });
     };
     slider("turn", [-90, 90, 5], () => this.state.yaw, (yaw) => ({ yaw }), signed);
-    slider("light from", [-90, 90, 5], () => this.state.light ?? 0, (light) => ({ light }), signed);
+    slider(
+      "light from",
+      [-90, 90, 5],
+      () => this.state.light ?? 0,
+      (light) => ({ light }),
+      (yaw) => (this.state.light === null ? "off" : signed(yaw)),
+    );
     const [young, old] = about.ages;
     const own = () => Math.max(young, Math.min(old, about.people[this.state.person].age));
-    const years = (age) => (age < young + 0.05 ? "young" : age > old - 0.05 ? "old" : "between");
+    const years = (age) => (age < young + 0.08 ? "young" : age > old - 0.08 ? "old" : "middle");
     const ages = [round(young), old, 0.01];
     slider("age", ages, () => this.state.age ?? own(), (age) => ({ age }), years);
     slider(
@@ -380,14 +386,14 @@ class FaceLab {
     select.addEventListener("change", () => this.change({ expression: Number(select.value) }));
     const flash = html("label", { class: "flash" }, parent);
     const box = html("input", { type: "checkbox" }, flash);
-    html("span", {}, flash, "flash");
+    html("span", {}, flash, "flash (without it, the room's light alone)");
     box.addEventListener("change", () => this.change({ light: box.checked ? 0 : null }));
     this.refresh.push(() => {
       select.value = this.state.expression;
       box.checked = this.state.light !== null;
     });
     const buttons = html("div", { class: "buttons" }, parent);
-    const reset = html("button", { type: "button" }, buttons, "Face as enrolled");
+    const reset = html("button", { type: "button" }, buttons, "As in the gallery");
     reset.addEventListener("click", () => this.change({ ...ENROLLED }));
     const words = "Copy as notebook cell";
     const copy = html("button", { type: "button" }, buttons, words);
@@ -567,6 +573,8 @@ export async function mount(element, state = fromHash(window.location.hash)) {
     lab.update();
     window.addEventListener("hashchange", () => {
       lab.change(fromHash(window.location.hash, lab.state));
+      // a link further down the page is of use only with the face in sight
+      element.scrollIntoView({ block: "start" });
     });
     return lab;
   } catch (error) {
