@@ -23,7 +23,7 @@ MEASURE = Measure("test.rank1", "people/test")
 def run(seed: int, rank1: float, people: np.ndarray | None = None) -> Any:
     """A run that kept its rank-1 and, if given, the results by person."""
     arrays = {} if people is None else {"people/test": people}
-    return SimpleNamespace(seed=seed, metric=lambda name: rank1, arrays=lambda: arrays)
+    return SimpleNamespace(seed=seed, metric=lambda name: rank1, array=arrays.get)
 
 
 def lines_of(axis: Axes, **look: Any) -> list[Any]:
@@ -61,7 +61,9 @@ def test_a_gain_without_results_by_person_covers_seeds() -> None:
 
 def test_a_gain_may_compare_two_measures_of_the_same_runs() -> None:
     runs = [
-        SimpleNamespace(seed=seed, metric={"y": 0.5 + seed / 10, "x": 0.4}.__getitem__, arrays=dict)
+        SimpleNamespace(
+            seed=seed, metric={"y": 0.5 + seed / 10, "x": 0.4}.__getitem__, array={}.get
+        )
         for seed in range(2)
     ]
     gain = Gain.of(runs, runs, Measure("y"), Measure("x"))  # type: ignore[arg-type]
