@@ -4,6 +4,8 @@
 // the form that an anywidget asks for. Everything that a reader can set stands in the address behind
 // the #, so that a view can be linked.
 
+import { html, svg } from "./dom.js";
+
 export const RULES = {
   total: "the sum, Eq. 8",
   released: "the released layer",
@@ -81,22 +83,6 @@ for rule in ("total", "inverse"):
     )
     print(rule, path.weights[-1].round(2), path.losses[-1].round(2))
 `;
-}
-
-const SVG = "http://www.w3.org/2000/svg";
-function svg(name, attributes, parent, text) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  parent.append(node);
-  return node;
-}
-function html(name, attributes, parent, text) {
-  const node = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  parent.append(node);
-  return node;
 }
 
 const WIDE = 320;

@@ -5,6 +5,7 @@
 // the form that an anywidget asks for. Everything that a reader can set stands in the address behind
 // the #, so that a view can be linked.
 
+import { html, svg } from "../dom.js";
 import { FacePainter, HeadShapes } from "./head.js";
 import { Network, SIDE, cosine, softmax } from "./network.js";
 import { load } from "./tensors.js";
@@ -182,22 +183,6 @@ export function ranked(x, features) {
 const pause = () => new Promise((done) => setTimeout(done, 0));
 
 // ---- the page ----------------------------------------------------------------------------------
-
-const SVG = "http://www.w3.org/2000/svg";
-function svg(name, attributes, parent, text) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  parent.append(node);
-  return node;
-}
-function html(name, attributes, parent, text) {
-  const node = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  parent.append(node);
-  return node;
-}
 
 function drawGrey(canvas, grey) {
   const context = canvas.getContext("2d");
