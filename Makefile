@@ -84,7 +84,7 @@ results: env ## check every stored run, and by four programs that the ledger fol
 	@$(STAGE) "paper 3's ledger, recomputed" $(PY) tools/ledger_li2021.py --compare book/claims.md
 
 nbval: env ## re-execute the notebooks and compare with the committed outputs, strictly
-	@$(STAGE) "notebooks against their committed outputs" tools/nbval.sh $(BIN)
+	@$(STAGE) "notebooks against their committed outputs" tools/nbval.sh $(BIN) $(PROCESSES)
 
 smoke: env ## sweeps, ledger and notebooks from nothing at the smoke preset, in a temporary folder
 	@$(STAGE) "smoke preset from nothing" $(PY) tools/smoke.py --processes $(PROCESSES)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# nbval.sh BIN : re-execute the first page and the chapters at the preset of the book, compare strictly.
+# nbval.sh BIN PROCESSES : re-execute the first page and the chapters at the preset of the book, as
+# many at once as there are processes, and compare strictly.
 set -eu
 shopt -s nullglob
 notebooks=(notebooks/welcome.ipynb notebooks/[0-9]*.ipynb notebooks/a[0-9]*.ipynb)
@@ -12,5 +13,5 @@ export MTL_PRESET=laptop MTL_PUBLISH=1
 # Another backend than the notebook's own shows no figures, and then outputs differ.
 unset MPLBACKEND
 "$1/python" -m mtl_helpers corpus --corpus all
-exec "$1/pytest" --nbval --nbval-kernel-name python3 --nbval-cell-timeout 900 --timeout 1200 \
+exec "$1/pytest" -n "$2" --dist loadfile --nbval --nbval-kernel-name python3 --nbval-cell-timeout 900 --timeout 1200 \
   "${notebooks[@]}"
