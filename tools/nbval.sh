@@ -13,5 +13,5 @@ export MTL_PRESET=laptop MTL_PUBLISH=1
 # Another backend than the notebook's own shows no figures, and then outputs differ.
 unset MPLBACKEND
 "$1/python" -m mtl_helpers corpus --corpus all
-exec "$1/pytest" -n "$2" --dist loadfile --nbval --nbval-kernel-name python3 --nbval-cell-timeout 900 --timeout 1200 \
-  "${notebooks[@]}"
+exec "$1/pytest" -n "$2" --dist loadfile --nbval --nbval-kernel-name python3 \
+  --nbval-cell-timeout 900 --timeout 1200 "${notebooks[@]}"
