@@ -288,7 +288,8 @@ class FaceLab {
     element.replaceChildren();
     const left = html("div", { class: "drawing" }, element);
     const look = { class: "face", role: "img", tabindex: "0", width: 400, height: 400 };
-    this.canvas = html("canvas", look, left);
+    const label = { "aria-label": "A head; arrow keys turn it." };
+    this.canvas = html("canvas", { ...look, ...label }, left);
     this.letDrag();
     this.controls(html("div", { class: "controls" }, left));
     const right = html("div", { class: "answers" }, element);
