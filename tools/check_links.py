@@ -27,6 +27,9 @@ ADDRESSES = {
     "video": "src",
 }
 
+EXPLORABLES = {"face": "face-lab", "tug": "tug-of-war"}
+"""The element of each explorable, by the name with which a view of it begins: ``#face=...``."""
+
 
 @dataclass
 class Found:
@@ -74,12 +77,15 @@ def is_outside(address: str) -> bool:
 def target(html: Path, page: Path, address: str) -> tuple[Path, str]:
     """The file and the anchor that an address on a page means."""
     path, anchor = urldefrag(address)
-    path = unquote(path.partition("?")[0])
+    path, anchor = unquote(path.partition("?")[0]), unquote(anchor)
+    name, is_view, _ = anchor.partition("=")
+    if is_view:
+        anchor = EXPLORABLES.get(name, anchor)
     if not path:
-        return page, unquote(anchor)
+        return page, anchor
     file = (html / path.lstrip("/")) if path.startswith("/") else (page.parent / path)
     file = file.resolve()
-    return (file / "index.html" if file.is_dir() else file), unquote(anchor)
+    return (file / "index.html" if file.is_dir() else file), anchor
 
 
 def broken_links(html: Path) -> list[str]:

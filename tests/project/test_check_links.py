@@ -33,6 +33,8 @@ def test_links_that_lead_somewhere_are_not_reported(html: Path) -> None:
         ('<a href="none.html">', "leads to no file"),
         ('<a href="in/b.html#none">', "leads to no anchor"),
         ('<a href="#none">', "leads to no anchor"),
+        ('<a href="#face=1,2">', "leads to no anchor"),
+        ('<a href="#none=1,2">', "leads to no anchor"),
         ('<img src="none.png">', "leads to no file"),
         ('<script src="none.js"></script>', "leads to no file"),
         ('<a href="../../etc/hosts">', "leaves the book's folder"),
@@ -48,3 +50,9 @@ def test_a_link_that_leads_nowhere_is_named(html: Path, link: str, what: str) ->
 def test_anchors_are_collected_by_the_page_that_has_them(html: Path) -> None:
     asked = check_links.anchors_asked_for(html, ["index", "in/b"])
     assert asked == {"in/b": {"x y"}, "index": {"top", "old"}}
+
+
+def test_a_view_of_an_explorable_leads_to_its_element(html: Path) -> None:
+    (html / "c.html").write_text('<div id="face-lab"></div><a href="#face=6,75,none">view</a>')
+    (html / "d.html").write_text('<a href="c.html#face=1">view</a>')
+    assert check_links.broken_links(html) == []
