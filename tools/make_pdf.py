@@ -40,6 +40,9 @@ FOOTER = (
     '<div style="font: 8px sans-serif; color: #555; width: 100%; text-align: center">'
     '<span class="title"></span> &middot; <span class="pageNumber"></span></div>'
 )
+ANSWERED = """() => [...document.querySelectorAll("#face-lab")].every(
+  lab => lab.classList.contains("still") || lab.lab?.settled
+)"""
 # Folded answers open; anchors that other pages ask for become destinations of the printed file.
 PREPARE = """anchors => {
   document.querySelectorAll("main details:not(.hide)").forEach(part => { part.open = true; });
@@ -122,6 +125,8 @@ def whole(page: Page) -> None:
         page.wait_for_selector("mjx-container", state="attached")
         page.evaluate("() => MathJax.startup.promise")
     page.evaluate(LOADED)
+    # a face that the page draws says last what a network makes of it
+    page.wait_for_function(ANSWERED)
 
 
 def printed(browser: Browser, site: str, name: str, anchors: list[str]) -> Printed:
