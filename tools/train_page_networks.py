@@ -13,6 +13,7 @@ afterwards, and the file's metadata say so. What happened in training stands in 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,7 @@ from mtl_helpers.papers.yin2018.experiments.networks import (
     network_config,
     train_on,
 )
+from mtl_helpers.papers.yin2018.weighting import Rule
 from mtl_helpers.presets import Preset, get_preset
 from mtl_helpers.training.loop import Trained
 from mtl_helpers.trunks import CASIANet
@@ -56,17 +58,10 @@ def one_task(preset: Preset, corpus: PieCorpus) -> Trained:
     return train_on(corpus, network_config(preset, "page", SEED, tasks=("id",), corpus=corpus.spec))
 
 
-def all_tasks(preset: Preset, corpus: PieCorpus) -> Trained:
-    """All side tasks, at the fixed weights that validation people chose."""
+def all_tasks(preset: Preset, corpus: PieCorpus, rule: Rule = "fixed") -> Trained:
+    """All side tasks at the total weight that validation people chose, shared out by a rule."""
     phi = CHOSEN[preset.name].phi_s
-    config = network_config(preset, "page", SEED, "fixed", phi, tasks=ALL_TASKS, corpus=corpus.spec)
-    return train_on(corpus, config)
-
-
-def eq8(preset: Preset, corpus: PieCorpus) -> Trained:
-    """All side tasks, under Eq. 8 of Yin and Liu as printed."""
-    phi = CHOSEN[preset.name].phi_s
-    config = network_config(preset, "page", SEED, "eq8", phi, tasks=ALL_TASKS, corpus=corpus.spec)
+    config = network_config(preset, "page", SEED, rule, phi, tasks=ALL_TASKS, corpus=corpus.spec)
     return train_on(corpus, config)
 
 
@@ -83,7 +78,7 @@ def aprn(preset: Preset, corpus: PieCorpus) -> Trained:
 NETWORKS: dict[str, Callable[[Preset, PieCorpus], Trained]] = {
     "one_task": one_task,
     "all_tasks": all_tasks,
-    "eq8": eq8,
+    "eq8": functools.partial(all_tasks, rule="eq8"),
     "aprn": aprn,
 }
 

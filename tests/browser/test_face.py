@@ -182,6 +182,17 @@ def test_views_to_try_show_what_the_page_says(page: Page) -> None:
         assert right == (link.get_attribute("data-right") == "yes"), link.inner_text()
 
 
+def test_other_anchors_of_the_page_lead_where_they_say(page: Page) -> None:
+    """A heading that is linked from the contents is gone to, and the face stays as it is."""
+    before = page.evaluate("() => lab.address()")
+    page.evaluate("() => { location.hash = '#what-is-exact-here-and-what-is-not'; }")
+    heading = page.locator("#what-is-exact-here-and-what-is-not > h2")
+    page.wait_for_timeout(500)
+    box = heading.bounding_box()
+    assert box and 0 <= box["y"] < SIZES["desktop"][1]
+    assert page.evaluate("() => lab.address()") == before
+
+
 def test_every_control_changes_what_is_seen(page: Page) -> None:
     """Sliders by keys, the head by keys and by drag, people and networks by click."""
     page.evaluate(f"async () => lab.change({MODULE}.DEFAULT)")
@@ -292,10 +303,16 @@ def test_the_page_weighs_less_than_five_megabytes(browser: Browser, site: str) -
     assert FACE.stat().st_size < weight < ENOUGH_BYTES
 
 
-def test_a_still_picture_stands_where_webgl_is_missing(browser: Browser, site: str) -> None:
+@pytest.mark.parametrize("missing", ["WebGL", "crowd.safetensors", "head.safetensors"])
+def test_a_still_picture_stands_where_something_is_missing(
+    browser: Browser, site: str, missing: str
+) -> None:
     context = browser.new_context()
     page = context.new_page()
-    page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+    if missing == "WebGL":
+        page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+    else:
+        page.route(f"**/{missing}", lambda route: route.abort())
     page.goto(f"{site}/{PAGE}.html")
     page.wait_for_selector("#face-lab.still")
     image = page.locator("#face-lab img")

@@ -115,8 +115,6 @@ plt.axis("off");
 
 // ---- what a network says -----------------------------------------------------------------------
 
-const CROWD_COLUMNS = 20;
-
 // Everybody whom a face is looked for among, each by one picture: frontal, frontal flash, neutral.
 // The people that the page can draw come first, drawn here; the others, the crowd, come with
 // pictures and features that are stored.
@@ -144,21 +142,24 @@ export class Gallery {
     return this.pictures.length + Object.values(this.crowd)[0].shape[0];
   }
 
-  // Features of everybody, computed once per network and in pieces, so that the page stays alive.
-  async of(name, network) {
-    if (!this.features[name]) {
-      const found = [];
-      for (const picture of this.pictures) {
-        found.push(network.answer(picture).x);
-        await pause();
-      }
-      const { values, shape } = this.crowd[name];
-      for (let k = 0; k < shape[0]; k += 1) {
-        found.push(values.subarray(k * shape[1], (k + 1) * shape[1]));
-      }
-      this.features[name] = found;
-    }
+  // Features of everybody, computed once per network, however many ask meanwhile.
+  of(name, network) {
+    this.features[name] ??= this.enrol(name, network);
     return this.features[name];
+  }
+
+  // In pieces, so that the page stays alive.
+  async enrol(name, network) {
+    const found = [];
+    for (const picture of this.pictures) {
+      found.push(network.answer(picture).x);
+      await pause();
+    }
+    const { values, shape } = this.crowd[name];
+    for (let k = 0; k < shape[0]; k += 1) {
+      found.push(values.subarray(k * shape[1], (k + 1) * shape[1]));
+    }
+    return found;
   }
 
   thumbnail(parent, person) {
@@ -166,8 +167,9 @@ export class Gallery {
     const stored = person - this.pictures.length;
     if (stored < 0) drawGrey(canvas, this.pictures[person]);
     else {
-      const x = (stored % CROWD_COLUMNS) * SIDE;
-      const y = Math.floor(stored / CROWD_COLUMNS) * SIDE;
+      const columns = this.sheet.naturalWidth / SIDE;
+      const x = (stored % columns) * SIDE;
+      const y = Math.floor(stored / columns) * SIDE;
       canvas.getContext("2d").drawImage(this.sheet, x, y, SIDE, SIDE, 0, 0, SIDE, SIDE);
     }
   }
@@ -548,6 +550,7 @@ class FaceLab {
 // Where WebGL 2 or a file is missing, what stands in the element stays: a still picture.
 export async function mount(element, state = fromHash(window.location.hash)) {
   const base = new URL("./", import.meta.url);
+  const still = [...element.childNodes];
   try {
     const probe = document.createElement("canvas").getContext("webgl2");
     if (!probe) throw new Error("no WebGL 2");
@@ -558,12 +561,15 @@ export async function mount(element, state = fromHash(window.location.hash)) {
     element.lab = lab;
     lab.update();
     window.addEventListener("hashchange", () => {
+      // other anchors of the page are no views
+      if (!window.location.hash.startsWith("#face=")) return;
       lab.change(fromHash(window.location.hash, lab.state));
       // a link further down the page is of use only with the face in sight
       element.scrollIntoView({ block: "start" });
     });
     return lab;
   } catch (error) {
+    element.replaceChildren(...still);
     element.classList.add("still");
     element.dataset.missing = error.message;
     return null;
