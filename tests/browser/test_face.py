@@ -244,6 +244,9 @@ def test_a_wrong_address_leaves_the_face_as_it_was(page: Page) -> None:
     }
     default = page.evaluate(parse, "")
     wrong = ("1,2", "99,0,0,0,own,1,aprn", "0,0,0,0,own,1,toString", "0,,0,0,own,1,aprn")
+    last = MEASURED["people"] - 1
+    assert page.evaluate(parse, f"#face={last},0,0,0,own,1,aprn")["person"] == last
+    assert page.evaluate(parse, f"#face={last + 1},0,0,0,own,1,aprn") == default
     for parts in (*wrong, "0,x,0,0,own,1,eq8", "0,0,0,9,own,1,eq8", "0,0,0,0,own,7,eq8"):
         assert page.evaluate(parse, f"#face={parts}") == default
 
