@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from fetch_page_scripts import fetch
 
 ROOT = Path(__file__).resolve().parents[1]
+BESIDE = ("book/static", "book/extensions", ".cache/page-scripts")
+"""Folders of what lies beside the pages, or makes them."""
 
 
 def toc_pages(root: Path = ROOT) -> list[str]:
@@ -35,14 +37,26 @@ def missing_pages(html: Path, pages: list[str]) -> list[str]:
     return [page for page, path in written.items() if not path.exists() or not path.stat().st_size]
 
 
+def stale(source: Path, html: Path) -> bool:
+    """Whether what no page is made of, yet every page needs, has changed since the last build."""
+    built = html / "index.html"
+    if not built.exists():
+        return False
+    parts = [path for name in BESIDE for path in (source / name).rglob("*") if path.is_file()]
+    return any(path.stat().st_mtime > built.stat().st_mtime for path in parts)
+
+
 def build(source: Path, output: Path) -> Path:
     """Run Jupyter Book on `source`; return the folder of the HTML pages."""
+    html = output / "_build" / "html"
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
     command += ["build", str(source), "--path-output", str(output), "-W", "-n", "--keep-going"]
+    # Sphinx writes nothing where no page has changed, and then leaves old scripts and styles.
+    if stale(source, html):
+        command.append("--all")
     # Without colour the log can be read anywhere; Jupyter's paths move without a warning.
     environment = {**os.environ, "NO_COLOR": "1", "JUPYTER_PLATFORM_DIRS": "1"}
     done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL)
-    html = output / "_build" / "html"
     if done.returncode != 0:
         raise SystemExit("The book was not built: see the warnings above; each one is an error.")
     return html

@@ -1,9 +1,12 @@
 // Read after RequireJS and before the widget manager, on pages that show widgets.
 
-// The manager's fonts lie beside it, not at a public server and not in the folder of the page.
+// The manager's fonts lie beside it, not at a public server and not in the folder of the page. Both
+// its parts bring a style sheet that names them, each with an address from where it thinks it lies.
+const scripts = new URL("page-scripts", document.currentScript.src).href;
 require.config({
   paths: {
-    "@jupyter-widgets/html-manager/dist": new URL("page-scripts", document.currentScript.src).href,
+    "@jupyter-widgets": scripts,
+    "@jupyter-widgets/html-manager/dist": scripts,
   },
 });
 

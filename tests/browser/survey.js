@@ -99,6 +99,10 @@
     speechlessPictures: [...main.querySelectorAll("img")].filter((i) => !i.alt.trim())
       .map((i) => i.src.slice(0, 120)),
     icons: [...document.head.querySelectorAll('link[rel~="icon"]')].map((link) => link.href),
+    fonts: [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]
+      .filter((rule) => rule instanceof CSSFontFaceRule)
+      .flatMap((rule) => [...rule.cssText.matchAll(/url\("([^"]+\.woff2)"\)/g)])
+      .map(([, address]) => new URL(address, sheet.href ?? document.baseURI).href)),
     tags: Object.fromEntries(
       ["description", "og:title", "og:description", "og:type", "og:image", "og:image:alt"]
         .map((key) => [key, meta(key)]),

@@ -24,9 +24,9 @@ def test_a_page_opens_without_errors(look: Look, name: str, size: str, theme: st
     assert page.title
     assert len(page.text) > 100
     assert page.theme == theme
-    assert page.errors == []
-    assert page.outside == []
     assert page.refused == []
+    assert page.outside == []
+    assert page.errors == []
 
 
 @everywhere
@@ -60,6 +60,13 @@ def test_no_word_of_a_table_is_broken(look: Look, name: str, size: str, theme: s
 @each_page
 def test_nothing_is_wider_than_its_box_on_a_desktop(look: Look, name: str) -> None:
     assert look(name, "desktop", "light").measures["scrolled"] == []
+
+
+@each_page
+def test_every_font_of_a_page_is_there(look: Look, name: str) -> None:
+    page = look(name, "desktop", "light")
+    assert page.measures["fonts"]
+    assert page.missing_fonts == []
 
 
 @each_page

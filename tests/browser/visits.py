@@ -105,6 +105,7 @@ class Survey:
     outside: list[str]
     refused: list[str]
     icon_status: list[int]
+    missing_fonts: list[str]
     preview_status: int
 
 
@@ -129,5 +130,6 @@ def survey(
             list(visited.outside),
             list(visited.refused),
             [page.request.get(icon).status for icon in measures["icons"]],
+            [font for font in measures["fonts"] if page.request.get(font).status != 200],
             page.request.get(site + preview).status if measures["tags"]["og:image"] else 0,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -107,6 +108,19 @@ def test_pages_that_are_missing_or_empty_are_named(tmp_path: Path) -> None:
     (tmp_path / "book" / "setup.html").write_text("")
     pages = ["book/intro", "book/setup", "book/notation"]
     assert build_book.missing_pages(tmp_path, pages) == ["book/setup", "book/notation"]
+
+
+def test_a_changed_script_makes_a_built_book_stale(tmp_path: Path) -> None:
+    script, index = tmp_path / "book" / "static" / "course.js", tmp_path / "html" / "index.html"
+    for path in (script, index):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    os.utime(index, (1000, 1000))
+    assert build_book.stale(tmp_path, index.parent)
+    os.utime(script, (999, 999))
+    assert not build_book.stale(tmp_path, index.parent)
+    index.unlink()
+    assert not build_book.stale(tmp_path, index.parent)
 
 
 @pytest.mark.parametrize(
