@@ -23,6 +23,9 @@ STAGE := tools/stage.sh $(TIMINGS)
 # Two processes share two cores, so each stays on one thread.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
+# Hundreds of short processes import torch and its like: what they compile is kept for the next.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help env book pdf links test lint types unit nbval results smoke browser browser-ready lab run \
         sweep corpus ledger bench format clean clean-all
 
@@ -92,7 +95,7 @@ smoke: env ## sweeps, ledger and notebooks from nothing at the smoke preset, in 
 browser: env browser-ready
 	@$(STAGE) "book, warnings as errors" $(PY) tools/build_book.py
 	@$(STAGE) "browser tests of the built book" $(BIN)/pytest tests/browser \
-	  -n $(PROCESSES)
+	  -n $(PROCESSES) --dist loadgroup
 
 browser-ready: env
 	@tools/ensure_chromium.sh $(BIN)

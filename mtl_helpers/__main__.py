@@ -218,6 +218,7 @@ def _corpus(options: argparse.Namespace) -> int:
 def _sweep(options: argparse.Namespace) -> int:
     from mtl_helpers.distributed import joined_group
     from mtl_helpers.registry import EXPERIMENTS
+    from mtl_helpers.runs.executors import get_executor
     from mtl_helpers.runs.sweep import on_chosen_data, run_sweep
 
     if options.experiment == ["help"]:
@@ -236,7 +237,8 @@ def _sweep(options: argparse.Namespace) -> int:
     }
     failed = 0
     environment = {name: value for name, value in settings.items() if value}
-    with _environment(environment), joined_group():
+    executor = get_executor(options.executor, options.processes, options.threads)
+    with _environment(environment), joined_group(), executor.kept():
         experiments = [
             on_chosen_data(EXPERIMENTS[name], preset) for name in options.experiment
         ] or _all_that_fit(preset)
@@ -245,9 +247,7 @@ def _sweep(options: argparse.Namespace) -> int:
             report = run_sweep(
                 experiment,
                 preset,
-                executor=options.executor,
-                processes=options.processes,
-                threads=options.threads,
+                executor=executor,
                 root=options.results,
                 rerun=options.rerun,
             )

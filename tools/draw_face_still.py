@@ -5,7 +5,8 @@ Run: ``make book && python tools/draw_face_still.py``; the picture is committed.
 
 from __future__ import annotations
 
-from make_pdf import HTML, ROOT, opened, served, whole
+from local_browser import opened, served
+from make_pdf import HTML, ROOT, whole
 
 STILL = ROOT / "book" / "static" / "face" / "still.jpg"
 

@@ -7,15 +7,12 @@ the preview shows; both pictures are committed beside the icon's source.
 from __future__ import annotations
 
 import base64
-import sys
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from local_browser import opened
 
 ROOT = Path(__file__).resolve().parents[1]
 STATIC = ROOT / "book" / "static"
-sys.path.insert(0, str(ROOT / "tests"))
-from browser.chromium import chromium_path
 
 PREVIEW = """
 <body style="margin:0;width:1200px;height:630px;background:#fff;display:flex;
@@ -35,17 +32,13 @@ def main() -> None:
     """Open each page in Chromium and keep what it shows."""
     icon = (STATIC / "favicon.svg").read_text(encoding="utf-8")
     faces = base64.b64encode((ROOT / "book/images/contact-wild.png").read_bytes()).decode()
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=chromium_path(), args=["--no-sandbox", "--disable-gpu"]
-        )
+    with opened() as chromium:
         page = chromium.new_page(viewport={"width": 180, "height": 180})
         page.set_content(f'<body style="margin:0">{icon}</body>')
         page.screenshot(path=STATIC / "favicon.png", omit_background=True)
         page.set_viewport_size({"width": 1200, "height": 630})
         page.set_content(PREVIEW.format(icon=icon, faces=faces))
         page.screenshot(path=STATIC / "preview.jpg", quality=82)
-        chromium.close()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 # ensure_chromium.sh BIN : make sure that there is a Chromium for the browser tests.
 set -u
 bin=$1
-found() { "$bin/python" tests/browser/chromium.py; }
+found() { "$bin/python" tools/local_browser.py; }
 
 if name=$(found); then
   echo "Browser: $name"

@@ -15,6 +15,7 @@ import os
 import re
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,27 @@ def normalise(notebook: Any, name: str) -> Any:
     return nbformat.reads(text, as_version=4)
 
 
+def rewrite(path: Path, options: argparse.Namespace) -> str:
+    """Execute one notebook and write it if it is sound; return what was done."""
+    notebook = nbformat.read(path, as_version=4)
+    started = time.perf_counter()
+    try:
+        folder = options.folder or path.resolve().parent
+        execute(notebook, folder, options.preset, options.timeout)
+    except CellExecutionError as error:
+        raise SystemExit(f"{path.name} failed and was not written:\n{error}") from None
+    notebook = normalise(notebook, path.stem)
+    problems = all_problems(notebook)
+    if problems:
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        raise SystemExit(f"{path.name} ran, but was not written:\n{listed}")
+    target = path if options.output is None else options.output / path.name
+    write_atomic(target, nbformat.writes(notebook).encode())
+    took = time.perf_counter() - started
+    size = target.stat().st_size / 1e6
+    return f"{path.name}: executed at {options.preset} in {took:.0f} s, {size:.1f} MB"
+
+
 def main() -> None:
     """Execute what the command line names; stop at the first notebook that is not sound."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -90,29 +112,21 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="folder to write to (default: in place)")
     parser.add_argument("--folder", type=Path, help="where kernels start (default: beside each)")
     parser.add_argument("--timeout", type=int, default=1800, help="seconds for a cell")
+    parser.add_argument("--processes", type=int, default=1, help="notebooks at a time")
     options = parser.parse_args()
 
     paths = options.notebooks or notebook_paths(ROOT)
     if not paths:
         raise SystemExit("Expected notebooks in notebooks/, found none; name one.")
-    for path in paths:
-        notebook = nbformat.read(path, as_version=4)
-        started = time.perf_counter()
+    # Threads of several kernels share the cores: those that wait sleep, instead of spinning.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    with ThreadPoolExecutor(options.processes) as pool:
+        tasks = [pool.submit(rewrite, path, options) for path in paths]
         try:
-            folder = options.folder or path.resolve().parent
-            execute(notebook, folder, options.preset, options.timeout)
-        except CellExecutionError as error:
-            raise SystemExit(f"{path.name} failed and was not written:\n{error}") from None
-        notebook = normalise(notebook, path.stem)
-        problems = all_problems(notebook)
-        if problems:
-            listed = "\n".join(f"  {problem}" for problem in problems)
-            raise SystemExit(f"{path.name} ran, but was not written:\n{listed}")
-        target = path if options.output is None else options.output / path.name
-        write_atomic(target, nbformat.writes(notebook).encode())
-        took = time.perf_counter() - started
-        size = target.stat().st_size / 1e6
-        print(f"{path.name}: executed at {options.preset} in {took:.0f} s, {size:.1f} MB")
+            for task in tasks:
+                print(task.result(), flush=True)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 if __name__ == "__main__":

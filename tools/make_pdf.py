@@ -10,30 +10,22 @@ from __future__ import annotations
 
 import argparse
 import io
-import sys
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urldefrag
 
 import yaml
-from playwright.sync_api import Browser, Page, sync_playwright
+from build_book import toc_pages
+from check_links import anchors_asked_for
+from local_browser import opened, served
+from playwright.sync_api import Browser, Page
 from pypdf import PdfReader, PdfWriter
 from pypdf.annotations import Link
 from pypdf.generic import Fit
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-from browser.chromium import chromium_path
-from build_book import toc_pages
-from check_links import anchors_asked_for
-
 HTML = ROOT / "_build" / "html"
 PDF = ROOT / "_build" / "many-tasks-one-face.pdf"
 FOOTER = (
@@ -72,38 +64,6 @@ LOADED = """() => Promise.all([...document.images].map(image => {
   image.loading = "eager";
   return image.complete ? 0 : new Promise(done => { image.onload = image.onerror = done; });
 }))"""
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """A server of this machine for a folder; gives its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-@contextmanager
-def opened() -> Iterator[Browser]:
-    """A Chromium of this machine."""
-    path = chromium_path()
-    if path is None:
-        raise SystemExit("Expected a Chromium, found none; install one or set MTL_CHROMIUM.")
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        chromium = playwright.chromium.launch(executable_path=path, args=arguments)
-        try:
-            yield chromium
-        finally:
-            chromium.close()
 
 
 @dataclass(frozen=True)

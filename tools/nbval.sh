@@ -10,6 +10,8 @@ if [ ${#notebooks[@]} -le 1 ]; then
 fi
 # What trains live may take minutes; the corpora of the preset are rendered first, once for all.
 export MTL_PRESET=laptop MTL_PUBLISH=1
+# Threads of several kernels share the cores: those that wait sleep, instead of spinning.
+export OMP_WAIT_POLICY=PASSIVE
 # Another backend than the notebook's own shows no figures, and then outputs differ.
 unset MPLBACKEND
 "$1/python" -m mtl_helpers corpus --corpus all

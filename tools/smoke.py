@@ -82,7 +82,7 @@ def main() -> None:
         elsewhere = Path(scratch) / "elsewhere"
         elsewhere.mkdir()
         execute = ["tools/execute_notebooks.py", "--preset", "smoke", "--folder", str(elsewhere)]
-        execute += ["--output", f"{scratch}/notebooks"]
+        execute += ["--output", f"{scratch}/notebooks", "--processes", processes]
         print(step("notebooks, from another folder", execute, environment), end="")
 
 

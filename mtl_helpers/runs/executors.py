@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import joblib
@@ -57,6 +57,20 @@ class Executor:
                 raise ValueError(f"The number of {name} must be at least 1, got {number}.")
         self.processes = processes or max(1, usable_cores() // threads)
         self.threads = threads
+        self._workers: Callable[[], AbstractContextManager[None]] = _fresh_workers
+
+    @contextmanager
+    def kept(self) -> Iterator[Executor]:
+        """Keep the workers from one sweep to the next, which spares each the loading of torch.
+
+        For a process that changes neither its code nor its environment between its sweeps.
+        """
+        with _fresh_workers():
+            self._workers = nullcontext
+            try:
+                yield self
+            finally:
+                self._workers = _fresh_workers
 
     def unordered(
         self, function: Callable[[Item], Result], items: Sequence[Item]
@@ -69,7 +83,7 @@ class Executor:
         for _ in range(_RESTARTS + 1):
             try:
                 with (
-                    _fresh_workers(),
+                    self._workers(),
                     joblib.parallel_config(backend="loky", inner_max_num_threads=self.threads),
                     closing(self._loky(function, list(pending.items()))) as results,
                 ):

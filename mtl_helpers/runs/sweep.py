@@ -104,7 +104,7 @@ def run_sweep(
     experiment: Experiment,
     preset: Preset,
     *,
-    executor: str | None = None,
+    executor: str | Executor | None = None,
     processes: int | None = None,
     threads: int = 1,
     root: Path | None = None,
@@ -118,7 +118,7 @@ def run_sweep(
     experiment, preset
         What to run.
     executor, processes, threads
-        Where: see :func:`mtl_helpers.runs.executors.get_executor`.
+        Where: see :func:`mtl_helpers.runs.executors.get_executor`; an executor knows the other two.
     root
         Folder of stored runs; if absent, :func:`mtl_helpers.runs.record.results_root`.
     progress
@@ -137,7 +137,9 @@ def run_sweep(
     """
     rank, group = place_in_group()
     # the processes of a group (torchrun) train one run together, and the first of them writes it
-    where = get_executor(executor, processes, threads) if group == 1 else Executor(1, threads)
+    if not isinstance(executor, Executor):
+        executor = get_executor(executor, processes, threads)
+    where = executor if group == 1 else Executor(1, executor.threads)
     if rerun is None:
         rerun = rerun_requested()
     configs = _distinct(experiment, experiment.configs(preset))
@@ -162,7 +164,7 @@ def run_sweep(
             _run_one,
             experiment.run,
             (experiment.paper, experiment.name, place),
-            threads,
+            where.threads,
             # the parent's view of the code: workers load it now, whatever is edited meanwhile
             dict(code_version()),
             where.is_here,

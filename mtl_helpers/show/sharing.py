@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,6 +16,7 @@ from mtl_helpers.show.style import COLOURS, INK
 
 __all__ = ["combined_steps", "gradient_arrows", "gradients_at", "hard_and_soft"]
 
+_RULE_LINES = {"sum": "-", "PCGrad": (0, (4, 1.5)), "equal lengths": (0, (1, 1))}
 # inches
 _FACE, _BLOCK, _CELL, _GAP, _APART = 0.74, 0.36, 0.11, 0.26, 0.5
 
@@ -65,13 +67,19 @@ def gradient_arrows(
     pulls = np.asarray(gradients, dtype=np.float64)  # (2, 2)
     steps = combined_steps(pulls)
     figure, (plane, bars) = plt.subplots(
-        2, 1, figsize=size, height_ratios=(1.5, 1), layout="constrained"
+        2, 1, figsize=size, height_ratios=(1.6, 1), layout="constrained"
     )
     for name, pull, colour, side in zip(names, pulls, COLOURS, (-1, 1), strict=False):
         _arrow(plane, pull, colour, name, 11.0 * side)  # names of arrows that coincide stand apart
-    _arrow(plane, steps["sum"], INK, "sum")
-    reach = 1.1 * max(np.abs([*pulls, steps["sum"]]).max(), 1.0)
-    plane.set(xlim=(-reach, reach), ylim=(-0.35 * reach, reach), aspect="equal")
+    # where there is no conflict PCGrad is the sum, so the plain line lies lowest and is the widest
+    for (name, step), width in zip(steps.items(), (3.0, 2.2, 2.2), strict=True):
+        _arrow(plane, step, INK, style=_RULE_LINES[name], width=width)
+        plane.plot([], [], color=INK, linestyle=_RULE_LINES[name], label=name)
+    figure.legend(
+        loc="outside upper center", ncols=3, frameon=False, handlelength=2.1, columnspacing=1.2
+    )
+    reach = 1.1 * max(np.abs([*pulls, *steps.values()]).max(), 1.0)
+    plane.set(xlim=(-reach, reach), ylim=(-0.1 * reach, reach), aspect="equal")
     plane.axis("off")
     shares = _shares(pulls, steps)  # (rules, 2)
     places = np.arange(len(steps))
@@ -96,12 +104,21 @@ def _shares(pulls: NDArray[np.float64], steps: Mapping[str, NDArray[np.float64]]
 
 
 def _arrow(
-    axis: Axes, to: NDArray[np.float64], colour: str, name: str, beside: float = 0.0
+    axis: Axes,
+    to: NDArray[np.float64],
+    colour: str,
+    name: str = "",
+    beside: float = 0.0,
+    style: Any = "-",
+    width: float = 2.5,
 ) -> None:
+    norm = float(np.linalg.norm(to))
+    if norm < 1e-9:
+        return
     end = (float(to[0]), float(to[1]))
-    style = {"arrowstyle": "-|>", "color": colour, "lw": 2.5, "shrinkA": 0, "shrinkB": 0}
-    axis.annotate("", end, (0, 0), arrowprops=style)
-    away = 11 * to / np.linalg.norm(to) + np.array([beside, 0.0])  # points
+    head = {"arrowstyle": "-|>", "color": colour, "shrinkA": 0, "shrinkB": 0}
+    axis.annotate("", end, (0, 0), arrowprops={**head, "lw": width, "linestyle": style})
+    away = 11 * to / norm + np.array([beside, 0.0])  # points
     axis.annotate(
         name, end, tuple(away), textcoords="offset points", color=colour, ha="center", va="center"
     )

@@ -3,61 +3,39 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator
-from functools import cache, partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from functools import cache
 from pathlib import Path
 
+import local_browser
 import pytest
-from browser.chromium import chromium_path
 from browser.visits import Survey, survey
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 ROOT = Path(__file__).resolve().parents[2]
-HTML = Path(os.environ.get("MTL_HTML", ROOT / "_build" / "html"))
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Say nothing: a failed request is seen in the browser."""
 
 
 @pytest.fixture(scope="session")
-def site() -> Iterator[str]:
+def html() -> Path:
+    """The folder of the built book."""
+    folder = Path(os.environ.get("MTL_HTML", ROOT / "_build" / "html"))
+    if not (folder / "index.html").exists():
+        pytest.fail(f"Expected the built book in {folder}, found none; run `make book` first.")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def site(html: Path) -> Iterator[str]:
     """Address of the built book."""
-    if not (HTML / "index.html").exists():
-        pytest.fail(f"Expected the built book in {HTML}, found none; run `make book` first.")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(HTML)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with local_browser.served(html) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A Chromium without a network of its own."""
-    path = chromium_path()
-    if path is None:
-        pytest.fail("Expected a Chromium, found none; install one or set MTL_CHROMIUM.")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=path,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--disable-dev-shm-usage",
-            ],
-        )
+    with local_browser.opened() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,16 +7,9 @@ from pathlib import Path
 
 import check_links
 import pytest
-from browser.conftest import HTML
 from browser.visits import PAGES
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def html(site: str) -> Path:
-    """The folder of the built book, which the server has found."""
-    return HTML
 
 
 def test_every_link_within_the_book_leads_somewhere(html: Path) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import make_pdf
 import pytest
-from browser.conftest import HTML
 from browser.visits import PAGES
 from playwright.sync_api import Browser
 from pypdf import PdfReader
@@ -18,10 +17,10 @@ TWO = ["notebooks/a1_training_to_the_end", "book/glossary"]
 
 
 @pytest.fixture(scope="module")
-def printed(site: str, browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def printed(html: Path, browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of two pages of the book."""
     output = tmp_path_factory.mktemp("pdf") / "two.pdf"
-    leaves = make_pdf.make_pdf(HTML, TWO, output, browser)
+    leaves = make_pdf.make_pdf(html, TWO, output, browser)
     assert leaves == len(PdfReader(output).pages)
     assert list(output.parent.iterdir()) == [output]
     return output
@@ -78,19 +77,21 @@ def test_links_lead_within_the_file_or_out_of_the_book(printed: Path) -> None:
     assert any(start < glossary <= end for start, end in within)
 
 
-def test_pictures_that_wait_for_the_reader_are_printed(site: str, browser: Browser) -> None:
-    texts = {name: (HTML / f"{name}.html").read_text(encoding="utf-8") for name in PAGES}
+def test_pictures_that_wait_for_the_reader_are_printed(
+    html: Path, site: str, browser: Browser
+) -> None:
+    texts = {name: (html / f"{name}.html").read_text(encoding="utf-8") for name in PAGES}
     name = max(PAGES, key=lambda name: texts[name].count('loading="lazy"'))
     one = make_pdf.printed(browser, site, name, [])
     pictures = sum(len(leaf.images) for leaf in one.reader.pages)
     assert pictures >= texts[name].count('loading="lazy"') > 0
 
 
-def test_the_same_pages_make_the_same_file(printed: Path, browser: Browser) -> None:
+def test_the_same_pages_make_the_same_file(html: Path, printed: Path, browser: Browser) -> None:
     again = printed.parent.parent / "again.pdf"
-    make_pdf.make_pdf(HTML, TWO[1:], again, browser)
+    make_pdf.make_pdf(html, TWO[1:], again, browser)
     once = again.read_bytes()
-    make_pdf.make_pdf(HTML, TWO[1:], again, browser)
+    make_pdf.make_pdf(html, TWO[1:], again, browser)
     assert again.read_bytes() == once
 
 

@@ -259,6 +259,23 @@ def test_executing_again_elsewhere_writes_the_same_bytes(tmp_path: Path) -> None
     assert (tmp_path / "a" / path.name).read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
+def test_notebooks_run_beside_each_other(tmp_path: Path) -> None:
+    # each waits until the other has begun
+    source = (
+        "import time\nfrom pathlib import Path\n"
+        "Path('{0}').touch()\n"
+        "while not Path('{1}').exists():\n    time.sleep(0.1)\n"
+        "print('both')"
+    )
+    paths = [tmp_path / "a.ipynb", tmp_path / "b.ipynb"]
+    for path, names in zip(paths, (("a", "b"), ("b", "a")), strict=True):
+        nbformat.write(new_notebook(cells=[new_code_cell(source.format(*names))]), path)
+    done = run_tool("--preset", "smoke", "--processes", 2, *paths, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["a.ipynb", "b.ipynb"]
+    assert all("both" in path.read_text() for path in paths)
+
+
 def test_a_notebook_that_fails_keeps_its_old_bytes(tmp_path: Path) -> None:
     path = tmp_path / "chapter.ipynb"
     nbformat.write(new_notebook(cells=[new_code_cell("print(1)\n1 / 0")]), path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -136,3 +137,10 @@ def test_the_table_says_what_was_measured():
     rows = measured_face.rows({"networks": dict.fromkeys(measured_face.NAMES, network)})
     assert rows[0] == ("one task", "91 % [80, 95]", "50 % [25, 75]", "33 %")
     assert tuple(measured_face.NAMES) == tuple(train_page_networks.NETWORKS)
+
+
+def test_the_page_and_its_table_call_networks_alike():
+    script = (FACE / "face.js").read_text(encoding="utf-8")
+    named = re.search(r"export const NETWORKS = \{(.+?)\};", script, re.DOTALL)
+    assert named is not None
+    assert dict(re.findall(r'(\w+): "([^"]+)"', named[1])) == measured_face.NAMES

@@ -51,6 +51,32 @@ def test_run_that_always_ends_its_worker_is_given_up(tmp_path: Path, executor: E
         list(executor.unordered(function, range(4)))
 
 
+def worker_of(number: int) -> int:
+    time.sleep(0.1)
+    return os.getpid()
+
+
+def workers_of(executor: Executor) -> set[int]:
+    return {worker for _, worker in executor.unordered(worker_of, range(6))}
+
+
+def test_workers_are_new_in_every_sweep_unless_kept() -> None:
+    executor = Executor(2)
+    assert not workers_of(executor) & workers_of(executor)
+    with executor.kept():
+        kept = workers_of(executor)
+        assert workers_of(executor) & kept
+    assert not workers_of(executor) & kept
+
+
+def test_kept_workers_are_replaced_when_one_is_killed(tmp_path: Path) -> None:
+    function = functools.partial(end_worker, tmp_path, False)
+    with Executor(2).kept() as executor:
+        before = workers_of(executor)
+        assert dict(executor.unordered(function, range(8))) == {k: k for k in range(8)}
+        assert not workers_of(executor) & before
+
+
 def spell(number: int) -> tuple[float, float]:
     start = time.monotonic()
     time.sleep(0.5)

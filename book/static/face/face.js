@@ -234,7 +234,8 @@ function drawCurve(node, points, yaw) {
     svg("circle", { ...at, class: wrong ? "wrong" : "right" }, node);
     // a place in figures, above a dot that lies low
     const y = at.cy + (at.cy > high - bottom - 24 ? -11 : 20);
-    const place = { x: at.cx, y, "text-anchor": p.yaw === 90 ? "end" : "middle" };
+    const anchor = p.yaw === 90 ? "end" : "middle";
+    const place = { x: at.cx, y, "text-anchor": anchor, class: "place" };
     if (wrong) svg("text", place, node, p.rank);
   }
 }
