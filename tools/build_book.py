@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,8 +43,9 @@ def stale(source: Path, html: Path) -> bool:
     built = html / "index.html"
     if not built.exists():
         return False
-    parts = [path for name in BESIDE for path in (source / name).rglob("*") if path.is_file()]
-    return any(path.stat().st_mtime > built.stat().st_mtime for path in parts)
+    parts = [path for name in BESIDE for path in (source / name).rglob("*.*") if path.is_file()]
+    changed = (path for path in parts if path.stat().st_mtime > built.stat().st_mtime)
+    return any("__pycache__" not in path.parts for path in changed)
 
 
 def build(source: Path, output: Path) -> Path:
@@ -59,7 +61,24 @@ def build(source: Path, output: Path) -> Path:
     done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         raise SystemExit("The book was not built: see the warnings above; each one is an error.")
+    write_entrance(html, toc_pages(source)[0])
     return html
+
+
+def write_entrance(html: Path, root: str) -> None:
+    """Lead from the folder's own address to the first page, under that page's title and tags.
+
+    Jupyter Book writes this file once, and leaves it as it is when another page becomes the first.
+    """
+    text = (html / f"{root}.html").read_text(encoding="utf-8")
+    tag = r'<title>[^<]*</title>|<meta (?:name|property)="[^"]+" content="[^"]*">'
+    lines = [
+        '<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">',
+        f'<meta http-equiv="refresh" content="0; url={root}.html">',
+        *re.findall(tag, text),
+        f'<a href="{root}.html">To the first page</a>\n</html>\n',
+    ]
+    (html / "index.html").write_text("\n".join(lines), encoding="utf-8")
 
 
 def ask_links(source: Path, output: Path) -> None:
@@ -103,6 +122,7 @@ def main() -> None:
         )
     shown = html.relative_to(ROOT) if html.is_relative_to(ROOT) else html
     print(f"The book is built: {len(pages)} pages. Open {shown}/index.html")
+    print(f"What computes in a page needs a server: python -m http.server -d {shown}")
 
 
 if __name__ == "__main__":

@@ -75,6 +75,16 @@ LOOK = Look(
 _MOUTH_CORNERS = (31, 37)
 
 
+def code_of(look: Look) -> str:
+    """Return the Python that makes a look, without what it has by default."""
+    given = [
+        f"    {field.name}={getattr(look, field.name)!r},\n"
+        for field in dataclasses.fields(look)
+        if getattr(look, field.name) != field.default
+    ]
+    return f"Look(\n{''.join(given)})"
+
+
 def page_people() -> list[Identity]:
     """Return the people that the page can draw: the first test people of the laptop's ``pie``."""
     return everybody()[:PEOPLE]
@@ -214,6 +224,7 @@ def build(folder: Path) -> None:
         "light": {"flash": FLASH_INTENSITY, "ambient": AMBIENT_INTENSITY},
         "tone": {"exposure": EXPOSURE, "gamma": GAMMA},
         "look": dataclasses.asdict(LOOK),
+        "lookCode": code_of(LOOK),
         "people": [
             {
                 "number": person.index,

@@ -7,6 +7,7 @@ need a network; ``make links`` asks for them.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,11 +22,13 @@ ADDRESSES = {
     "a": "href",
     "link": "href",
     "img": "src",
-    "source": "srcset",
     "script": "src",
     "iframe": "src",
     "video": "src",
 }
+
+IMPORTED = re.compile(r'\bfrom\s+"(\.[^"]+)"')
+"""What a script of a page imports from a file of the book."""
 
 EXPLORABLES = {"face": "face-lab", "tug": "tug-of-war"}
 """The element of each explorable, by the name with which a view of it begins: ``#face=...``."""
@@ -44,6 +47,7 @@ class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.found = Found()
+        self.in_script = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         named = {name: value or "" for name, value in attrs}
@@ -51,9 +55,17 @@ class _Reader(HTMLParser):
             self.found.anchors.add(name)
         if tag == "a" and (name := named.get("name")):
             self.found.anchors.add(name)
+        self.in_script = tag == "script"
         attribute = ADDRESSES.get(tag)
         if attribute in named and "preconnect" not in named.get("rel", ""):
             self.found.links.append((tag, named[attribute].split(" ")[0]))
+        for candidate in named.get("srcset", "").split(","):
+            if candidate.strip():
+                self.found.links.append((tag, candidate.split()[0]))
+
+    def handle_data(self, data: str) -> None:
+        if self.in_script:
+            self.found.links += [("script", name) for name in IMPORTED.findall(data)]
 
 
 def found_in(text: str) -> Found:

@@ -28,11 +28,12 @@ LINK = re.compile(r"\{term\}`([^`<]+?)(?:\s*<([^>]+)>)?`")
 
 # Blocks whose words are running prose; of all others, such as code and tables, no word counts.
 PROSE_BLOCKS = {"admonition", "note", "tip", "warning", "important", "exercise", "exercise-start"}
-FENCE = re.compile(r"^(`{3,}|:{3,})\s*(?:\{([\w-]+)\})?")
-# What stands for itself within prose: formulas, roles, code, links, targets, raw HTML.
+FENCE = re.compile(r"^(`{3,}|:{3,}|~{3,})\s*(?:\{([\w-]+)\})?")
+# What stands for itself within prose: formulas, roles, code, links, targets, addresses, raw HTML.
 APART = re.compile(
     r"\$\$.+?\$\$(?: \([\w-]+\))?|\{[\w:-]+\}`[^`]+`|`[^`]+`|\$[^$\n]+\$|\[[^\]]*\]\([^)]*\)"
-    r"|^\([\w-]+\)=$|<[^>\n]+>",
+    r"|\\begin\{(\w+\*?)\}.*?\\end\{\1\}|\[[^\]]*\]\[[^\]]*\]|^\[[^\]]+\]:.*?$|https?://[^\s)>]+"
+    r"|^\([\w-]+\)=$|<!--.*?-->|<[^>\n]+>",
     re.DOTALL | re.MULTILINE,
 )
 HIDDEN = "\0"

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from docutils import nodes
+from plain_words import plain_words
 from sphinx.application import Sphinx
 
 LEAST, MOST = 80, 200
@@ -30,7 +31,7 @@ def description(doctree: nodes.document | None, title: str) -> str:
     words = ""
     for paragraph in doctree.findall(nodes.paragraph) if doctree is not None else ():
         if isinstance(paragraph.parent, nodes.section | nodes.document):
-            words = f"{words} {' '.join(paragraph.astext().split())}".strip()
+            words = f"{words} {plain_words(paragraph)}".strip()
         if len(words) >= LEAST:
             break
     if len(words) < LEAST:
@@ -45,13 +46,14 @@ def add_tags(
 ) -> None:
     """Write the tags into the head of a page."""
     address = published_address(app.config.html_theme_options["repository_url"])
-    title = html.unescape(re.sub(r"<[^>]*>", "", context.get("title", "") or app.config.project))
+    book = app.config.html_title or app.config.project
+    title = html.unescape(re.sub(r"<[^>]*>", "", context.get("title", "") or book))
     words = description(doctree, title)
     static = address + "_static/"
     named = {"description": words}
     shared = {
         "og:type": "article",
-        "og:site_name": app.config.html_title or app.config.project,
+        "og:site_name": book,
         "og:title": title,
         "og:description": words,
         "og:url": f"{address}{pagename}.html",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from docutils import nodes
+from plain_words import plain_words
 from sphinx.application import Sphinx
 
 GLOSSARY = "book/glossary"
@@ -16,7 +17,7 @@ def definitions(glossary: nodes.document) -> dict[str, str]:
     found = {}
     for item in glossary.findall(nodes.definition_list_item):
         (definition,) = item.findall(nodes.definition)
-        words = " ".join(definition.astext().split())
+        words = plain_words(definition)
         if len(words) > MOST:
             words = words[: MOST - 3].rsplit(" ", 1)[0].rstrip(",;:") + " ..."
         for term in item.findall(nodes.term):

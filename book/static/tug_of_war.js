@@ -4,7 +4,7 @@
 // the form that an anywidget asks for. Everything that a reader can set stands in the address behind
 // the #, so that a view can be linked.
 
-import { html, svg } from "./dom.js";
+import { copyButton, html, svg, viewIn } from "./dom.js";
 
 export const RULES = {
   total: "the sum, Eq. 8",
@@ -54,8 +54,8 @@ export function toHash({ losses, speeds, rate }) {
 
 // What does not parse, or lies outside what the sliders reach, is left as it was.
 export function fromHash(hash, state = DEFAULT) {
-  const found = /tug=([\d.,e-]+)/.exec(hash);
-  const numbers = found ? found[1].split(",").map(Number) : [];
+  // an empty part is no number, though Number("") is 0
+  const numbers = viewIn(hash, "tug").map((part) => (part === "" ? NaN : Number(part)));
   const inside = (v, low, high) => Number.isFinite(v) && v >= low && v <= high;
   if (
     numbers.length !== 7 ||
@@ -139,16 +139,19 @@ export function mount(element, given = fromHash(window.location.hash)) {
   const said = html("ul", { class: "said", "aria-live": "polite" }, figure);
   const controls = html("div", { class: "controls" }, element);
 
+  const refresh = [];
   const plain = { to: (v) => v, from: (v) => v };
   function slider(label, [min, max, step], read, write, scale = plain) {
     const line = html("label", {}, controls);
     html("span", {}, line, label);
     const input = html("input", { type: "range", min, max, step }, line);
     const shown = html("output", {}, line);
-    input.value = scale.to(read());
     const show = () => {
+      input.value = scale.to(read());
       shown.textContent = Number(read().toPrecision(2));
+      input.setAttribute("aria-valuetext", shown.textContent);
     };
+    refresh.push(show);
     input.addEventListener("input", () => {
       write(scale.from(Number(input.value)));
       show();
@@ -179,13 +182,18 @@ export function mount(element, given = fromHash(window.location.hash)) {
   // the rate runs over decades
   const decades = { to: Math.log10, from: (v) => 10 ** v };
   slider("rate of the weights", [-3, 0.3, 0.05], () => state.rate, (v) => (state.rate = v), decades);
-  const copy = html("button", { type: "button" }, controls, "Copy as notebook cell");
-  copy.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(asCell(state));
-    copy.textContent = "Copied";
-    setTimeout(() => (copy.textContent = "Copy as notebook cell"), 1500);
-  });
+  copyButton(controls, () => asCell(state));
   draw();
+  const isView = () => window.location.hash.startsWith("#tug=");
+  // a view that is linked is of use only with the drawing in sight
+  if (isView()) element.scrollIntoView({ block: "start" });
+  window.addEventListener("hashchange", () => {
+    if (!isView()) return;
+    Object.assign(state, fromHash(window.location.hash, state));
+    refresh.forEach((run) => run());
+    draw();
+    element.scrollIntoView({ block: "start" });
+  });
   return { state, draw };
 }
 

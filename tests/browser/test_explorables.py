@@ -84,8 +84,30 @@ def test_a_linked_view_is_restored_and_a_wrong_one_is_not(page: Page) -> None:
     linked = page.evaluate(parse, "#tug=2,1,3,0.1,0.05,0,0.5")
     assert linked == {"losses": [2, 1, 3], "speeds": [0.1, 0.05, 0], "rate": 0.5}
     default = page.evaluate(parse, "")
-    for wrong in ("#tug=1,2", "#tug=-1,1,1,0,0,0,1", "#tug=1,1,1,9,0,0,1", "#tug=a,b,c,d,e,f,g"):
-        assert page.evaluate(parse, wrong) == default
+    assert page.evaluate(parse, "#tug=2%2C1%2C3%2C0.1%2C0.05%2C0%2C0.5") == linked
+    few, low, high = "1,2", "-1,1,1,0,0,0,1", "1,1,1,9,0,0,1"
+    for wrong in (few, low, high, "1,1,1,,,,1", "a,b,c,d,e,f,g"):
+        assert page.evaluate(parse, f"#tug={wrong}") == default
+
+
+def test_a_linked_view_is_seen_and_followed(browser: Browser, site: str) -> None:
+    with visit(browser, site, CHAPTER, "desktop") as visited:
+        page = visited.page
+        page.goto(f"{site}/{CHAPTER}.html#tug=5,0.1,2,0.01,0.02,0.04,0.2")
+        page.reload()
+        drawing = page.locator("#tug-of-war svg")
+        drawing.wait_for()
+        page.wait_for_function(
+            "() => Math.abs(document.getElementById('tug-of-war').getBoundingClientRect().y) < 900"
+        )
+        first = drawing.inner_html()
+        page.evaluate("() => { location.hash = '#tug=0.5,0.1,2,0.01,0.02,0.04,2'; }")
+        page.wait_for_function(
+            "before => document.querySelector('#tug-of-war svg').innerHTML !== before", arg=first
+        )
+        assert page.locator("#tug-of-war input").first.input_value() == "0.5"
+        rate = page.locator("#tug-of-war input").last
+        assert rate.get_attribute("aria-valuetext") == "2"
 
 
 def test_the_copied_cell_runs(page: Page) -> None:

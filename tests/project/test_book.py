@@ -110,6 +110,17 @@ def test_pages_that_are_missing_or_empty_are_named(tmp_path: Path) -> None:
     assert build_book.missing_pages(tmp_path, pages) == ["book/setup", "book/notation"]
 
 
+def test_the_folders_own_address_leads_to_the_first_page(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("url=elsewhere.html")
+    tags = '<title>A &amp; b</title>\n<meta name="description" content="Words.">'
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "first.html").write_text(f"<head>{tags}</head>\n<title-page>")
+    build_book.write_entrance(tmp_path, "in/first")
+    text = (tmp_path / "index.html").read_text()
+    assert "url=in/first.html" in text and "elsewhere" not in text
+    assert tags in text and "title-page" not in text
+
+
 def test_a_changed_script_makes_a_built_book_stale(tmp_path: Path) -> None:
     script, index = tmp_path / "book" / "static" / "course.js", tmp_path / "html" / "index.html"
     for path in (script, index):

@@ -14,6 +14,7 @@ def html(tmp_path: Path) -> Path:
     (tmp_path / "index.html").write_text(
         '<h1 id="top">A</h1><a name="old"></a><a href="in/b.html#x%20y">b</a>'
         '<a href="#top">up</a><a href="#">menu</a><img src="p.png?v=1">'
+        '<source srcset="p.png, p.png 2x"><p>from "./a book"</p>'
         '<a href="https://example.org/#z">out</a><a href="mailto:a@b.c">post</a>'
     )
     (tmp_path / "in" / "b.html").write_text(
@@ -37,6 +38,8 @@ def test_links_that_lead_somewhere_are_not_reported(html: Path) -> None:
         ('<a href="#none=1,2">', "leads to no anchor"),
         ('<img src="none.png">', "leads to no file"),
         ('<script src="none.js"></script>', "leads to no file"),
+        ('<img src="p.png" srcset="p.png, none.png 2x">', "leads to no file"),
+        ('<script type="module">import { a } from "./none.js";</script>', "leads to no file"),
         ('<a href="../../etc/hosts">', "leaves the book's folder"),
     ],
 )

@@ -102,6 +102,10 @@ WORDS = link_terms.Terms(
         ("a probe, {term}`probes <probe>`", "a {term}`probe`, probes"),
         ("{term}`probe`, a probe", "{term}`probe`, a probe"),
         ("a probed, pre-probe", "a probed, pre-probe"),
+        ("~~~\nprobe\n~~~\nprobe", "~~~\nprobe\n~~~\n{term}`probe`"),
+        ("\\begin{align}\nprobe\n\\end{align} probe", None),
+        ("[a probe][1] https://x.org/probe <!-- probe --> probe", None),
+        ("[probe]: https://x.org\nprobe", None),
     ],
 )
 def test_first_uses_in_prose_are_linked(text: str, expected: str | None) -> None:
@@ -144,7 +148,12 @@ def test_a_definition_is_found_by_the_place_of_its_term() -> None:
         page += nodes.definition_list_item(
             "", term, nodes.definition("", nodes.paragraph("", words))
         )
+    formulas = nodes.paragraph("", "One of ", nodes.math("", r"\mathbf{L}_g"), nodes.Text(", "))
+    formulas += [nodes.math("", r"\varphi_s"), nodes.Text(".")]
+    group = nodes.term("", "group", ids=["term-group"])
+    page += nodes.definition_list_item("", group, nodes.definition("", formulas))
     found = term_titles.definitions(page)
     assert found["term-trunk"] == "What all tasks share."
+    assert found["term-group"] == "One of L_g, phi_s."
     assert found["term-long"].endswith("word ...")
     assert len(found["term-long"]) <= term_titles.MOST

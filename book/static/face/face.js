@@ -5,7 +5,7 @@
 // the form that an anywidget asks for. Everything that a reader can set stands in the address behind
 // the #, so that a view can be linked.
 
-import { html, svg } from "../dom.js";
+import { copyButton, html, svg, viewIn } from "../dom.js";
 import { FacePainter, HeadShapes } from "./head.js";
 import { Network, SIDE, cosine, softmax } from "./network.js";
 import { load } from "./tensors.js";
@@ -46,7 +46,7 @@ export function toHash({ person, yaw, light, expression, age, exaggeration, netw
 
 // What does not parse, or lies outside what the controls reach, is left as it was.
 export function fromHash(hash, state = DEFAULT) {
-  const parts = /face=([^&]*)/.exec(hash)?.[1].split(",") ?? [];
+  const parts = viewIn(hash, "face");
   if (parts.length !== 7 || parts.some((part) => part === "")) return state;
   const found = {
     person: Number(parts[0]),
@@ -73,13 +73,16 @@ export function fromHash(hash, state = DEFAULT) {
 export function asCell(state, about) {
   const { number } = about.people[state.person];
   const shot =
-    state.light === null ? "0" : `Shot(7, 7, ${round(state.light, 1)}, 0.0, FLASH_INTENSITY)`;
+    state.light === null
+      ? "get_shot(0)"
+      : `Shot(7, 7, ${round(state.light, 1)}, 0.0, FLASH_INTENSITY)`;
   const older =
     state.age === null
       ? ""
       : `phenotype = person.phenotype | {"age": ${round(state.age)}}
 row = head.phenotype_coefficients(phenotype)[0]
 person.coefficients[: len(row)] = row
+person = replace(person, phenotype=phenotype)
 `;
   const more =
     state.exaggeration === 1
@@ -88,26 +91,29 @@ person.coefficients[: len(row)] = row
     person, coefficients=exaggerate(person, ${round(state.exaggeration)}, limited=False)
 )
 `;
+  const light = state.light === null ? "get_shot" : "FLASH_INTENSITY, Shot";
   const imports = [
-    more && "from dataclasses import replace\n",
+    (older || more) && "from dataclasses import replace\n",
     "import matplotlib.pyplot as plt\n",
-    "from mtl_helpers.faces.draw.render import render_image\n",
+    "from mtl_helpers.faces.draw.render import identity_faces, render_vertices\n",
     more && "from mtl_helpers.faces.model.exaggeration import exaggerate\n",
     "from mtl_helpers.faces.model.head import HeadModel\n",
     "from mtl_helpers.faces.model.identity import sample_identities\n",
+    "from mtl_helpers.faces.scene.appearance import skin_of\n",
     "from mtl_helpers.faces.scene.cameras import Camera\n",
-    state.light !== null && "from mtl_helpers.faces.scene.lights import FLASH_INTENSITY, Shot\n",
+    `from mtl_helpers.faces.scene.lights import ${light}\n`,
+    "from mtl_helpers.faces.scene.look import Look\n",
   ];
   return `${imports.filter(Boolean).join("")}
 head = HeadModel.load()
 person = sample_identities(1, seed=0, start=${number})[0]
-${older}${more}image = render_image(
-    head,
-    person,
-    camera=Camera("05_1", ${round(state.yaw, 1)}, 0.0, 0),
-    shot=${shot},
-    expression="${about.expressions[state.expression]}",
-)
+skin = skin_of(person)
+${older}${more}expression = "${about.expressions[state.expression]}"
+faces = identity_faces(head, person, [expression], seed=0)
+look = ${about.lookCode}
+camera = Camera("05_1", ${round(state.yaw, 1)}, 0.0, 0)
+shot = ${shot}
+image = render_vertices(head, faces[0], skin=skin, look=look, camera=camera, shot=shot)
 plt.imshow(image)
 plt.axis("off");
 `;
@@ -258,6 +264,17 @@ class FaceLab {
     this.build(element);
     this.painter = new FacePainter(this.canvas, shapes, SIDE);
     this.timeDrawing();
+    this.refresh.forEach((run) => run());
+    // a phone that sleeps takes its drawings away
+    this.canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
+    this.canvas.addEventListener("webglcontextrestored", () => {
+      this.painter = new FacePainter(this.canvas, shapes, SIDE);
+      this.update();
+    });
+    new ResizeObserver(() => {
+      this.painter.resize(this.sharp());
+      this.painter.show(this.view());
+    }).observe(this.canvas);
   }
 
   async fillGallery() {
@@ -296,6 +313,7 @@ class FaceLab {
     this.letDrag();
     this.controls(html("div", { class: "controls" }, left));
     const right = html("div", { class: "answers" }, element);
+    this.answers = right;
     this.chooser(right);
     this.said = html("div", { class: "says", "aria-live": "polite" }, right);
     this.sides = html("div", { class: "sides" }, right);
@@ -311,11 +329,12 @@ class FaceLab {
     const { canvas } = this;
     let from = null;
     canvas.addEventListener("pointerdown", (event) => {
+      if (event.button || !event.isPrimary) return;
       from = { x: event.clientX, yaw: this.state.yaw };
       canvas.setPointerCapture(event.pointerId);
     });
     canvas.addEventListener("pointermove", (event) => {
-      if (!from) return;
+      if (!from || !event.isPrimary) return;
       // a head that is pulled to the right shows its right side
       const turned = from.yaw - (120 * (event.clientX - from.x)) / canvas.clientWidth;
       this.change({ yaw: Math.round(Math.max(-90, Math.min(90, turned))) });
@@ -384,13 +403,7 @@ class FaceLab {
     const buttons = html("div", { class: "buttons" }, parent);
     const reset = html("button", { type: "button" }, buttons, "As in the gallery");
     reset.addEventListener("click", () => this.change({ ...ENROLLED }));
-    const words = "Copy as notebook cell";
-    const copy = html("button", { type: "button" }, buttons, words);
-    copy.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(asCell(this.state, about));
-      copy.textContent = "Copied";
-      setTimeout(() => (copy.textContent = words), 1500);
-    });
+    copyButton(buttons, () => asCell(this.state, about));
   }
 
   chooser(parent) {
@@ -402,6 +415,8 @@ class FaceLab {
       const input = html("input", { type: "radio", name: group, value: name }, label);
       html("span", {}, label, words);
       input.addEventListener("change", () => this.change({ network: name }));
+      // the chosen one, once more: its file may come now
+      input.addEventListener("click", () => this.update());
       this.refresh.push(() => {
         input.checked = this.state.network === name;
       });
@@ -428,6 +443,8 @@ class FaceLab {
 
   // Draws at the next frame; writes the address and asks the network when the reader pauses.
   update() {
+    // what still stands there is about the face as it was
+    this.answers.setAttribute("aria-busy", "true");
     this.frame ??= requestAnimationFrame(() => {
       this.frame = null;
       this.refresh.forEach((run) => run());
@@ -435,7 +452,7 @@ class FaceLab {
       this.painter.show(this.view());
     });
     clearTimeout(this.waiting);
-    this.waiting = setTimeout(() => this.rest(), 90);
+    this.waiting = setTimeout(() => this.rest().catch(() => this.fail()), 90);
   }
 
   sharp() {
@@ -446,16 +463,26 @@ class FaceLab {
 
   async network() {
     const { network: name } = this.state;
-    this.networks[name] ??= Network.load(new URL(`${name}.safetensors`, this.base));
+    this.networks[name] ??= Network.load(new URL(`${name}.safetensors`, this.base)).catch(
+      (error) => {
+        delete this.networks[name];
+        throw error;
+      },
+    );
     return this.networks[name];
   }
 
   // What the network says of the face at rest, then of all yaws; given up when something changes.
   async rest() {
+    // until the gallery is there, nobody is looked for
+    if (!this.gallery) return;
     const state = this.address();
     const { network: name, person } = this.state;
-    const current = () => this.address() === state;
-    if (state !== toHash(fromHash(window.location.hash))) {
+    const { painter } = this;
+    const current = () =>
+      this.address() === state && this.painter === painter && !painter.gl.isContextLost();
+    const { hash } = window.location;
+    if (`#${state}` !== (hash.startsWith("#face=") ? hash : `#${toHash(DEFAULT)}`)) {
       window.history.replaceState(null, "", `#${state}`);
     }
     this.painter.resize(this.sharp());
@@ -466,6 +493,7 @@ class FaceLab {
     const start = performance.now();
     const grey = this.painter.picture(this.view());
     const answer = network.answer(grey);
+    if (!current()) return;
     this.milliseconds = performance.now() - start;
     this.tell(grey, ranked(answer.x, features), answer.logits, network);
     const points = [];
@@ -481,8 +509,20 @@ class FaceLab {
         stranger: order.find((one) => one.person !== person).similarity,
       });
     }
+    if (!current()) return;
     this.tellCurve(points);
+    this.answers.removeAttribute("aria-busy");
     this.settled = state;
+  }
+
+  // Without its file a network says nothing, and no other one speaks for it.
+  fail() {
+    for (const part of [this.about, this.said, this.sides, this.curve, this.caption]) {
+      part.replaceChildren();
+    }
+    this.answers.removeAttribute("aria-busy");
+    const words = "The file of this network did not come. Choose it again to ask once more.";
+    html("p", { class: "wrong" }, this.said, words);
   }
 
   tell(grey, order, logits, network) {
@@ -552,6 +592,7 @@ class FaceLab {
 export async function mount(element, state = fromHash(window.location.hash)) {
   const base = new URL("./", import.meta.url);
   const still = [...element.childNodes];
+  const opened = window.location.hash;
   try {
     const probe = document.createElement("canvas").getContext("webgl2");
     if (!probe) throw new Error("no WebGL 2");
@@ -560,11 +601,17 @@ export async function mount(element, state = fromHash(window.location.hash)) {
     await lab.fillGallery();
     // within reach of a browser's console
     element.lab = lab;
+    // a view may have been followed, or a control moved, while the files came
+    const { hash } = window.location;
+    if (hash !== opened) Object.assign(lab.state, fromHash(hash, lab.state));
     lab.update();
     window.addEventListener("hashchange", () => {
+      const { hash } = window.location;
       // other anchors of the page are no views
-      if (!window.location.hash.startsWith("#face=")) return;
-      lab.change(fromHash(window.location.hash, lab.state));
+      if (hash && !hash.startsWith("#face=")) return;
+      Object.assign(lab.state, fromHash(hash, hash ? lab.state : DEFAULT));
+      lab.update();
+      if (!hash) return;
       // a link further down the page is of use only with the face in sight
       element.scrollIntoView({ block: "start" });
     });

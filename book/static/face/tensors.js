@@ -27,6 +27,7 @@ export function parse(buffer) {
   const { __metadata__: metadata = {}, ...entries } = header;
   const tensors = {};
   for (const [name, { dtype, shape, data_offsets: [begin, end] }] of Object.entries(entries)) {
+    if (8 + length + end > buffer.byteLength) throw new Error(`${name}: the file is cut short`);
     const values = new KINDS[dtype](buffer.slice(8 + length + begin, 8 + length + end));
     tensors[name] = { shape, values: dtype === "F16" ? halves(values) : values };
   }
