@@ -9,8 +9,8 @@ them itself; of the others ``crowd.safetensors`` has the feature that each netwo
 picture, and ``crowd.webp`` the pictures, in rows.
 
 ``measured.json`` has each network's rank-1 in this gallery, with an interval over people, in
-profile too, and how often it names the pose. The page says these numbers; a test asks the page's
-own drawings, in a browser, and compares.
+profile too, and how often it names pose, light and expression. The page says these numbers; a test
+asks the page's own drawings, in a browser, and compares.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from build_page_face import FOLDER, LOOK, page_people, strangers
+from build_page_face import FOLDER, LOOK, classes, page_people, strangers
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -32,6 +32,7 @@ from train_page_networks import NETWORKS
 
 from mtl_helpers.evaluation.identification import nearest_gallery
 from mtl_helpers.faces.draw.render import identity_faces, render_vertices
+from mtl_helpers.faces.model.expression import EXPRESSIONS
 from mtl_helpers.faces.model.head import HeadModel
 from mtl_helpers.faces.model.identity import Identity
 from mtl_helpers.faces.scene.appearance import skin_of
@@ -43,6 +44,8 @@ from mtl_helpers.training.batches import to_input
 
 SCENES = (("neutral", -30.0), ("smile", 0.0))
 """Expression and yaw of the flash of the pictures that are asked about, at every yaw."""
+
+SIDES = {"pos": "pose", "illum": "light", "exp": "expression"}
 
 ENROLLED = ("neutral", 0.0)
 """The same of the gallery, whose heads are frontal."""
@@ -137,6 +140,13 @@ def measure(folder: Path) -> dict[str, object]:
     flat = asked.reshape(-1, *asked.shape[3:])
     profile = np.abs(yaws) >= PROFILE_YAW
     crowd = load_file(folder / "crowd.safetensors")
+    # the classes that are right, each to be spread over (P, scenes, yaws)
+    lights = [f"{light:.0f}°" for _, light in SCENES]
+    asked_for = {
+        "pos": np.arange(len(yaws)),
+        "illum": np.array([[classes()["illum"].index(light)] for light in lights]),
+        "exp": np.array([[EXPRESSIONS.index(expression)] for expression, _ in SCENES]),
+    }
     found = {}
     for name in NETWORKS:
         tensors = load_file(folder / f"{name}.safetensors")
@@ -144,13 +154,20 @@ def measure(folder: Path) -> dict[str, object]:
         gallery = torch.cat([answer(tensors, own)["x"], crowd[name].float()])
         nearest = nearest_gallery(gallery, said["x"]).numpy().reshape(shape)
         right = nearest == np.arange(len(people))[:, None, None]  # (P, scenes, yaws)
-        pose = said["pos"].argmax(1).numpy().reshape(shape) == np.arange(len(yaws))
+        named = {
+            words: said[task].argmax(1).numpy().reshape(shape) == asked_for[task]
+            for task, words in SIDES.items()
+        }
         found[name] = {
             "rank1": float(right.mean()),
-            "interval": interval(right.mean(axis=(1, 2))),
+            "rank1 interval": interval(right.mean(axis=(1, 2))),
             "profile": float(right[:, :, profile].mean()),
             "profile interval": interval(right[:, :, profile].mean(axis=(1, 2))),
-            "pose": float(pose.mean()),
+            **{words: float(each.mean()) for words, each in named.items()},
+            **{
+                f"{words} interval": interval(each.mean(axis=(1, 2)))
+                for words, each in named.items()
+            },
         }
     counts = {"people": len(people), "gallery": len(gallery), "pictures": len(flat)}
     return {**counts, "networks": found}

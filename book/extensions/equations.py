@@ -3,12 +3,13 @@
 ``book/equations.yml`` lists every labelled equation. A label is written as MyST has it,
 ``$$ ... $$ (eq-name)``. In the page the equation gets a number of its chapter, such as (3.2), and a
 line below it: what number a paper has for it, what computes it, and which test derives it.
-``{equations}`` is a table of all of them.
+``{equations}`` shows all of them.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +24,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
 EQUATIONS = "book/equations.yml"
+LABELLED = re.compile(r"\$\$([^$]+)\$\$ \((eq-[\w-]+)\)")
 
 
 @dataclass(frozen=True)
@@ -144,24 +146,42 @@ def number_equations(app: Sphinx, doctree: nodes.document) -> None:
         block.parent.insert(block.parent.index(block) + 1, line_below(known[label], app, page))
 
 
+@cache
+def formulas(source: Path) -> dict[str, tuple[str, str]]:
+    """Of each labelled equation, the page it stands on and its TeX, in the order of the book."""
+    found = {}
+    for path in sorted((source / "notebooks").glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        text = "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+        for tex, label in LABELLED.findall(text):
+            found[label] = (f"notebooks/{path.stem}", tex.strip())
+    return found
+
+
 class Equations(SphinxDirective):
-    """A table of all numbered equations."""
+    """All numbered equations, chapter by chapter."""
 
     def run(self) -> list[nodes.Node]:
-        """Return the table."""
-        source = Path(self.env.srcdir)
+        """Return a heading per chapter, and of each equation its words, itself and its links."""
+        source, written = Path(self.env.srcdir), formulas(Path(self.env.srcdir))
         self.env.note_dependency(str(source / EQUATIONS))
-        rows = ["| number | what it says | in the paper | in code | tested by |", "|" + "---|" * 5]
         options = self.env.app.config.html_theme_options
+        parts, before = [], ""
         for one in equations(source).values():
-            paper = f"{{cite:t}}`{one.paper}`, {one.printed}" if one.paper else ""
-            words = in_words(one.test_name)
-            rows.append(
-                f"| {{eq}}`{one.label}` | {one.what} | {paper} "
-                f"| {{py:obj}}`{one.code_name} <{one.code}>` "
-                f"| [{words}]({test_address(one, source, options)}) |"
-            )
-        return self.parse_text_to_nodes("\n".join(rows))
+            page, tex = written[one.label]
+            if page != before:
+                self.env.note_dependency(str(source / f"{page}.ipynb"))
+                parts.append(f"**{{doc}}`/{page}`**")
+                before = page
+            paper = f"{{cite:t}}`{one.paper}`, {one.printed} · " if one.paper else ""
+            test = f"[{in_words(one.test_name)}]({test_address(one, source, options)})"
+            code = f"{{py:obj}}`{one.code_name} <{one.code}>`"
+            parts.append(f"{{eq}}`{one.label}` {one.what}")
+            parts.append(f"$$\n{tex}\n$$")
+            parts.append(f"{paper}{code} · tested: {test}")
+        shown = nodes.container(classes=["all-equations"])
+        shown += self.parse_text_to_nodes("\n\n".join(parts))
+        return [shown]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -23,7 +23,14 @@ NAMES = {
 }
 """What the page calls each network."""
 
-HEADINGS = ("network", "knows people", "in profile (60° and more)", "names the pose, of 13")
+HEADINGS = (
+    "network",
+    "knows people",
+    "in profile (60° and more)",
+    "names pose, of 13",
+    "light, of 6",
+    "expression, of 6",
+)
 
 
 def per_cent(share: float) -> str:
@@ -37,10 +44,10 @@ def rows(measured: dict[str, Any]) -> list[tuple[str, ...]]:
     for name, words in NAMES.items():
         network = measured["networks"][name]
         cells = [words]
-        for value, interval in (("rank1", "interval"), ("profile", "profile interval")):
-            low, high = (per_cent(bound) for bound in network[interval])
+        for value in ("rank1", "profile", "pose", "light", "expression"):
+            low, high = (per_cent(bound) for bound in network[f"{value} interval"])
             cells.append(f"{per_cent(network[value])} % [{low}, {high}]")
-        found.append((*cells, f"{per_cent(network['pose'])} %"))
+        found.append(tuple(cells))
     return found
 
 

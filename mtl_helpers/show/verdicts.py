@@ -18,8 +18,8 @@ _SHOWN: dict[Verdict, tuple[str, str, str, str]] = {
     "no difference that matters": (
         "=",
         "none",
-        "makes no difference that matters",
-        "make no difference that matters",
+        "has an effect too small to matter",
+        "have effects too small to matter",
     ),
     "not settled": ("?", "open", "is not settled", "are not settled"),
     "not tested": ("–", "untested", "is not tested", "are not tested"),

@@ -153,7 +153,7 @@ def test_rank1_lies_in_the_renderers_interval(asked: tuple[Numbers, Numbers], na
     found = answer(tensors, pictures.reshape(-1, SIDE, SIDE))["x"]
     nearest = nearest_gallery(enrolled, found).numpy().reshape(pictures.shape[:3])
     rank1 = (nearest == np.arange(MEASURED["people"])[:, None, None]).mean()
-    low, high = MEASURED["networks"][name]["interval"]
+    low, high = MEASURED["networks"][name]["rank1 interval"]
     assert low <= rank1 <= high
 
 

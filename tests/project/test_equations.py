@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import importlib
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import notebook_checks
 from link_terms import sources
 
 LISTED = equations.equations(ROOT)
-LABELLED = re.compile(r"\$\$([^$]+)\$\$ \((eq-[\w-]+)\)")
+LABELLED = equations.LABELLED
 each_equation = pytest.mark.parametrize("label", LISTED)
 
 
@@ -50,7 +49,7 @@ def resolved(dotted: str) -> Any:
 
 def test_the_list_is_the_labelled_equations_in_their_order() -> None:
     labels = [found[2] for text in texts().values() for found in LABELLED.finditer(text)]
-    assert labels == list(LISTED)
+    assert labels == list(LISTED) == list(equations.formulas(ROOT))
 
 
 @each_equation

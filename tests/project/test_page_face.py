@@ -129,13 +129,14 @@ def test_measured_numbers_are_those_of_the_networks():
 def test_the_table_says_what_was_measured():
     network = {
         "rank1": 0.912,
-        "interval": [0.8, 0.95],
+        "rank1 interval": [0.8, 0.95],
         "profile": 0.5,
         "profile interval": [0.25, 0.75],
-        "pose": 0.333,
     }
+    for side in ("pose", "light", "expression"):
+        network |= {side: 0.333, f"{side} interval": [0.3, 0.4]}
     rows = measured_face.rows({"networks": dict.fromkeys(measured_face.NAMES, network)})
-    assert rows[0] == ("one task", "91 % [80, 95]", "50 % [25, 75]", "33 %")
+    assert rows[0] == ("one task", "91 % [80, 95]", "50 % [25, 75]", *(3 * ["33 % [30, 40]"]))
     assert tuple(measured_face.NAMES) == tuple(train_page_networks.NETWORKS)
 
 

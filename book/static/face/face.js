@@ -569,7 +569,7 @@ class FaceLab {
       { class: "about" },
       this.sides,
       read
-        ? "Nobody trained it for these three: a linear regression reads them off its feature."
+        ? "Nobody trained it for these three: a linear classifier reads them off its feature."
         : `These three are its side tasks, each with a head. Their weights at the end: ${weights}.`,
     );
     const words = `The head of person ${state.person + 1} at a yaw of ${signed(state.yaw)}`;
