@@ -154,7 +154,7 @@ def formulas(source: Path) -> dict[str, tuple[str, str]]:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         text = "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
         for tex, label in LABELLED.findall(text):
-            found[label] = (f"notebooks/{path.stem}", tex.strip())
+            found[label] = (f"notebooks/{path.stem}", tex.strip().rstrip(".,"))
     return found
 
 

@@ -46,7 +46,7 @@ def rows(measured: dict[str, Any]) -> list[tuple[str, ...]]:
         cells = [words]
         for value in ("rank1", "profile", "pose", "light", "expression"):
             low, high = (per_cent(bound) for bound in network[f"{value} interval"])
-            cells.append(f"{per_cent(network[value])} % [{low}, {high}]")
+            cells.append(f"{per_cent(network[value])}&nbsp;% [{low},&nbsp;{high}]")
         found.append(tuple(cells))
     return found
 
@@ -70,8 +70,9 @@ class MeasuredFace(SphinxDirective):
         return [
             nodes.raw(
                 "",
+                '<div class="pst-scrollable-table-container">'
                 f'<table class="table"><caption>{caption}</caption><thead><tr>{head}</tr></thead>'
-                f"<tbody>{body}</tbody></table>",
+                f"<tbody>{body}</tbody></table></div>",
                 format="html",
             )
         ]

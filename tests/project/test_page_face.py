@@ -136,7 +136,8 @@ def test_the_table_says_what_was_measured():
     for side in ("pose", "light", "expression"):
         network |= {side: 0.333, f"{side} interval": [0.3, 0.4]}
     rows = measured_face.rows({"networks": dict.fromkeys(measured_face.NAMES, network)})
-    assert rows[0] == ("one task", "91 % [80, 95]", "50 % [25, 75]", *(3 * ["33 % [30, 40]"]))
+    sides = 3 * ["33&nbsp;% [30,&nbsp;40]"]
+    assert rows[0] == ("one task", "91&nbsp;% [80,&nbsp;95]", "50&nbsp;% [25,&nbsp;75]", *sides)
     assert tuple(measured_face.NAMES) == tuple(train_page_networks.NETWORKS)
 
 
