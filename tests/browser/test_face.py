@@ -367,6 +367,23 @@ def test_a_network_without_its_file_says_nothing(opened: Page, site: str) -> Non
     assert "person" in says.inner_text()
 
 
+def test_a_file_that_fails_late_leaves_the_answer_alone(opened: Page, site: str) -> None:
+    opened.goto(f"{site}/{PAGE}.html")
+    at_rest(opened)
+    held: list[Any] = []
+    opened.route("**/eq8.safetensors", lambda route: held.append(route))
+    choice = opened.locator("#face-lab fieldset")
+    with opened.expect_request("**/eq8.safetensors"):
+        choice.get_by_text("learned weights", exact=True).click()
+    choice.get_by_text("all tasks", exact=True).click()
+    settle(opened)
+    said = opened.locator("#face-lab .says").inner_text()
+    held[0].abort()
+    opened.wait_for_timeout(300)
+    assert opened.locator("#face-lab .says").inner_text() == said
+    assert opened.locator("#face-lab .curve polyline").count() == 2
+
+
 def test_an_answer_to_another_question_is_marked_busy(opened: Page, site: str) -> None:
     opened.goto(f"{site}/{PAGE}.html")
     at_rest(opened)

@@ -452,7 +452,10 @@ class FaceLab {
       this.painter.show(this.view());
     });
     clearTimeout(this.waiting);
-    this.waiting = setTimeout(() => this.rest().catch(() => this.fail()), 90);
+    this.waiting = setTimeout(() => {
+      const asked = this.address();
+      this.rest().catch(() => this.address() === asked && this.fail());
+    }, 90);
   }
 
   sharp() {
