@@ -63,6 +63,9 @@ class _Reader(HTMLParser):
             if candidate.strip():
                 self.found.links.append((tag, candidate.split()[0]))
 
+    def handle_endtag(self, tag: str) -> None:
+        self.in_script = False
+
     def handle_data(self, data: str) -> None:
         if self.in_script:
             self.found.links += [("script", name) for name in IMPORTED.findall(data)]

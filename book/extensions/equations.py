@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from chapter_cards import words
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
@@ -151,9 +152,7 @@ def formulas(source: Path) -> dict[str, tuple[str, str]]:
     """Of each labelled equation, the page it stands on and its TeX, in the order of the book."""
     found = {}
     for path in sorted((source / "notebooks").glob("*.ipynb")):
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        text = "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
-        for tex, label in LABELLED.findall(text):
+        for tex, label in LABELLED.findall(words(json.loads(path.read_text(encoding="utf-8")))):
             found[label] = (f"notebooks/{path.stem}", tex.strip().rstrip(".,"))
     return found
 
@@ -163,7 +162,8 @@ class Equations(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return a heading per chapter, and of each equation its words, itself and its links."""
-        source, written = Path(self.env.srcdir), formulas(Path(self.env.srcdir))
+        source = Path(self.env.srcdir)
+        written = formulas(source)
         self.env.note_dependency(str(source / EQUATIONS))
         options = self.env.app.config.html_theme_options
         parts, before = [], ""
@@ -179,9 +179,7 @@ class Equations(SphinxDirective):
             parts.append(f"{{eq}}`{one.label}` {one.what}")
             parts.append(f"$$\n{tex}\n$$")
             parts.append(f"{paper}{code} · tested: {test}")
-        shown = nodes.container(classes=["all-equations"])
-        shown += self.parse_text_to_nodes("\n\n".join(parts))
-        return [shown]
+        return self.parse_text_to_nodes("\n\n".join(parts))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

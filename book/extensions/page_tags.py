@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from docutils import nodes
-from plain_words import plain_words
+from plain_words import cut_at_word, plain_words
 from sphinx.application import Sphinx
 
 LEAST, MOST = 80, 200
@@ -36,9 +36,7 @@ def description(doctree: nodes.document | None, title: str) -> str:
             break
     if len(words) < LEAST:
         words = f"{title}. {words or OTHERWISE}"
-    if len(words) <= MOST:
-        return words
-    return words[: MOST - 3].rsplit(" ", 1)[0].rstrip(",;:") + " ..."
+    return cut_at_word(words, MOST)
 
 
 def add_tags(

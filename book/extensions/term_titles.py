@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from docutils import nodes
-from plain_words import plain_words
+from plain_words import cut_at_word, plain_words
 from sphinx.application import Sphinx
 
 GLOSSARY = "book/glossary"
@@ -17,9 +17,7 @@ def definitions(glossary: nodes.document) -> dict[str, str]:
     found = {}
     for item in glossary.findall(nodes.definition_list_item):
         (definition,) = item.findall(nodes.definition)
-        words = plain_words(definition)
-        if len(words) > MOST:
-            words = words[: MOST - 3].rsplit(" ", 1)[0].rstrip(",;:") + " ..."
+        words = cut_at_word(plain_words(definition), MOST)
         for term in item.findall(nodes.term):
             found |= dict.fromkeys(term["ids"], words)
     return found

@@ -21,8 +21,8 @@ export function html(name, attributes, parent, text) {
 export function copyButton(parent, make) {
   const words = "Copy as notebook cell";
   const button = html("button", { type: "button" }, parent, words);
-  const shown = html("textarea", { readonly: "", rows: 8, "aria-label": "the cell" }, parent);
-  shown.hidden = true;
+  const look = { readonly: "", hidden: "", rows: 8, "aria-label": "the cell" };
+  const shown = html("textarea", look, parent);
   button.addEventListener("click", async () => {
     shown.value = make();
     try {

@@ -339,7 +339,7 @@ def test_a_still_picture_stands_where_something_is_missing(
 
 @pytest.fixture
 def opened(browser: Browser, site: str) -> Iterator[Page]:
-    """A page of its own, at another site's mercy: tests hold up or spoil what it asks for."""
+    """A page of its own, for tests that hold up or spoil what it asks for."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     yield page

@@ -14,7 +14,7 @@ def html(tmp_path: Path) -> Path:
     (tmp_path / "index.html").write_text(
         '<h1 id="top">A</h1><a name="old"></a><a href="in/b.html#x%20y">b</a>'
         '<a href="#top">up</a><a href="#">menu</a><img src="p.png?v=1">'
-        '<source srcset="p.png, p.png 2x"><p>from "./a book"</p>'
+        '<source srcset="p.png, p.png 2x"><script></script>from "./a book" <p>and from "./more"</p>'
         '<a href="https://example.org/#z">out</a><a href="mailto:a@b.c">post</a>'
     )
     (tmp_path / "in" / "b.html").write_text(

@@ -312,12 +312,11 @@ class FaceLab {
     this.canvas = html("canvas", { ...look, ...label }, left);
     this.letDrag();
     this.controls(html("div", { class: "controls" }, left));
-    const right = html("div", { class: "answers" }, element);
-    this.answers = right;
-    this.chooser(right);
-    this.said = html("div", { class: "says", "aria-live": "polite" }, right);
-    this.sides = html("div", { class: "sides" }, right);
-    const figure = html("figure", {}, right);
+    this.answers = html("div", { class: "answers" }, element);
+    this.chooser(this.answers);
+    this.said = html("div", { class: "says", "aria-live": "polite" }, this.answers);
+    this.sides = html("div", { class: "sides" }, this.answers);
+    const figure = html("figure", {}, this.answers);
     const box = `0 0 ${CURVE.wide} ${CURVE.high}`;
     this.curve = svg("svg", { viewBox: box, role: "img", class: "curve" }, figure);
     this.caption = html("figcaption", {}, figure);
@@ -415,8 +414,8 @@ class FaceLab {
       const input = html("input", { type: "radio", name: group, value: name }, label);
       html("span", {}, label, words);
       input.addEventListener("change", () => this.change({ network: name }));
-      // the chosen one, once more: its file may come now
-      input.addEventListener("click", () => this.update());
+      // a file that did not come is asked for once more when its network is chosen again
+      input.addEventListener("click", () => this.networks[name] ?? this.update());
       this.refresh.push(() => {
         input.checked = this.state.network === name;
       });
